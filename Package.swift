@@ -1,0 +1,109 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Debian's libtorch needs no flags. A newer one (CUDA, say) is used from its own folder:
+//     ANYTIME_LIBTORCH=/opt/libtorch swift build -c release
+let libtorch = Context.environment["ANYTIME_LIBTORCH"]
+let torchFlags: (cxx: [CXXSetting], linker: [LinkerSetting]) =
+  if let libtorch {
+    (
+      [.unsafeFlags(["-std=c++20", "-I\(libtorch)/include", "-I\(libtorch)/include/torch/csrc/api/include"])],
+      [.unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"])]
+    )
+  } else {
+    ([], [])
+  }
+
+let package = Package(
+  name: "AnytimeNAS",
+  products: [
+    .library(name: "Anytime", targets: ["Anytime", "TabularBenchmark", "CellSpace", "Statistics"]),
+    .library(name: "OptimizerConformance", targets: ["OptimizerConformance"]),
+    .library(name: "Blackbox", targets: ["Blackbox"]),
+    .library(name: "Reports", targets: ["Reports"]),
+    .executable(name: "anytime", targets: ["anytime"]),
+  ],
+  traits: [
+    .default(enabledTraits: ["Torch"]),
+    .trait(name: "Torch", description: "Training: `table build` and everything else that needs libtorch."),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // System libraries
+    .systemLibrary(name: "CGSL", pkgConfig: "gsl", providers: [.apt(["libgsl-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+    // Cells, search spaces, statistics
+    .target(name: "Statistics", dependencies: ["CGSL"]),
+    .target(
+      name: "CellSpace",
+      dependencies: ["Statistics", .product(name: "Crypto", package: "swift-crypto")]),
+
+    // Tables: no libtorch here
+    .target(
+      name: "TabularBenchmark",
+      dependencies: ["CellSpace", "CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      exclude: ["ModelMetrics.proto"],
+      resources: [.copy("Resources/mini.table")]),
+
+    // Networks: trained on libtorch
+    .target(
+      name: "CTorch",
+      cxxSettings: [.define("ANYTIME_TORCH", .when(traits: ["Torch"]))] + torchFlags.cxx,
+      linkerSettings: [
+        .linkedLibrary("torch_cpu", .when(traits: ["Torch"])),
+        .linkedLibrary("c10", .when(traits: ["Torch"])),
+        .linkedLibrary("m"),
+      ] + torchFlags.linker),
+    .target(name: "Tensor", dependencies: ["CTorch"]),
+    .target(name: "CellNetworks", dependencies: ["Tensor", "CellSpace", "Statistics", "CZlib"]),
+    .target(name: "TableBuilder", dependencies: ["CellNetworks", "TabularBenchmark"]),
+
+    // Protocol, session, ledger, trajectory, runner, run store
+    .target(
+      name: "Anytime",
+      dependencies: [
+        "TabularBenchmark", "CellSpace", "Statistics",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "Yams", package: "Yams"),
+      ]),
+    .target(name: "OptimizerConformance", dependencies: ["Anytime"]),
+
+    // Methods: one file each
+    .target(
+      name: "Blackbox", dependencies: ["Anytime", "CellSpace", "Statistics"],
+      path: "Optimizers/Blackbox"),
+
+    // Curves, exports, plots
+    .target(name: "Reports", dependencies: ["Anytime", "Statistics"], path: "Reports"),
+
+    // The command line
+    .executableTarget(
+      name: "anytime",
+      dependencies: [
+        "Blackbox", "Reports", "Anytime", "OptimizerConformance",
+        .target(name: "TableBuilder", condition: .when(traits: ["Torch"])),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+
+    // Tests, a target per layer
+    .testTarget(name: "StatisticsTests", dependencies: ["Statistics"]),
+    .testTarget(name: "CellSpaceTests", dependencies: ["CellSpace"]),
+    .testTarget(name: "TabularBenchmarkTests", dependencies: ["TabularBenchmark"]),
+    .testTarget(name: "CellNetworksTests", dependencies: ["CellNetworks", "TableBuilder"]),
+    .testTarget(name: "AnytimeTests", dependencies: ["Anytime", "Blackbox", "OptimizerConformance"]),
+    .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
+    .testTarget(name: "CommandLineTests", dependencies: ["anytime", "Blackbox", "OptimizerConformance"]),
+  ],
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,160 @@
+/// Every choice about how a budget is spent and how a result is counted: one value, printed with every
+/// result, stored with every run, and part of its identity.
+///
+/// The defaults are the policy ``fair``, which follows Lindauer and Hutter, "Best Practices for Scientific
+/// Research on Neural Architecture Search" (JMLR 2020).
+public struct BudgetPolicy: Hashable, Sendable, Codable {
+  /// The unit of the budget.
+  public enum Currency: String, CaseIterable, Sendable, Codable {
+    /// Seconds of training on the hardware on which the table was measured.
+    case seconds
+    /// Trained epochs.
+    case epochs
+    /// Trainings, whatever they cost.
+    case evaluations
+  }
+
+  /// Which evaluation makes the incumbent. All go by validation accuracy.
+  public enum Incumbent: String, CaseIterable, Sendable, Codable {
+    /// The best at the highest epoch count that the run has seen.
+    case highestFidelity = "highest-fidelity"
+    /// The best at any epoch count.
+    case anyFidelity = "any-fidelity"
+  }
+
+  /// Which accuracy of the incumbent a curve shows.
+  public enum Accuracy: String, CaseIterable, Sendable, Codable {
+    /// The mean over all repeats at the table's highest epoch count.
+    case mean
+    /// That of the very training that the run drew.
+    case drawn
+    /// Validation as drawn, test as the mean (the scripts of NAS-Bench-101).
+    case drawnValidation = "drawn-validation"
+  }
+
+  /// What the test curve shows.
+  public enum TestCurve: String, CaseIterable, Sendable, Codable {
+    /// The incumbent, chosen by validation: the curve may rise.
+    case incumbent
+    /// The least test error of anything evaluated so far: optimistic, for comparison with published curves.
+    case runningMinimum = "running-minimum"
+  }
+
+  /// What regret is measured against.
+  public enum RegretReference: String, CaseIterable, Sendable, Codable {
+    /// The greatest mean over repeats in the search space.
+    case bestMean = "best-mean"
+    /// The greatest accuracy of any single training in the search space.
+    case bestSingle = "best-single"
+  }
+
+  /// The named policy that this one is, or was made from.
+  public var name: String
+  public var currency: Currency = .seconds
+  /// Whether training a cell for more epochs than before charges the difference only.
+  public var resume = false
+  /// Whether the optimizer's own thinking is charged, in measured seconds. Runs are then not reproducible
+  /// to the bit.
+  public var chargeOverhead = false
+  /// Whether an incumbent counts only after its final training, unless the run has trained it fully.
+  public var chargeFinalTraining = false
+  public var incumbent = Incumbent.highestFidelity
+  public var accuracy = Accuracy.mean
+  public var testCurve = TestCurve.incumbent
+  public var regretReference = RegretReference.bestMean
+
+  /// The default: equal budget in benchmark seconds, nothing chosen by test.
+  public static let fair = BudgetPolicy(name: "fair")
+
+  /// As the scripts of NAS-Bench-101's authors (`automl/nas_benchmarks`) count: a number of evaluations, the
+  /// incumbent by the drawn validation error at any epoch count, its test error as the mean over repeats.
+  public static let nasBench101 = BudgetPolicy(
+    name: "nas-bench-101", currency: .evaluations, incumbent: .anyFidelity, accuracy: .drawnValidation)
+
+  /// As NAS-Bench-1Shot1's scripts and plots count: 280 evaluations, the running minimum of the drawn test
+  /// error, regret against the best single training.
+  public static let oneShot1AsPublished = BudgetPolicy(
+    name: "1shot1-as-published", currency: .evaluations, incumbent: .anyFidelity, accuracy: .drawn,
+    testCurve: .runningMinimum, regretReference: .bestSingle)
+
+  /// The named policies.
+  public static let all = [fair, nasBench101, oneShot1AsPublished]
+
+  /// The budget of a policy that fixes one, in its currency.
+  public var defaultHorizon: Double? { name == Self.oneShot1AsPublished.name ? 280 : nil }
+
+  /// The policy of a name.
+  ///
+  /// - Throws: ``UnknownWord``.
+  public static func named(_ name: String) throws(UnknownWord) -> BudgetPolicy {
+    guard let policy = all.first(where: { $0.name == name }) else {
+      throw UnknownWord(name, kind: "policy", known: all.map(\.name))
+    }
+    return policy
+  }
+
+  /// The keys of an experiment file and of `--policy`, in order.
+  public static let keys = [
+    "currency", "resume", "charge-overhead", "charge-final-training", "incumbent", "accuracy", "test-curve",
+    "regret-reference",
+  ]
+
+  /// The value of a key as text.
+  public func text(of key: String) -> String {
+    switch key {
+    case "currency": currency.rawValue
+    case "resume": String(resume)
+    case "charge-overhead": String(chargeOverhead)
+    case "charge-final-training": String(chargeFinalTraining)
+    case "incumbent": incumbent.rawValue
+    case "accuracy": accuracy.rawValue
+    case "test-curve": testCurve.rawValue
+    default: regretReference.rawValue
+    }
+  }
+
+  /// Sets a field by its key.
+  ///
+  /// - Throws: ``UnknownWord`` for an unknown key or value.
+  public mutating func set(_ key: String, to value: String) throws(UnknownWord) {
+    func choice<Choice: CaseIterable & RawRepresentable<String>>(
+      _ type: Choice.Type
+    ) throws(UnknownWord) -> Choice {
+      guard let choice = Choice(rawValue: value) else {
+        throw UnknownWord(value, kind: "value for '\(key)'", known: Choice.allCases.map(\.rawValue))
+      }
+      return choice
+    }
+    func flag() throws(UnknownWord) -> Bool {
+      guard let flag = Bool(value) else {
+        throw UnknownWord(value, kind: "value for '\(key)'", known: ["true", "false"])
+      }
+      return flag
+    }
+    switch key {
+    case "currency": currency = try choice(Currency.self)
+    case "resume": resume = try flag()
+    case "charge-overhead": chargeOverhead = try flag()
+    case "charge-final-training": chargeFinalTraining = try flag()
+    case "incumbent": incumbent = try choice(Incumbent.self)
+    case "accuracy": accuracy = try choice(Accuracy.self)
+    case "test-curve": testCurve = try choice(TestCurve.self)
+    case "regret-reference": regretReference = try choice(RegretReference.self)
+    default: throw UnknownWord(key, kind: "part of a policy", known: Self.keys)
+    }
+  }
+}
+
+extension BudgetPolicy: CustomStringConvertible {
+  /// The name, and what differs from the named policy.
+  public var description: String {
+    guard let named = try? Self.named(name) else { return name }
+    let changes = Self.keys.filter { text(of: $0) != named.text(of: $0) }
+    return changes.isEmpty ? name : name + " with " + changes.map { "\($0) \(text(of: $0))" }.joined(separator: ", ")
+  }
+
+  /// Every field, a line each.
+  public var details: String {
+    Self.keys.map { "\($0): \(text(of: $0))" }.joined(separator: "\n")
+  }
+}

@@ -1,0 +1,56 @@
+/// What a differentiable method learns instead of choosing: one row of weights per choice of a
+/// NAS-Bench-1Shot1 space, and how a row becomes a choice again (Zela, Siems and Hutter 2020, section 3).
+///
+/// There is a row over the three operations per choice block, a row over the preceding vertices per vertex
+/// that has a choice of parents, and one over the possible parents of the output.
+public struct ArchitectureParameters: Hashable, Sendable {
+  /// One row of weights.
+  public struct Row: Hashable, Sendable {
+    /// The name of the parameter of the search space that the row decides.
+    public let name: String
+    /// The number of weights: operations, or vertices that may be parents.
+    public let count: Int
+    /// How many of them are selected: 1 operation, or the vertex's number of parents.
+    public let selected: Int
+    /// The choices of the parameter, each an ascending list of selected weights.
+    let selections: [[Int]]
+  }
+
+  /// The rows, in the order of the search space's parameters.
+  public let rows: [Row]
+
+  /// The configuration that given weights stand for: the operation with the greatest weight, and the
+  /// vertices with the greatest weights as parents. Of equal weights the first wins.
+  ///
+  /// - Parameter weights: For every row, ``Row/count`` numbers.
+  public func discretise(_ weights: [[Double]]) -> Configuration {
+    precondition(weights.count == rows.count, "there are \(weights.count) rows where \(rows.count) are needed")
+    return Configuration(
+      values: zip(rows, weights).map { row, weights in
+        precondition(weights.count == row.count, "row \(row.name) needs \(row.count) weights")
+        // A stable sort: ties keep the lower index.
+        let ranked = weights.indices.sorted { (-weights[$0], $0) < (-weights[$1], $1) }
+        let selected = ranked.prefix(row.selected).sorted()
+        return Double(row.selections.firstIndex(of: selected) ?? 0)
+      })
+  }
+}
+
+extension SearchSpace {
+  /// The weights that differentiable methods learn; `nil` for NAS-Bench-101's whole space, where the number
+  /// of parents is not fixed.
+  public var architectureParameters: ArchitectureParameters? {
+    guard case .fixedParents(let wiring) = wiring else { return nil }
+    let names = parameters.parameters.map(\.name)
+    let operations = Cell.Operation.allCases.indices.map { [$0] }
+    return ArchitectureParameters(
+      rows: (0..<wiring.blocks).map {
+        .init(name: names[$0], count: operations.count, selected: 1, selections: operations)
+      }
+        + wiring.choices.enumerated().map { index, choice in
+          .init(
+            name: names[wiring.blocks + index], count: choice.vertex,
+            selected: choice.combinations.first?.count ?? 0, selections: choice.combinations)
+        })
+  }
+}

@@ -1,0 +1,64 @@
+/// One dimension of a configuration: a choice of architecture, or a hyperparameter.
+public struct Parameter: Hashable, Sendable {
+  /// What values a parameter takes.
+  public enum Domain: Hashable, Sendable {
+    /// One of several names without an order.
+    case categorical([String])
+    /// One of several names in order.
+    case ordinal([String])
+    /// A whole number, both bounds included; `log` if a factor matters and not a difference.
+    case integer(ClosedRange<Int>, log: Bool = false)
+    /// A real number, both bounds included; `log` if a factor matters and not a difference.
+    case real(ClosedRange<Double>, log: Bool = false)
+  }
+
+  public let name: String
+  public let domain: Domain
+
+  /// - Precondition: There is at least one choice, and a logarithmic range is positive.
+  public init(_ name: String, _ domain: Domain) {
+    switch domain {
+    case .categorical(let choices), .ordinal(let choices):
+      precondition(!choices.isEmpty, "parameter \(name) has no choices")
+    case .integer(let range, let log):
+      precondition(!log || range.lowerBound > 0, "parameter \(name) is logarithmic and must be positive")
+    case .real(let range, let log):
+      precondition(!log || range.lowerBound > 0, "parameter \(name) is logarithmic and must be positive")
+    }
+    self.name = name
+    self.domain = domain
+  }
+
+  /// The number of values, `nil` for real parameters.
+  public var count: Int? {
+    switch domain {
+    case .categorical(let choices), .ordinal(let choices): choices.count
+    case .integer(let range, _): range.count
+    case .real: nil
+    }
+  }
+
+  /// A value as text: the choice's name, or the number.
+  public func text(of value: Double) -> String {
+    switch domain {
+    case .categorical(let choices), .ordinal(let choices): choices[Int(value)]
+    case .integer: String(Int(value))
+    case .real: String(value)
+    }
+  }
+}
+
+/// A point of a ``ParameterSpace``: one number per parameter, in the parameters' order.
+///
+/// Categorical and ordinal values are the index of the choice, integers themselves as `Double`.
+public struct Configuration: Hashable, Sendable, Codable {
+  public var values: [Double]
+
+  public init(values: [Double]) { self.values = values }
+
+  /// The choice, or the whole number, of a parameter.
+  @inlinable public subscript(choice index: Int) -> Int {
+    get { Int(values[index]) }
+    set { values[index] = Double(newValue) }
+  }
+}

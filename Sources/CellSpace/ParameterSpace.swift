@@ -1,0 +1,117 @@
+import Foundation
+import Statistics
+
+/// A list of parameters: the domain of an architecture search or of a hyperparameter search.
+///
+///     let space = ParameterSpace([
+///       Parameter("learning rate", .real(1e-4...1, log: true)),
+///       Parameter("optimizer", .categorical(["sgd", "adam"])),
+///     ])
+public struct ParameterSpace: Hashable, Sendable {
+  public let parameters: [Parameter]
+  /// Per parameter its number of values (0 for real ones) and its least value as a whole number.
+  @usableFromInline let digits: [Digit]
+  /// The number of configurations; `nil` if a parameter is real, or if it does not fit 63 bits.
+  public let count: Int?
+
+  @usableFromInline struct Digit: Hashable, Sendable {
+    @usableFromInline let radix: Int
+    @usableFromInline let lowest: Int
+  }
+
+  public init(_ parameters: [Parameter]) {
+    self.parameters = parameters
+    digits = parameters.map { parameter in
+      if case .integer(let range, _) = parameter.domain {
+        Digit(radix: range.count, lowest: range.lowerBound)
+      } else {
+        Digit(radix: parameter.count ?? 0, lowest: 0)
+      }
+    }
+    count = digits.reduce(Int?.some(1)) { product, digit in
+      guard let product, digit.radix > 0 else { return nil }
+      let (result, overflow) = product.multipliedReportingOverflow(by: digit.radix)
+      return overflow ? nil : result
+    }
+  }
+
+  /// A configuration drawn uniformly: every value of a finite parameter alike, reals by length of their
+  /// interval (of its logarithm for logarithmic ones).
+  public func sample(using random: inout RandomGenerator) -> Configuration {
+    Configuration(
+      values: [Double](unsafeUninitializedCapacity: parameters.count) { values, count in
+        count = parameters.count
+        for index in 0..<count {
+          values.initializeElement(at: index, to: sampleValue(of: index, using: &random))
+        }
+      })
+  }
+
+  /// A value of one parameter, drawn uniformly.
+  public func sampleValue(of index: Int, using random: inout RandomGenerator) -> Double {
+    switch parameters[index].domain {
+    case .categorical, .ordinal:
+      return Double(random.below(digits[index].radix))
+    case .integer(let range, log: false):
+      return Double(range.lowerBound + random.below(range.count))
+    case .integer(let range, log: true):
+      let low = Foundation.log(Double(range.lowerBound) - 0.5)
+      let high = Foundation.log(Double(range.upperBound) + 0.5)
+      let value = exp(low + (high - low) * random.uniform()).rounded()
+      return min(max(value, Double(range.lowerBound)), Double(range.upperBound))
+    case .real(let range, log: false):
+      return range.lowerBound + (range.upperBound - range.lowerBound) * random.uniform()
+    case .real(let range, log: true):
+      let low = Foundation.log(range.lowerBound)
+      let high = Foundation.log(range.upperBound)
+      return min(max(exp(low + (high - low) * random.uniform()), range.lowerBound), range.upperBound)
+    }
+  }
+
+  /// A value of one parameter that differs from the present one, drawn uniformly from all others.
+  ///
+  /// Of a parameter with one value only, that value.
+  public func resampledValue(
+    of index: Int, in configuration: Configuration, using random: inout RandomGenerator
+  ) -> Double {
+    let present = configuration.values[index]
+    switch parameters[index].domain {
+    case .categorical, .ordinal:
+      guard digits[index].radix > 1 else { return present }
+      let other = random.below(digits[index].radix - 1)
+      return Double(other < Int(present) ? other : other + 1)
+    case .integer, .real:
+      guard parameters[index].count != 1 else { return present }
+      while true {
+        let value = sampleValue(of: index, using: &random)
+        if value != present { return value }
+      }
+    }
+  }
+
+  /// The place of a configuration in the enumeration of a finite space, 0..<``count``: parameters are
+  /// digits, the last one running fastest.
+  ///
+  /// - Precondition: ``count`` is not `nil`, and the configuration belongs to this space.
+  @inlinable public func index(of configuration: Configuration) -> Int {
+    configuration.values.withUnsafeBufferPointer { values in
+      precondition(values.count == digits.count, "the configuration belongs to another space")
+      var index = 0
+      for place in 0..<values.count {
+        index = index &* digits[place].radix &+ (Int(values[place]) &- digits[place].lowest)
+      }
+      return index
+    }
+  }
+
+  /// The configuration at a place in the enumeration of a finite space.
+  public func configuration(at index: Int) -> Configuration {
+    var rest = index
+    var values = [Double](repeating: 0, count: parameters.count)
+    for place in digits.indices.reversed() {
+      values[place] = Double(digits[place].lowest + rest % digits[place].radix)
+      rest /= digits[place].radix
+    }
+    return Configuration(values: values)
+  }
+}

@@ -1,0 +1,76 @@
+import CGSL
+
+/// Descriptive statistics of a sample of real numbers, by GSL.
+///
+/// All are `nil` where the statistic is undefined (an empty sample, or one value where two are needed).
+extension [Double] {
+  /// The arithmetic mean.
+  public var mean: Double? {
+    isEmpty ? nil : gsl_stats_mean(self, 1, count)
+  }
+
+  /// The standard deviation with `n - 1` in the denominator.
+  public var standardDeviation: Double? {
+    count < 2 ? nil : gsl_stats_sd(self, 1, count)
+  }
+
+  /// The standard error of the mean: standard deviation / sqrt(n).
+  public var standardError: Double? {
+    standardDeviation.map { $0 / Double(count).squareRoot() }
+  }
+
+  /// The median; the mean of the two middle values of a sample of even size.
+  public var median: Double? { quantile(0.5) }
+
+  /// The `p`-quantile, `p` in 0...1, linearly interpolated between order statistics (Hyndman and Fan's
+  /// type 7, the default of NumPy and R).
+  public func quantile(_ p: Double) -> Double? {
+    quantiles([p])?.first
+  }
+
+  /// Several quantiles of one sample, sorted once.
+  public func quantiles(_ ps: [Double]) -> [Double]? {
+    guard !isEmpty else { return nil }
+    let sorted = sorted()
+    return ps.map { gsl_stats_quantile_from_sorted_data(sorted, 1, count, $0) }
+  }
+
+  /// The autocorrelation at a lag: the correlation of the sequence with itself, shifted.
+  public func autocorrelation(lag: Int) -> Double? {
+    guard lag > 0, count > lag + 1 else { return nil }
+    return withUnsafeBufferPointer { values in
+      guard let base = values.baseAddress else { return nil }
+      let r = gsl_stats_correlation(base, 1, base + lag, 1, count - lag)
+      return r.isNaN ? nil : r
+    }
+  }
+
+  /// Spearman's rank correlation with another sample of the same size, ties sharing their mean rank.
+  public func spearman(_ other: [Double]) -> Double? {
+    guard count == other.count, count > 1 else { return nil }
+    var work = [Double](repeating: 0, count: 2 * count)
+    let rho = gsl_stats_spearman(self, 1, other, 1, count, &work)
+    return rho.isNaN ? nil : rho
+  }
+}
+
+/// A straight line `y = intercept + slope x`, fitted by least squares (GSL's `gsl_fit_linear`).
+public struct LinearFit: Hashable, Sendable {
+  public let intercept: Double
+  public let slope: Double
+  /// The coefficient of determination: the part of the variance of `y` that the line explains.
+  public let rSquared: Double
+
+  /// The fit, or `nil` for fewer than two distinct values of `x`.
+  public init?(x: [Double], y: [Double]) {
+    guard x.count == y.count, x.count > 1, let first = x.first, x.contains(where: { $0 != first }) else {
+      return nil
+    }
+    var c0 = 0.0, c1 = 0.0, cov00 = 0.0, cov01 = 0.0, cov11 = 0.0, residual = 0.0
+    gsl_fit_linear(x, 1, y, 1, x.count, &c0, &c1, &cov00, &cov01, &cov11, &residual)
+    intercept = c0
+    slope = c1
+    let total = gsl_stats_tss(y, 1, y.count)
+    rSquared = total > 0 ? 1 - residual / total : 1
+  }
+}

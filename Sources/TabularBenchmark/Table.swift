@@ -1,0 +1,257 @@
+import CellSpace
+import Foundation
+
+/// A tabular benchmark: what every training of every cell cost and reached, measured once and looked up
+/// ever after.
+///
+/// The file is mapped, not read: opening takes the same few microseconds for a thousand cells and for all of
+/// NAS-Bench-101. A table is a value that any number of threads may query.
+///
+///     let table = try Table.embedded()
+///     let row = try #require(table.row(of: cell))
+///     table.value(.testAccuracy, row: row, epochs: 2, repeat: 0)
+///
+/// - Note: Only the runner and reports read tables. An optimizer sees a `Session` and nothing else.
+public struct Table: Sendable {
+  /// The number of cells.
+  public let rowCount: Int
+  /// The epoch counts at which cells were trained, ascending: the fidelities.
+  public let epochs: [Int]
+  /// How many times each cell was trained per epoch count, at most.
+  public let repeats: Int
+  /// Where the numbers come from.
+  public let provenance: Provenance
+  /// 16 hexadecimal digits that change with any byte of the content.
+  public let checksum: String
+  /// The file's path, for messages.
+  public let path: String
+
+  private let file: MappedFile
+  private let sections: [Section]
+  nonisolated(unsafe) private let hashes: UnsafePointer<UInt64>
+  nonisolated(unsafe) private let codes: UnsafePointer<UInt64>
+  nonisolated(unsafe) private let index: UnsafePointer<UInt32>
+  private let indexMask: Int
+  nonisolated(unsafe) private let parameterCounts: UnsafePointer<Int64>?
+  nonisolated(unsafe) private let macs: UnsafePointer<Int64>?
+  /// Eight columns, halfway first, or `nil` where absent.
+  nonisolated(unsafe) private let columns: [UnsafePointer<Float>?]
+
+  private struct Section {
+    let name: String
+    let range: Range<Int>
+    let crc: UInt32
+  }
+
+  /// The table that comes with the package.
+  public static func embedded() throws(TableError) -> Table {
+    guard let url = Bundle.module.url(forResource: "mini", withExtension: "table") else {
+      throw .cannotOpen("mini.table", reason: "the package was built without its resources")
+    }
+    return try Table(contentsOf: url)
+  }
+
+  /// Opens a table file. Checks the header's checksum and every section's bounds, but reads no section.
+  ///
+  /// - Throws: ``TableError``; a TFRecord file or a text file is told how to be converted.
+  public init(contentsOf url: URL) throws(TableError) {
+    path = url.path
+    file = try MappedFile(reading: url)
+    let bytes = file.bytes
+    guard bytes.count >= TableFormat.headerSize, bytes.prefix(8).elementsEqual(TableFormat.magic) else {
+      throw .notATable(path, hint: Self.hint(for: bytes, path: path))
+    }
+    func word(_ offset: Int) -> UInt32 { bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self) }
+    func long(_ offset: Int) -> UInt64 { bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self) }
+    guard word(8) == TableFormat.version else { throw .version(path, found: word(8)) }
+    let sectionCount = Int(word(12))
+    let directoryEnd = TableFormat.headerSize + sectionCount * TableFormat.entrySize
+    let length = Int(truncatingIfNeeded: long(32))
+    guard directoryEnd <= bytes.count, length == bytes.count else {
+      throw .truncated(path, expected: length, found: bytes.count)
+    }
+    let directory = UnsafeRawBufferPointer(rebasing: bytes[TableFormat.headerSize..<directoryEnd])
+    let head = UnsafeRawBufferPointer(rebasing: bytes[..<56])
+    guard crc32c(directory, crc32c(head)) == word(56) else { throw .damaged(path, section: "header") }
+
+    rowCount = Int(word(16))
+    repeats = Int(word(24))
+    sections = try (0..<sectionCount).map { number throws(TableError) in
+      let entry = TableFormat.headerSize + number * TableFormat.entrySize
+      let name = String(decoding: bytes[entry..<entry + 16].prefix { $0 != 0 }, as: UTF8.self)
+      let (offset, size) = (long(entry + 16), long(entry + 24))
+      let (end, overflow) = offset.addingReportingOverflow(size)
+      guard !overflow, end <= UInt64(length), offset % UInt64(TableFormat.alignment) == 0 else {
+        throw .damaged(url.path, section: name)
+      }
+      return Section(name: name, range: Int(offset)..<Int(end), crc: word(entry + 32))
+    }
+
+    let values = rowCount * Int(word(20)) * repeats
+    let epochSection = try Self.section("epochs", UInt32.self, Int(word(20)), in: sections, bytes, path)
+    let codeSection = try Self.section("cells", UInt64.self, rowCount, in: sections, bytes, path)
+    let hashSection = try Self.section("hashes", UInt64.self, 2 * rowCount, in: sections, bytes, path)
+    let slots = TableFormat.slotCount(rows: rowCount)
+    let indexSection = try Self.section("index", UInt32.self, slots, in: sections, bytes, path)
+    guard let epochSection, let codeSection, let hashSection, let indexSection, repeats > 0 else {
+      throw .damaged(path, section: "directory")
+    }
+    epochs = UnsafeBufferPointer(start: epochSection, count: Int(word(20))).map { Int($0) }
+    codes = codeSection
+    hashes = hashSection
+    index = indexSection
+    indexMask = slots - 1
+    parameterCounts = try Self.section("parameters", Int64.self, rowCount, in: sections, bytes, path)
+    macs = try Self.section("macs", Int64.self, rowCount, in: sections, bytes, path)
+    var columns: [UnsafePointer<Float>?] = []
+    for moment in Moment.allCases {
+      for metric in Metric.allCases {
+        let name = "\(moment.rawValue).\(metric.rawValue)"
+        columns.append(try Self.section(name, Float.self, values, in: sections, bytes, path))
+      }
+    }
+    self.columns = columns
+    let text = sections.first { $0.name == "provenance" }.map { Data(bytes[$0.range]) }
+    provenance = text.flatMap { try? JSONDecoder().decode(Provenance.self, from: $0) } ?? [:]
+
+    // The directory holds the length and checksum of every section.
+    var digest: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in bytes[..<directoryEnd] { digest = (digest ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    let digits = String(digest, radix: 16)
+    checksum = String(repeating: "0", count: 16 - digits.count) + digits
+  }
+
+  private static func section<T>(
+    _ name: String, _ type: T.Type, _ count: Int, in sections: [Section], _ bytes: UnsafeRawBufferPointer,
+    _ path: String
+  ) throws(TableError) -> UnsafePointer<T>? {
+    guard let section = sections.first(where: { $0.name == name }) else { return nil }
+    guard section.range.count == count * MemoryLayout<T>.stride else {
+      throw .damaged(path, section: name)
+    }
+    return bytes.baseAddress.map { ($0 + section.range.lowerBound).assumingMemoryBound(to: T.self) }
+  }
+
+  /// What a file is that is no table, and what to do with it.
+  private static func hint(for bytes: UnsafeRawBufferPointer, path: String) -> String {
+    let importHint = "convert it with 'anytime table import \(path)'"
+    // A TFRecord begins with a length of eight bytes, of which the upper ones are zero.
+    if bytes.count > 12, bytes[4..<8].allSatisfy({ $0 == 0 }), bytes[12] == UInt8(ascii: "[") {
+      return "it is a TFRecord file; \(importHint)"
+    }
+    if bytes.count > 2, bytes[0] == 0x1f, bytes[1] == 0x8b { return "it is gzipped; \(importHint)" }
+    if bytes.prefix(256).allSatisfy({ $0 == 10 || $0 == 13 || $0 == 9 || (32..<127).contains($0) }) {
+      return "it is text; \(importHint)"
+    }
+    return "its first bytes are not 'ANYTABLE'"
+  }
+
+  /// Checks the checksum of every section, reading the whole file.
+  ///
+  /// - Throws: ``TableError/damaged(_:section:)`` for the first section that is damaged.
+  public func verify() throws(TableError) {
+    for section in sections
+    where crc32c(UnsafeRawBufferPointer(rebasing: file.bytes[section.range])) != section.crc {
+      throw .damaged(path, section: "section '\(section.name)'")
+    }
+  }
+
+  /// The name and size in bytes of every section.
+  public var sectionSizes: [(name: String, bytes: Int)] { sections.map { ($0.name, $0.range.count) } }
+
+  // MARK: Rows
+
+  /// The row of a cell, `nil` if the table has none.
+  public func row(of cell: Cell) -> Int? {
+    var slot = TableFormat.slot(of: cell.code, mask: indexMask)
+    while true {
+      let entry = Int(index[slot])
+      guard entry > 0, entry <= rowCount else { return nil }
+      if codes[entry - 1] == cell.code { return entry - 1 }
+      slot = (slot + 1) & indexMask
+    }
+  }
+
+  /// The row of a NAS-Bench-101 hash, `nil` if the table has none.
+  public func row(of hash: CellHash) -> Int? {
+    var (low, high) = (0, rowCount)
+    while low < high {
+      let middle = (low + high) / 2
+      if self.hash(middle) < hash { low = middle + 1 } else { high = middle }
+    }
+    return low < rowCount && self.hash(low) == hash ? low : nil
+  }
+
+  /// The hash of a row. Rows ascend by hash.
+  public func hash(_ row: Int) -> CellHash {
+    precondition(row >= 0 && row < rowCount, "there is no row \(row)")
+    return CellHash(high: hashes[2 * row], low: hashes[2 * row + 1])
+  }
+
+  /// The cell of a row.
+  public func cell(_ row: Int) -> Cell {
+    precondition(row >= 0 && row < rowCount, "there is no row \(row)")
+    return Cell(code: codes[row])
+  }
+
+  // MARK: Values
+
+  /// One measured value, `nil` where the source has none.
+  ///
+  /// - Parameters:
+  ///   - epochs: The place of the epoch count in ``epochs``.
+  ///   - repeat: 0..<``repeats``.
+  public func value(
+    _ metric: Metric, _ moment: Moment = .final, row: Int, epochs place: Int, repeat: Int
+  ) -> Double? {
+    precondition(
+      row >= 0 && row < rowCount && place >= 0 && place < epochs.count && `repeat` >= 0 && `repeat` < repeats,
+      "the table has no row \(row), epoch count number \(place), repeat \(`repeat`)")
+    guard let column = columns[(moment == .final ? 4 : 0) + metric.place] else { return nil }
+    let value = column[(row * epochs.count + place) * repeats + `repeat`]
+    return value.isNaN ? nil : Double(value)
+  }
+
+  /// The mean of a value over the repeats that have it, `nil` if none has.
+  public func mean(_ metric: Metric, _ moment: Moment = .final, row: Int, epochs place: Int) -> Double? {
+    var sum = 0.0
+    var count = 0
+    for number in 0..<repeats {
+      if let value = value(metric, moment, row: row, epochs: place, repeat: number) {
+        sum += value
+        count += 1
+      }
+    }
+    return count > 0 ? sum / Double(count) : nil
+  }
+
+  /// How many repeats of a row were trained at an epoch count. They are the first ones.
+  public func repeatCount(row: Int, epochs place: Int) -> Int {
+    (0..<repeats).count { value(.validationAccuracy, row: row, epochs: place, repeat: $0) != nil }
+  }
+
+  /// Whether any cell has a value.
+  public func has(_ metric: Metric, _ moment: Moment = .final) -> Bool {
+    columns[(moment == .final ? 4 : 0) + metric.place] != nil
+  }
+
+  /// The number of trainable parameters of the network of a row.
+  public func parameterCount(_ row: Int) -> Int? {
+    parameterCounts.flatMap { $0[row] >= 0 ? Int($0[row]) : nil }
+  }
+
+  /// The multiply-accumulates of one forward pass of one image through the network of a row.
+  public func multiplyAccumulates(_ row: Int) -> Int? {
+    macs.flatMap { $0[row] >= 0 ? Int($0[row]) : nil }
+  }
+
+  /// The place of an epoch count in ``epochs``.
+  ///
+  /// - Throws: ``TableError/noSuchEpochs(table:epochs:available:)``.
+  public func place(ofEpochs count: Int) throws(TableError) -> Int {
+    guard let place = epochs.firstIndex(of: count) else {
+      throw .noSuchEpochs(table: path, epochs: count, available: epochs)
+    }
+    return place
+  }
+}

@@ -1,0 +1,146 @@
+import Foundation
+
+// The table file, version 1. All numbers are little-endian.
+//
+//   header     64 bytes   magic "ANYTABLE", version, number of sections, rows, epoch counts, repeats (UInt32
+//                         each), 4 bytes of zeros, length of the file (UInt64), 16 bytes of zeros, CRC-32C of
+//                         the bytes before and of the directory (UInt32), 4 bytes of zeros
+//   directory  48 bytes per section: name (16 bytes, zero-padded), offset, length (UInt64), CRC-32C (UInt32),
+//                         12 bytes of zeros
+//   sections   each at a multiple of 64
+//
+//   hashes      16 bytes per row: NAS-Bench-101's hash as two UInt64, high first; rows ascend by it
+//   cells       UInt64 per row: Cell.code
+//   index       open-addressing hash table from Cell.code to row + 1 (UInt32, 0 for a free slot)
+//   epochs      UInt32 per epoch count, ascending
+//   parameters  Int64 per row, trainable parameters; -1 where absent. The section may be absent.
+//   macs        Int64 per row, multiply-accumulates per image; likewise
+//   final.*, halfway.*   Float32 [row][epoch count][repeat], NaN where absent; each may be absent:
+//               seconds, train, validation, test
+//   provenance  JSON object of strings
+enum TableFormat {
+  static let magic = Array("ANYTABLE".utf8)
+  static let version: UInt32 = 1
+  static let headerSize = 64
+  static let entrySize = 48
+  static let alignment = 64
+
+  /// The slot of a cell in the index, and the next one to try: Fibonacci hashing, linear probing.
+  @inline(__always) static func slot(of code: UInt64, mask: Int) -> Int {
+    Int(truncatingIfNeeded: (code &* 0x9e37_79b9_7f4a_7c15) >> 32) & mask
+  }
+
+  /// The number of slots for a number of rows: a power of two, at most half full.
+  static func slotCount(rows: Int) -> Int {
+    var count = 2
+    while count < 2 * rows { count *= 2 }
+    return count
+  }
+}
+
+/// A measured quantity of a table.
+public enum Metric: String, CaseIterable, Sendable {
+  /// CPU or accelerator seconds of training until then.
+  case seconds
+  /// Accuracy on (a fixed part of) the training images, in 0...1.
+  case trainAccuracy = "train"
+  /// Accuracy on the validation images, in 0...1.
+  case validationAccuracy = "validation"
+  /// Accuracy on the test images, in 0...1.
+  case testAccuracy = "test"
+
+  var place: Int {
+    switch self {
+    case .seconds: 0
+    case .trainAccuracy: 1
+    case .validationAccuracy: 2
+    case .testAccuracy: 3
+    }
+  }
+}
+
+/// When in a training a quantity was measured.
+public enum Moment: String, CaseIterable, Sendable {
+  case halfway, final
+}
+
+/// All that one training left behind. NaN stands for what the source lacks.
+public struct Measurement: Hashable, Sendable {
+  /// The four quantities at one moment.
+  public struct Point: Hashable, Sendable {
+    /// Seconds of training until then.
+    public var seconds: Float
+    /// In 0...1.
+    public var trainAccuracy, validationAccuracy, testAccuracy: Float
+
+    public init(
+      seconds: Float = .nan, trainAccuracy: Float = .nan, validationAccuracy: Float = .nan,
+      testAccuracy: Float = .nan
+    ) {
+      self.seconds = seconds
+      self.trainAccuracy = trainAccuracy
+      self.validationAccuracy = validationAccuracy
+      self.testAccuracy = testAccuracy
+    }
+
+    public subscript(metric: Metric) -> Float {
+      switch metric {
+      case .seconds: seconds
+      case .trainAccuracy: trainAccuracy
+      case .validationAccuracy: validationAccuracy
+      case .testAccuracy: testAccuracy
+      }
+    }
+  }
+
+  public var halfway: Point
+  public var final: Point
+
+  public init(halfway: Point = Point(), final: Point) {
+    self.halfway = halfway
+    self.final = final
+  }
+
+  public subscript(moment: Moment) -> Point { moment == .halfway ? halfway : final }
+}
+
+/// Where a table's numbers come from: the command, data, library versions, machine, as text by name.
+public typealias Provenance = [String: String]
+
+/// Why a table cannot be read or used.
+public enum TableError: Error, Hashable, Sendable, CustomStringConvertible {
+  case cannotOpen(String, reason: String)
+  case notATable(String, hint: String)
+  case version(String, found: UInt32)
+  case truncated(String, expected: Int, found: Int)
+  case damaged(String, section: String)
+  case cannotWrite(String, reason: String)
+  case missingCells(table: String, space: String, missing: Int, of: Int)
+  case missingMetric(table: String, metric: String, neededFor: String)
+  case noSuchEpochs(table: String, epochs: Int, available: [Int])
+
+  public var description: String {
+    switch self {
+    case .cannotOpen(let path, let reason):
+      "\(path) cannot be read: \(reason)"
+    case .notATable(let path, let hint):
+      "\(path) is no AnytimeNAS table: \(hint)"
+    case .version(let path, let found):
+      "\(path) is a table of version \(found), and this program reads version \(TableFormat.version); "
+        + "import or build it again"
+    case .truncated(let path, let expected, let found):
+      "\(path) is cut short: \(found) of \(expected) bytes are there; copy or build it again"
+    case .damaged(let path, let section):
+      "\(path) is damaged: the checksum of its \(section) is wrong; copy or build it again"
+    case .cannotWrite(let path, let reason):
+      "\(path) cannot be written: \(reason)"
+    case .missingCells(let table, let space, let missing, let count):
+      "\(table) lacks \(missing) of the \(count) cells of search space \(space); "
+        + "choose another space with --space or another table with --table"
+    case .missingMetric(let table, let metric, let purpose):
+      "\(table) has no \(metric), which \(purpose) needs"
+    case .noSuchEpochs(let table, let epochs, let available):
+      "\(table) has no trainings of \(epochs) epochs; it has \(available.map(String.init).joined(separator: ", "))"
+    }
+  }
+}
