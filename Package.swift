@@ -75,7 +75,9 @@ let package = Package(
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Yams", package: "Yams"),
       ]),
-    .target(name: "OptimizerConformance", dependencies: ["Anytime"]),
+    .target(
+      name: "OptimizerConformance",
+      dependencies: ["Anytime", .product(name: "Crypto", package: "swift-crypto")]),
 
     // Methods: one file each
     .target(

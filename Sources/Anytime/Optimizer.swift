@@ -76,12 +76,8 @@ public struct Registry: Sendable {
   /// The method of a name.
   ///
   /// - Throws: ``UnknownWord``, with the nearest known name.
-  public subscript(name: String) -> any Optimizer.Type {
-    get throws(UnknownWord) {
-      guard let type = methods.first(where: { $0.method.name == name }) else {
-        throw UnknownWord(name, kind: "method", known: methods.map(\.method.name))
-      }
-      return type
-    }
+  public func method(named name: String) throws -> any Optimizer.Type {
+    for type in methods where type.method.name == name { return type }
+    throw UnknownWord(name, kind: "method", known: methods.map { $0.method.name })
   }
 }

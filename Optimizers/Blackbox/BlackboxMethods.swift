@@ -1,0 +1,7 @@
+import Anytime
+
+/// Every blackbox method of the package. A new one is a file beside this and a line here.
+public let blackboxMethods: [any Optimizer.Type] = [
+  RandomSearch.self,
+  RegularizedEvolution.self,
+]
