@@ -1,0 +1,77 @@
+// The part of libtorch that AnytimeNAS uses, as a C interface.
+//
+// Functions that return a handle return NULL on failure, functions that return an int a non-zero value;
+// `ct_last_error` then tells why, per thread. Every handle that is returned belongs to the caller, who frees
+// it with `ct_free`. Images are [count, channels, height, width].
+#pragma once
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ct_tensor ct_tensor;
+
+const char *ct_last_error(void);
+// The version of the library; NULL if the package was built without it.
+const char *ct_version(void);
+// Once per process: the number of threads within an operation, and malloc's thresholds.
+int ct_start(int threads);
+
+ct_tensor *ct_from_floats(const float *values, const int64_t *shape, int rank);
+ct_tensor *ct_from_integers(const int64_t *values, int64_t count);
+ct_tensor *ct_zeros(const int64_t *shape, int rank);
+void ct_free(ct_tensor *tensor);
+int64_t ct_count(const ct_tensor *tensor);
+int ct_rank(const ct_tensor *tensor);
+int64_t ct_size(const ct_tensor *tensor, int dimension);
+int ct_copy_floats(const ct_tensor *tensor, float *values);
+
+// Marks a leaf whose gradient is wanted.
+int ct_require_gradient(ct_tensor *tensor);
+// The gradient that `ct_backward` left; zeros if none.
+ct_tensor *ct_gradient(const ct_tensor *tensor);
+int ct_backward(const ct_tensor *loss);
+// Turns the recording of gradients on or off for this thread; returns whether it was on.
+int ct_set_recording(int on);
+
+ct_tensor *ct_convolution(const ct_tensor *x, const ct_tensor *weight, int padding);
+// `mean` and `variance` are updated in training and used otherwise.
+ct_tensor *ct_batch_norm(const ct_tensor *x, const ct_tensor *gamma, const ct_tensor *beta, ct_tensor *mean,
+                         ct_tensor *variance, int training, double momentum, double epsilon);
+// In place on a tensor that nothing else reads.
+ct_tensor *ct_relu(ct_tensor *x);
+ct_tensor *ct_add(const ct_tensor *a, const ct_tensor *b);
+// 3x3 windows, stride 1, padding 1: vectorised, with the values and gradients of the library's own.
+ct_tensor *ct_max_pool_3x3(const ct_tensor *x);
+// The library's own max pooling.
+ct_tensor *ct_max_pool(const ct_tensor *x, int window, int stride, int padding);
+ct_tensor *ct_average_pool(const ct_tensor *x, int window);
+ct_tensor *ct_concatenate(ct_tensor *const *tensors, int count);
+// The first channels.
+ct_tensor *ct_first_channels(const ct_tensor *x, int64_t channels);
+// Mean over height and width: [count, channels].
+ct_tensor *ct_global_mean(const ct_tensor *x);
+// x [count, in], weight [in, out], bias [out].
+ct_tensor *ct_linear(const ct_tensor *x, const ct_tensor *weight, const ct_tensor *bias);
+// Mean cross-entropy of logits [count, classes] and labels [count].
+ct_tensor *ct_cross_entropy(const ct_tensor *logits, const ct_tensor *labels);
+// How many rows have their greatest logit at the label; rows with NaN never do. Negative on failure.
+int64_t ct_count_correct(const ct_tensor *logits, const ct_tensor *labels);
+// The rows at some places.
+ct_tensor *ct_select(const ct_tensor *x, const int64_t *places, int64_t count);
+// Rows start..<end, sharing memory.
+ct_tensor *ct_rows(const ct_tensor *x, int64_t start, int64_t end);
+
+// One step of stochastic gradient descent with (Nesterov) momentum, as torch.optim.SGD; clears gradients.
+int ct_sgd_step(ct_tensor *const *parameters, ct_tensor *const *velocities, int count, double learning_rate,
+                double momentum, double weight_decay, int nesterov);
+// One step of RMSProp with momentum, as TensorFlow's RMSPropOptimizer; clears gradients.
+int ct_rmsprop_step(ct_tensor *const *parameters, ct_tensor *const *squares, ct_tensor *const *velocities,
+                    int count, double learning_rate, double decay, double momentum, double epsilon,
+                    double weight_decay);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,241 @@
+import CellSpace
+import Statistics
+import Tensor
+
+/// The parts of a network that all cells share.
+public struct NetworkSettings: Hashable, Sendable, Codable {
+  /// Channels of the stem and the first stack; each later stack has twice as many as the one before.
+  public var channels: Int
+  /// Stacks; between them a 2 x 2 max-pool halves height and width.
+  public var stacks = 3
+  /// Cells per stack.
+  public var cellsPerStack: Int
+  /// The weight of a new batch in batch norm's running statistics. NAS-Bench-101 has 0.003 (0.997 in
+  /// TensorFlow's convention), for trainings of tens of thousands of steps; the default 0.1 suits hundreds.
+  public var batchNormMomentum = 0.1
+  public var batchNormEpsilon = 1e-5
+
+  public init(channels: Int = 8, cellsPerStack: Int = 1) {
+    self.channels = channels
+    self.cellsPerStack = cellsPerStack
+  }
+
+  /// NAS-Bench-101's own network: 128 channels, three stacks of three cells.
+  public static var nasBench101: NetworkSettings {
+    var settings = NetworkSettings(channels: 128, cellsPerStack: 3)
+    settings.batchNormMomentum = 0.003
+    return settings
+  }
+}
+
+/// The number of channels of every vertex of a cell (`compute_vertex_channels` in NAS-Bench-101's
+/// `model_builder.py`).
+///
+/// The output's channels are divided among the vertices that feed it, the remainder going to the first ones;
+/// any other interior vertex has as many channels as the widest vertex that it feeds.
+public func vertexChannels(of cell: Cell, input: Int, output: Int) -> [Int] {
+  let last = cell.vertexCount - 1
+  var channels = [Int](repeating: 0, count: cell.vertexCount)
+  channels[0] = input
+  channels[last] = output
+  guard last > 1 else { return channels }
+  let feeding = (1..<last).filter { cell.hasEdge($0, last) }
+  var remainder = output % feeding.count
+  for vertex in feeding {
+    channels[vertex] = output / feeding.count + (remainder > 0 ? 1 : 0)
+    remainder = max(0, remainder - 1)
+  }
+  for vertex in stride(from: last - 2, to: 0, by: -1) where !cell.hasEdge(vertex, last) {
+    for target in vertex + 1..<last where cell.hasEdge(vertex, target) {
+      channels[vertex] = max(channels[vertex], channels[target])
+    }
+  }
+  return channels
+}
+
+/// A stand-alone network of one cell, by NAS-Bench-101's rules (Ying et al. 2019, section 2.2, and
+/// `model_builder.py`): a 3x3 stem, stacks of cells, global mean, one dense layer.
+///
+/// Within a cell, an edge from the input is projected by a 1x1 conv-bn-relu, any other edge is cut to the
+/// receiver's channels; a vertex applies its operation to the sum of its inputs. The vertices that feed the
+/// output are concatenated, and the projected input is added if there is an edge from input to output.
+public final class CellNetwork {
+  /// What gradient descent changes.
+  public let parameters: [Tensor]
+  /// The number of trainable numbers.
+  public let parameterCount: Int
+  /// Multiplications and additions of convolutions and the dense layer in one forward pass of one image.
+  public let multiplyAccumulates: Int
+
+  private let settings: NetworkSettings
+  private let cell: Cell
+  private let stem: ConvolutionUnit
+  /// `[stack][cell]`
+  private let stacks: [[CellLayers]]
+  private let dense: (weight: Tensor, bias: Tensor)
+
+  /// 3x3 or 1x1 convolution, batch norm and rectifier.
+  fileprivate struct ConvolutionUnit {
+    let weight, gamma, beta, mean, variance: Tensor
+    let padding: Int
+  }
+
+  fileprivate struct CellLayers {
+    let channels: [Int]
+    /// By receiving vertex, where there is an edge from the input.
+    let projections: [Int: ConvolutionUnit]
+    /// By vertex, where the operation is a convolution.
+    let operations: [Int: ConvolutionUnit]
+  }
+
+  /// A network with freshly drawn weights.
+  ///
+  /// - Parameters:
+  ///   - channels, height, width: The images' size.
+  ///   - random: Draws the weights: truncated normal of variance 1 / fan-in for convolutions, uniform by
+  ///     Glorot's rule for the dense layer, as in NAS-Bench-101.
+  /// - Throws: `TorchError`.
+  public init(
+    _ cell: Cell, settings: NetworkSettings, channels: Int, height: Int, width: Int, classes: Int,
+    random: inout RandomGenerator
+  ) throws {
+    self.settings = settings
+    self.cell = cell
+    var maker = LayerMaker(random: random)
+    var (height, width) = (height, width)
+    var wide = settings.channels
+    stem = try maker.unit(from: channels, to: wide, size: 3, area: height * width)
+    var input = wide
+    var stacks: [[CellLayers]] = []
+    for stack in 0..<settings.stacks {
+      if stack > 0 {
+        height /= 2
+        width /= 2
+        wide *= 2
+      }
+      var cells: [CellLayers] = []
+      for _ in 0..<settings.cellsPerStack {
+        cells.append(try maker.layers(of: cell, input: input, output: wide, area: height * width))
+        input = wide
+      }
+      stacks.append(cells)
+    }
+    self.stacks = stacks
+    dense = try maker.dense(from: wide, to: classes)
+    parameters = maker.parameters
+    parameterCount = maker.parameterCount
+    multiplyAccumulates = maker.multiplyAccumulates
+    random = maker.random
+  }
+
+  /// The logits `[count, classes]` of images `[count, channels, height, width]`.
+  ///
+  /// - Parameter training: Whether batch norm uses the batch's own statistics and updates the running ones.
+  public func callAsFunction(_ images: Tensor, training: Bool) throws -> Tensor {
+    var x = try apply(stem, to: images, training)
+    for (number, cells) in stacks.enumerated() {
+      if number > 0 { x = try x.maxPooled(window: 2, stride: 2) }
+      for layers in cells { x = try apply(layers, to: x, training) }
+    }
+    return try x.globalMean().linear(dense.weight, bias: dense.bias)
+  }
+
+  private func apply(_ unit: ConvolutionUnit, to x: Tensor, _ training: Bool) throws -> Tensor {
+    try x.convolved(unit.weight, padding: unit.padding).batchNormalized(
+      gamma: unit.gamma, beta: unit.beta, mean: unit.mean, variance: unit.variance, training: training,
+      momentum: settings.batchNormMomentum, epsilon: settings.batchNormEpsilon
+    ).relu()
+  }
+
+  private func apply(_ layers: CellLayers, to input: Tensor, _ training: Bool) throws -> Tensor {
+    let last = cell.vertexCount - 1
+    var values = [input]
+    for vertex in 1..<last {
+      var sum: Tensor?
+      for source in 1..<vertex where cell.hasEdge(source, vertex) {
+        let wide = layers.channels[vertex]
+        let part = wide == layers.channels[source] ? values[source] : try values[source].firstChannels(wide)
+        sum = try sum.map { try $0 + part } ?? part
+      }
+      if let projection = layers.projections[vertex] {
+        let part = try apply(projection, to: input, training)
+        sum = try sum.map { try $0 + part } ?? part
+      }
+      guard let sum else { preconditionFailure("every vertex of a pruned cell has an input") }
+      values.append(
+        try layers.operations[vertex].map { try apply($0, to: sum, training) } ?? sum.maxPooled3x3())
+    }
+    let feeding = (1..<last).filter { cell.hasEdge($0, last) }.map { values[$0] }
+    let direct = try layers.projections[last].map { try apply($0, to: input, training) }
+    guard let first = feeding.first else {
+      guard let direct else { preconditionFailure("the output of a cell has an input") }
+      return direct
+    }
+    let joined = feeding.count == 1 ? first : try Tensor.concatenated(feeding)
+    return try direct.map { try joined + $0 } ?? joined
+  }
+}
+
+/// Draws weights and counts them.
+private struct LayerMaker {
+  var random: RandomGenerator
+  var parameters: [Tensor] = []
+  var parameterCount = 0
+  var multiplyAccumulates = 0
+
+  mutating func parameter(_ values: [Float], _ shape: [Int]) throws -> Tensor {
+    let tensor = try Tensor(values, shape: shape)
+    try tensor.requireGradient()
+    parameters.append(tensor)
+    parameterCount += values.count
+    return tensor
+  }
+
+  mutating func unit(
+    from: Int, to: Int, size: Int, area: Int
+  ) throws -> CellNetwork.ConvolutionUnit {
+    let fanIn = from * size * size
+    // The standard deviation of a normal distribution cut off at two is 0.8796.
+    let scale = (1 / Double(fanIn)).squareRoot() / 0.87962566103423978
+    let weight = (0..<to * fanIn).map { _ -> Float in
+      while true {
+        let deviate = random.gaussian()
+        if abs(deviate) <= 2 { return Float(deviate * scale) }
+      }
+    }
+    multiplyAccumulates += to * fanIn * area
+    return CellNetwork.ConvolutionUnit(
+      weight: try parameter(weight, [to, from, size, size]),
+      gamma: try parameter([Float](repeating: 1, count: to), [to]),
+      beta: try parameter([Float](repeating: 0, count: to), [to]), mean: try Tensor.zeros([to]),
+      variance: try Tensor([Float](repeating: 1, count: to), shape: [to]), padding: size / 2)
+  }
+
+  mutating func dense(from: Int, to: Int) throws -> (weight: Tensor, bias: Tensor) {
+    let limit = (6 / Double(from + to)).squareRoot()
+    let weight = (0..<from * to).map { _ in Float((2 * random.uniform() - 1) * limit) }
+    multiplyAccumulates += from * to
+    return (
+      try parameter(weight, [from, to]), try parameter([Float](repeating: 0, count: to), [to])
+    )
+  }
+
+  mutating func layers(
+    of cell: Cell, input: Int, output: Int, area: Int
+  ) throws -> CellNetwork.CellLayers {
+    let channels = vertexChannels(of: cell, input: input, output: output)
+    let last = cell.vertexCount - 1
+    var projections: [Int: CellNetwork.ConvolutionUnit] = [:]
+    var operations: [Int: CellNetwork.ConvolutionUnit] = [:]
+    for vertex in 1...last {
+      if cell.hasEdge(0, vertex) {
+        projections[vertex] = try unit(from: input, to: channels[vertex], size: 1, area: area)
+      }
+      guard vertex < last, cell.operation(of: vertex) != .maxpool3x3 else { continue }
+      operations[vertex] = try unit(
+        from: channels[vertex], to: channels[vertex], size: cell.operation(of: vertex) == .conv3x3 ? 3 : 1,
+        area: area)
+    }
+    return CellNetwork.CellLayers(channels: channels, projections: projections, operations: operations)
+  }
+}

@@ -1,0 +1,145 @@
+import CellSpace
+import Foundation
+import Statistics
+import Tensor
+
+/// How a network is trained.
+public struct TrainingSettings: Hashable, Sendable, Codable {
+  public var batchSize: Int
+  public var rule: GradientDescent.Rule
+  /// The learning rate at the first step; it falls to zero along half a cosine, step by step.
+  public var learningRate: Double
+  public var momentum: Double
+  /// L2, on all parameters.
+  public var weightDecay: Double
+
+  public init(
+    batchSize: Int = 64, rule: GradientDescent.Rule = .nesterov, learningRate: Double = 0.03,
+    momentum: Double = 0.9, weightDecay: Double = 1e-4
+  ) {
+    self.batchSize = batchSize
+    self.rule = rule
+    self.learningRate = learningRate
+    self.momentum = momentum
+    self.weightDecay = weightDecay
+  }
+}
+
+/// What a training reached at one moment.
+public struct TrainingPoint: Hashable, Sendable, Codable {
+  /// CPU seconds of the training steps until then, evaluations excluded.
+  public var seconds: Double
+  /// In 0...1. Training accuracy is that of as many training images as there are validation images.
+  public var train, validation, test: Double
+}
+
+/// What a training reached.
+public struct TrainingOutcome: Hashable, Sendable {
+  public var halfway, final: TrainingPoint
+  /// Whether the loss ever became infinite or no number. Accuracies are recorded as they are.
+  public var diverged: Bool
+  public var parameterCount, multiplyAccumulates: Int
+}
+
+/// Trains networks of cells on one data set.
+///
+/// A training is a function of cell, epochs, settings and seed: the same bits in any process, in any order,
+/// on one thread. Only its seconds are measured.
+public final class Trainer {
+  private let network: NetworkSettings
+  private let training: TrainingSettings
+  private let dataset: Dataset
+  private let train, validation, test: (images: Tensor, labels: Tensor)
+
+  /// - Throws: `TorchError`.
+  public init(dataset: Dataset, network: NetworkSettings, training: TrainingSettings) throws {
+    try Torch.start()
+    self.dataset = dataset
+    self.network = network
+    self.training = training
+    func tensors(_ part: LabelledImages) throws -> (Tensor, Tensor) {
+      (
+        try Tensor(part.values, shape: [part.count, part.channels, part.height, part.width]),
+        try Tensor(labels: part.labels)
+      )
+    }
+    train = try tensors(dataset.training)
+    validation = try tensors(dataset.validation)
+    test = try tensors(dataset.test)
+  }
+
+  /// Trains a cell's network from scratch.
+  ///
+  /// Each epoch visits the training images in a new random order; a last batch that is not full is left out.
+  ///
+  /// - Parameters:
+  ///   - epochs: At least 1.
+  ///   - seed: Determines the weights and the order of images.
+  public func train(_ cell: Cell, epochs: Int, seed: UInt64) throws -> TrainingOutcome {
+    var random = RandomGenerator(seed: seed, stream: "training")
+    let part = dataset.training
+    let net = try CellNetwork(
+      cell, settings: network, channels: part.channels, height: part.height, width: part.width,
+      classes: dataset.classes, random: &random)
+    let descent = try GradientDescent(
+      net.parameters, rule: training.rule, momentum: training.momentum, weightDecay: training.weightDecay)
+
+    let steps = max(1, part.count / training.batchSize)
+    let total = steps * epochs
+    var order = (0..<Int64(part.count)).map { $0 }
+    var seconds = 0.0
+    var diverged = false
+    var halfway: TrainingPoint?
+    var step = 0
+    for _ in 0..<epochs {
+      random.shuffle(&order)
+      for batch in 0..<steps {
+        let start = Self.threadSeconds
+        let places = order[(batch * training.batchSize)..<min((batch + 1) * training.batchSize, order.count)]
+        let loss = try net(train.images.selecting(places), training: true).crossEntropy(
+          train.labels.selecting(places))
+        try loss.backward()
+        let rate = training.learningRate * 0.5 * (1 + cos(.pi * Double(step) / Double(total)))
+        try descent.step(learningRate: rate)
+        seconds += Self.threadSeconds - start
+        if let value = try loss.values().first, !value.isFinite { diverged = true }
+        step += 1
+        if step == (total + 1) / 2 { halfway = try evaluate(net, seconds) }
+      }
+    }
+    let final = try evaluate(net, seconds)
+    return TrainingOutcome(
+      halfway: halfway ?? final, final: final, diverged: diverged, parameterCount: net.parameterCount,
+      multiplyAccumulates: net.multiplyAccumulates)
+  }
+
+  private func evaluate(_ net: CellNetwork, _ seconds: Double) throws -> TrainingPoint {
+    let limit = min(dataset.training.count, dataset.validation.count)
+    return TrainingPoint(
+      seconds: seconds, train: try accuracy(net, train, count: limit),
+      validation: try accuracy(net, validation, count: dataset.validation.count),
+      test: try accuracy(net, test, count: dataset.test.count))
+  }
+
+  /// The part of the first `count` images that are classified correctly, with batch norm's running
+  /// statistics.
+  private func accuracy(
+    _ net: CellNetwork, _ part: (images: Tensor, labels: Tensor), count: Int
+  ) throws -> Double {
+    try Torch.withoutGradients {
+      var correct = 0
+      for start in stride(from: 0, to: count, by: 250) {
+        let rows = start..<min(start + 250, count)
+        correct += try net(part.images.rows(rows), training: false).correctCount(part.labels.rows(rows))
+      }
+      return Double(correct) / Double(count)
+    }
+  }
+
+  /// CPU seconds of this thread.
+  private static var threadSeconds: Double {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+}

@@ -1,0 +1,128 @@
+import CellSpace
+import Foundation
+
+/// Why a table cannot be built.
+public enum BuildError: Error, Hashable, Sendable, CustomStringConvertible {
+  case unreadable(String, reason: String)
+  case corrupt(String, line: Int)
+  case otherSettings(String)
+  case twice(String, line: Int, cell: String)
+  case notWritten(String, reason: String)
+
+  public var description: String {
+    switch self {
+    case .unreadable(let path, let reason): "\(path) cannot be read: \(reason)"
+    case .corrupt(let path, let line):
+      "\(path), line \(line): this is no training; delete the line to have it done again"
+    case .otherSettings(let path):
+      "\(path) was made with other settings, data or another libtorch; finish it with those, "
+        + "or choose another folder"
+    case .twice(let path, let line, let cell):
+      "\(path), line \(line): this training of \(cell) is in the folder twice; delete one of them"
+    case .notWritten(let path, let reason): "\(path) cannot be written: \(reason)"
+    }
+  }
+}
+
+/// A folder of build logs: JSON lines, one file per worker, a header and then a line per training.
+///
+/// A line is forced to disk before the next training begins. What is done is the union of all logs, so a
+/// build may be killed at any time, go on with another number of workers, or be put together from several
+/// machines by copying files.
+public struct BuildFolder: Sendable {
+  public let path: String
+
+  public init(path: String) { self.path = path }
+
+  /// All trainings that are done, in a fixed order, and the header that all logs share; `nil` if there is no
+  /// log yet.
+  ///
+  /// A last line that was cut off by a crash does not count.
+  ///
+  /// - Throws: ``BuildError``.
+  public func read() throws(BuildError) -> (header: BuildHeader, records: [TrainingRecord])? {
+    var header: BuildHeader?
+    var records: [TrainingRecord] = []
+    var seen: Set<String> = []
+    let decoder = JSONDecoder()
+    let names = ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
+    for name in names where name.hasSuffix(".jsonl") {
+      let file = path + "/" + name
+      guard let data = FileManager.default.contents(atPath: file) else {
+        throw .unreadable(file, reason: "check its permissions")
+      }
+      var lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      lines.removeLast()  // empty after the last newline, or cut off
+      for (index, line) in lines.enumerated() {
+        if index == 0 {
+          guard let own = try? decoder.decode(BuildHeader.self, from: Data(line)) else {
+            throw .corrupt(file, line: 1)
+          }
+          guard header == nil || header == own else { throw .otherSettings(file) }
+          header = own
+        } else {
+          guard let record = try? decoder.decode(TrainingRecord.self, from: Data(line)) else {
+            throw .corrupt(file, line: index + 1)
+          }
+          guard seen.insert("\(record.cell) \(record.epochs) \(record.number)").inserted else {
+            throw .twice(file, line: index + 1, cell: record.cell)
+          }
+          records.append(record)
+        }
+      }
+    }
+    guard let header else { return nil }
+    records.sort { ($0.cell, $0.epochs, $0.number) < ($1.cell, $1.epochs, $1.number) }
+    return (header, records)
+  }
+
+  /// The trainings that are done.
+  ///
+  /// - Throws: ``BuildError``, also if the logs have another header.
+  public func done(_ header: BuildHeader) throws(BuildError) -> Set<Assignment> {
+    guard let (own, records) = try read() else { return [] }
+    guard own == header else { throw .otherSettings(path) }
+    return Set(
+      records.compactMap { record in
+        Cell(record.cell).map { Assignment(cell: $0, epochs: record.epochs, number: record.number) }
+      })
+  }
+}
+
+/// Appends trainings to a log, durably.
+final class BuildLog {
+  private let path: String
+  private let handle: FileHandle
+  private let encoder = JSONEncoder()
+
+  /// Opens a log or begins one. A last line that a crash cut off is removed.
+  init(path: String, header: BuildHeader) throws(BuildError) {
+    self.path = path
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    // A training that diverged may have lost all sense of numbers.
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    let exists = FileManager.default.fileExists(atPath: path)
+    if !exists { _ = FileManager.default.createFile(atPath: path, contents: nil) }
+    guard let handle = FileHandle(forUpdatingAtPath: path) else {
+      throw .notWritten(path, reason: "check the folder's permissions")
+    }
+    self.handle = handle
+    let content = handle.readDataToEndOfFile()
+    let whole = content.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+    do {
+      try handle.truncate(atOffset: UInt64(whole))
+      try handle.seekToEnd()
+    } catch { throw .notWritten(path, reason: "\(error)") }
+    if whole == 0 { try write(header) }
+  }
+
+  func append(_ record: TrainingRecord) throws(BuildError) { try write(record) }
+
+  private func write(_ value: some Encodable) throws(BuildError) {
+    do {
+      try handle.write(contentsOf: try encoder.encode(value) + Data("\n".utf8))
+      try handle.synchronize()
+    } catch { throw .notWritten(path, reason: "\(error)") }
+  }
+}

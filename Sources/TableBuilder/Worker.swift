@@ -1,0 +1,47 @@
+import CellNetworks
+import CellSpace
+import Foundation
+
+/// One of several single-threaded processes that build a table together: does every n-th training that is
+/// not in the folder yet.
+public struct Worker: Sendable {
+  public let folder: BuildFolder
+  public let header: BuildHeader
+  /// Which worker this is, 0..<`count`.
+  public let index: Int
+  public let count: Int
+
+  public init(folder: BuildFolder, header: BuildHeader, index: Int, count: Int) {
+    self.folder = folder
+    self.header = header
+    self.index = index
+    self.count = count
+  }
+
+  /// Trains until nothing of the worker's share is missing.
+  ///
+  /// - Parameters:
+  ///   - cells: The cells of the table; every worker must be given the same.
+  ///   - shouldStop: Asked before every training.
+  /// - Throws: ``BuildError`` or `TorchError`. What was done before is kept.
+  public func run(_ cells: [Cell], dataset: Dataset, shouldStop: () -> Bool = { false }) throws {
+    let done = try folder.done(header)
+    // Shares are cut from the whole plan, not from what is missing, so that workers that begin at
+    // different moments never do the same.
+    let own = header.settings.assignments(cells).enumerated()
+      .filter { $0.offset % count == index && !done.contains($0.element) }.map(\.element)
+    guard !own.isEmpty else { return }
+    let settings = header.settings
+    let trainer = try Trainer(dataset: dataset, network: settings.network, training: settings.training)
+    let log = try BuildLog(path: "\(folder.path)/worker-\(index)-of-\(count).jsonl", header: header)
+    for assignment in own where !shouldStop() {
+      let outcome = try trainer.train(
+        assignment.cell, epochs: assignment.epochs, seed: assignment.seed(settings))
+      try log.append(
+        TrainingRecord(
+          cell: assignment.cell.description, epochs: assignment.epochs, number: assignment.number,
+          halfway: outcome.halfway, final: outcome.final, diverged: outcome.diverged,
+          parameters: outcome.parameterCount, multiplyAccumulates: outcome.multiplyAccumulates))
+    }
+  }
+}

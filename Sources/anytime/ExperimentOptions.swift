@@ -1,0 +1,185 @@
+import Anytime
+import ArgumentParser
+import CellSpace
+import Foundation
+import TabularBenchmark
+
+/// An experiment by file or by flags, shared by `run` and `compare`.
+struct ExperimentOptions: ParsableArguments {
+  @Argument(help: "An experiment file in YAML. Without it, give --space, --horizon, --seeds and --method.")
+  var experiment: String?
+
+  @Option(
+    name: .customLong("method"),
+    help: ArgumentHelp(
+      "A method, with settings: tpe, or regularized-evolution:population=20,sample=5. Repeatable.",
+      valueName: "name[:setting=value,…]"))
+  var methods: [String] = []
+
+  @Option(help: "A search space: mini, 1, 2, 3 or nas-bench-101.")
+  var space: String?
+
+  @Option(help: "The budget of each run: benchmark seconds, or with s, min, h, d; or a number of evaluations…")
+  var horizon: String?
+
+  @Option(help: "How many seeds, or a range such as 10-19.")
+  var seeds: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "fair, nas-bench-101 or 1shot1-as-published, with changes: fair,resume=true.", valueName: "name[,key=value…]"))
+  var policy: String?
+
+  @Option(help: "A table file, or 'embedded'.")
+  var table: String?
+
+  @Option(help: "The experiment's name.")
+  var name: String?
+
+  @Option(help: "The run store. Default: the experiment's name with .sqlite, beside the experiment file.")
+  var store: String?
+
+  @Option(help: "How many runs at a time. The results do not depend on it.")
+  var threads = ProcessInfo.processInfo.activeProcessorCount
+
+  @Flag(name: .shortAndLong, help: "No progress.")
+  var quiet = false
+
+  func validate() throws {
+    if threads < 1 { throw ValidationError("--threads must be at least 1") }
+    let flags = [space, horizon, seeds, policy, table, name].contains { $0 != nil } || !methods.isEmpty
+    if experiment != nil, flags {
+      throw ValidationError(
+        "give an experiment file or --space, --horizon, --seeds, --policy, --table, --name and --method, "
+          + "not both")
+    }
+    if experiment == nil, space == nil || seeds == nil || methods.isEmpty {
+      throw ValidationError("give an experiment file, or --space, --horizon, --seeds and --method")
+    }
+  }
+
+  /// The experiment that the file or the flags describe.
+  func read() throws -> Experiment {
+    let registry = AnytimeCommand.registry
+    if let experiment {
+      return try Experiment(contentsOf: URL(filePath: experiment), registry: registry)
+    }
+    do {
+      let policy = try readPolicy()
+      let space = space ?? ""
+      guard SearchSpace(named: space) != nil else {
+        throw UnknownWord(space, kind: "search space", known: SearchSpace.all.map(\.name))
+      }
+      guard let budget = try horizon.map({ try Experiment.horizon($0, in: policy.currency) }) ?? policy.defaultHorizon
+      else { throw UsageError("--horizon is missing: policy \(policy.name) fixes no budget") }
+      return Experiment(
+        name: name ?? "experiment", table: table ?? "embedded", space: space, horizon: budget, policy: policy,
+        seeds: try Experiment.seeds(seeds ?? ""),
+        methods: Experiment.labelled(try methods.map { try readMethod($0, registry) }))
+    } catch { throw UsageError("\(error)") }
+  }
+
+  private func readPolicy() throws -> BudgetPolicy {
+    let parts = (policy ?? "fair").split(separator: ",").map(String.init)
+    var result = try BudgetPolicy.named(parts.first ?? "")
+    for part in parts.dropFirst() {
+      let (key, value) = try pair(part)
+      try result.set(key, to: value)
+    }
+    return result
+  }
+
+  private func readMethod(
+    _ text: String, _ registry: Registry
+  ) throws -> (label: String?, method: Anytime.Method, settings: Settings) {
+    let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
+    let type = try registry.method(named: parts.first ?? "")
+    var values: [String: String] = [:]
+    for part in parts.dropFirst().flatMap({ $0.split(separator: ",") }) {
+      let (key, value) = try pair(String(part))
+      values[key] = value
+    }
+    return (nil, type.method, try Settings(type.method, values))
+  }
+
+  private func pair(_ text: String) throws -> (String, String) {
+    let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+    guard parts.count == 2 else { throw SettingError("'\(text)' should be written as name=value") }
+    return (parts[0], parts[1])
+  }
+
+  /// The path of the run store.
+  func storePath(_ name: String) -> String {
+    if let store { return store }
+    if let experiment { return URL(filePath: experiment).deletingPathExtension().path + ".sqlite" }
+    return name + ".sqlite"
+  }
+
+  /// Does what is missing of the experiment and returns all of it.
+  func run() async throws -> ExperimentResults {
+    let experiment = try read()
+    return try await perform(experiment, storePath: storePath(experiment.name), threads: threads, quiet: quiet)
+  }
+}
+
+/// Does what is missing of an experiment and returns all of it.
+func perform(
+  _ experiment: Experiment, storePath: String, threads: Int, quiet: Bool
+) async throws -> ExperimentResults {
+  let registry = AnytimeCommand.registry
+  let table = try Experiment.openTable(experiment.table)
+  guard let space = SearchSpace(named: experiment.space) else {
+    throw UnknownWord(experiment.space, kind: "search space", known: SearchSpace.all.map(\.name))
+  }
+  let benchmark = try Benchmark(table: table, space: space)
+  let store = try RunStore(path: storePath)
+  let line = ProgressLine(experiment.name, quiet: quiet)
+  let runner = Runner(experiment: experiment, benchmark: benchmark, registry: registry, store: store)
+  try await runner.run(threads: threads) { progress in
+    line.show(
+      done: progress.done, of: progress.total, before: progress.alreadyDone, unit: "runs",
+      note: progress.label)
+  }
+  line.finish()
+  return try store.results(of: experiment, tableChecksum: table.checksum, registry: registry)
+}
+
+/// The results of a stored experiment, for `export` and `plot`.
+struct StoredExperiment: ParsableArguments {
+  @Argument(help: "A run store (.sqlite), or the experiment file that it was made from.")
+  var source: String
+
+  @Option(name: .customLong("experiment"), help: "Which experiment, where the store holds several.")
+  var experimentName: String?
+
+  func results() throws -> ExperimentResults {
+    let path =
+      source.hasSuffix(".sqlite") ? source : URL(filePath: source).deletingPathExtension().path + ".sqlite"
+    let store = try RunStore(path: path, mustExist: true)
+    let experiments = try store.experiments()
+    let known = experiments.map(\.experiment.name)
+    let chosen: (experiment: Experiment, tableChecksum: String)
+    if let experimentName {
+      guard let found = experiments.first(where: { $0.experiment.name == experimentName }) else {
+        throw UnknownWord(experimentName, kind: "experiment of \(path)", known: known)
+      }
+      chosen = found
+    } else {
+      guard let only = experiments.first, experiments.count == 1 else {
+        throw UsageError(
+          experiments.isEmpty
+            ? "\(path) holds no experiment; make one with 'anytime run'"
+            : "\(path) holds several experiments; choose one with --experiment: \(known.joined(separator: ", "))")
+      }
+      chosen = only
+    }
+    let results = try store.results(
+      of: chosen.experiment, tableChecksum: chosen.tableChecksum, registry: AnytimeCommand.registry)
+    if results.missingRuns > 0 {
+      Console.say(
+        "note: \(results.missingRuns) of \(chosen.experiment.methods.count * chosen.experiment.seeds.count) runs "
+          + "are not done yet; 'anytime run' goes on with them")
+    }
+    return results
+  }
+}

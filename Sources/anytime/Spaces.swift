@@ -1,0 +1,75 @@
+import ArgumentParser
+import CellSpace
+import Foundation
+
+struct Spaces: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List the search spaces and count their cells.",
+    discussion: "Every number is computed by enumeration.")
+
+  func run() throws {
+    var rows = [["space", "parameters", "configurations", "unique cells", ""]]
+    let line = ProgressLine("counting cells")
+    for (index, space) in SearchSpace.all.enumerated() {
+      line.show(done: index, of: SearchSpace.all.count, unit: "spaces")
+      rows.append([
+        space.name, String(space.parameters.parameters.count), space.parameters.count.map(grouped) ?? "infinite",
+        grouped(space.uniqueCells().count), space.summary,
+      ])
+    }
+    // The summary reads better on the left.
+    let table = aligned(rows.map { Array($0.dropLast()) }).split(separator: "\n")
+    for (row, cells) in zip(rows, table) { print(row[4].isEmpty ? String(cells) : "\(cells)  \(row[4])") }
+  }
+}
+
+struct Cells: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List the unique cells of a search space.",
+    discussion: """
+      EXAMPLES
+        anytime cells --space 1 --count
+        anytime cells --space nas-bench-101 --hashes | head
+      """)
+
+  @Option(help: "mini, 1, 2, 3 or nas-bench-101.")
+  var space: String
+
+  @Flag(help: "Print the NAS-Bench-101 hash of every cell, sorted, one a line.")
+  var hashes = false
+
+  @Flag(help: "Print only how many there are.")
+  var count = false
+
+  func run() throws {
+    guard let space = SearchSpace(named: space) else {
+      throw UsageError("'\(space)' is no search space; use one of "
+        + SearchSpace.all.map(\.name).joined(separator: ", "))
+    }
+    let cells = space.uniqueCells()
+    if count {
+      print(cells.count)
+    } else if hashes {
+      printLines(hashesInParallel(cells).sorted().map(\.description))
+    } else {
+      printLines(cells.map(\.description))
+    }
+  }
+
+  private func printLines(_ lines: [String]) {
+    FileHandle.standardOutput.write(Data((lines.joined(separator: "\n") + "\n").utf8))
+  }
+
+  private func hashesInParallel(_ cells: [Cell]) -> [CellHash] {
+    let chunk = 1_024
+    let chunks = (cells.count + chunk - 1) / chunk
+    var result = [[CellHash]](repeating: [], count: chunks)
+    result.withUnsafeMutableBufferPointer { buffer in
+      nonisolated(unsafe) let parts = buffer  // each written by one iteration
+      DispatchQueue.concurrentPerform(iterations: chunks) { index in
+        parts[index] = cells[index * chunk..<min((index + 1) * chunk, cells.count)].map(\.hash)
+      }
+    }
+    return Array(result.joined())
+  }
+}

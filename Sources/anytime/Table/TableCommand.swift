@@ -1,0 +1,193 @@
+import Anytime
+import ArgumentParser
+import CellSpace
+import Foundation
+import Statistics
+import TabularBenchmark
+
+struct TableCommand: ParsableCommand {
+  static let configuration: CommandConfiguration = {
+    var commands: [any ParsableCommand.Type] = [
+      TableInfo.self, TableQuery.self, TableExport.self, TableVerify.self,
+    ]
+    #if Torch
+      commands += [TableBuild.self, TableBuildWorker.self, TableMerge.self] as [any ParsableCommand.Type]
+    #endif
+    return CommandConfiguration(
+      commandName: "table", abstract: "Inspect, query, import, export and build tables.",
+      subcommands: commands)
+  }()
+}
+
+/// Which table.
+struct TableOption: ParsableArguments {
+  @Argument(help: "A table file, or 'embedded'.")
+  var table = "embedded"
+
+  func open() throws -> Table { try Experiment.openTable(table) }
+}
+
+struct TableInfo: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "info", abstract: "Describe a table: size, accuracies, noise, where it comes from.",
+    discussion: "EXAMPLE\n  anytime table info")
+
+  @OptionGroup var source: TableOption
+
+  func run() throws {
+    let table = try source.open()
+    print("\(table.path)\nchecksum \(table.checksum)\n")
+    print("cells     \(grouped(table.rowCount))")
+    print("epochs    \(table.epochs.map(String.init).joined(separator: ", "))")
+    print("repeats   \(table.repeats)")
+    let lacking = Moment.allCases.flatMap { moment in
+      Metric.allCases.filter { !table.has($0, moment) }.map { "\(moment.rawValue) \($0.rawValue)" }
+    }
+    if !lacking.isEmpty { print("absent    \(lacking.joined(separator: ", "))") }
+
+    print("\nfinal values, means over repeats:")
+    var rows = [["", "epochs", "least", "median", "greatest", "repeat noise"]]
+    for metric in [Metric.validationAccuracy, .testAccuracy, .trainAccuracy, .seconds] where table.has(metric) {
+      for (place, epochs) in table.epochs.enumerated() {
+        let means = (0..<table.rowCount).compactMap { table.mean(metric, row: $0, epochs: place) }
+        guard let quantiles = means.quantiles([0, 0.5, 1]) else { continue }
+        let noise = Self.repeatNoise(table, metric, place)
+        let name = metric == .seconds ? "seconds" : "\(metric.rawValue) accuracy"
+        rows.append(
+          [name, String(epochs)] + quantiles.map { decimals($0, 4) } + [noise.map { decimals($0, 4) } ?? "-"])
+      }
+    }
+    print(aligned(rows))
+    print("(repeat noise: standard deviation between repeats, root mean square over cells)")
+    printRepeatCorrelation(table)
+
+    print("\nprovenance:")
+    for (key, value) in table.provenance.sorted(by: { $0.key < $1.key }) { print("  \(key): \(value)") }
+  }
+
+  /// The standard deviation between repeats, root mean square over cells that have at least two.
+  private static func repeatNoise(_ table: Table, _ metric: Metric, _ place: Int) -> Double? {
+    let variances = (0..<table.rowCount).compactMap { row -> Double? in
+      let values = (0..<table.repeats).compactMap { table.value(metric, row: row, epochs: place, repeat: $0) }
+      return values.standardDeviation.map { $0 * $0 }
+    }
+    return variances.mean.map { $0.squareRoot() }
+  }
+
+  private func printRepeatCorrelation(_ table: Table) {
+    guard table.repeats > 1 else { return }
+    for (place, epochs) in table.epochs.enumerated() {
+      let pairs = (0..<table.rowCount).compactMap { row -> (Double, Double)? in
+        guard let a = table.value(.validationAccuracy, row: row, epochs: place, repeat: 0),
+          let b = table.value(.validationAccuracy, row: row, epochs: place, repeat: 1)
+        else { return nil }
+        return (a, b)
+      }
+      guard let rho = pairs.map(\.0).spearman(pairs.map(\.1)) else { continue }
+      print("Spearman correlation of two repeats at \(epochs) epochs: \(decimals(rho, 3))")
+    }
+  }
+}
+
+struct TableQuery: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "query", abstract: "Print what a table knows of a cell.",
+    discussion: """
+      EXAMPLES
+        anytime table query 5529e1779433733d1145e20de5d8604e
+        anytime table query "011|001|000 input,conv3x3-bn-relu,output"
+        anytime table query 011001000 input,conv3x3-bn-relu,output --dot | dot -Tsvg > cell.svg
+      """)
+
+  @Argument(
+    help: "A hash of 32 hexadecimal digits, or an adjacency matrix and operations, as one word or two.")
+  var cell: [String]
+
+  @Option(help: "A table file, or 'embedded'.")
+  var table = "embedded"
+
+  @Flag(help: "Print the cell as a Graphviz digraph instead.")
+  var dot = false
+
+  func run() throws {
+    let table = try Experiment.openTable(self.table)
+    let text = cell.joined(separator: " ")
+    let row: Int?
+    if let hash = CellHash(text) {
+      row = table.row(of: hash)
+    } else {
+      let parts = text.split(separator: " ", maxSplits: 1)
+      guard parts.count == 2 else { throw UsageError(CellError.unreadable(text).description) }
+      do { row = table.row(of: try Cell(adjacencyText: parts[0], operations: parts[1])) } catch {
+        throw UsageError("\(error)")
+      }
+    }
+    guard let row else { throw Failure("\(table.path) has no cell \(text)") }
+    let cell = table.cell(row)
+    if dot {
+      print(cell.dot)
+      return
+    }
+    print("cell        \(cell)\nhash        \(table.hash(row))")
+    if let count = table.parameterCount(row) { print("parameters  \(grouped(count))") }
+    if let macs = table.multiplyAccumulates(row) { print("MACs        \(grouped(macs)) per image") }
+    var rows = [["epochs", "repeat", "", "seconds", "train", "validation", "test"]]
+    for (place, epochs) in table.epochs.enumerated() {
+      for number in 0..<table.repeats {
+        for moment in Moment.allCases where table.has(.validationAccuracy, moment) {
+          let values = Metric.allCases.map { metric in
+            table.value(metric, moment, row: row, epochs: place, repeat: number).map { value in
+              decimals(value, metric == .seconds ? 3 : 4)
+            } ?? "-"
+          }
+          if values.contains(where: { $0 != "-" }) {
+            rows.append([String(epochs), String(number), moment.rawValue] + values)
+          }
+        }
+      }
+    }
+    print("\n" + aligned(rows))
+  }
+}
+
+struct TableVerify: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify", abstract: "Check the checksum of every section of a table.")
+
+  @OptionGroup var source: TableOption
+
+  func run() throws {
+    let table = try source.open()
+    try table.verify()
+    for section in table.sectionSizes { print("\(section.name): \(grouped(section.bytes)) bytes, right") }
+  }
+}
+
+struct TableExport: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export", abstract: "Write a table as CSV or JSON lines.",
+    discussion: """
+      A row per cell, epoch count and repeat, with the columns that 'anytime table import' reads. What a \
+      table does not have is an empty field.
+
+      EXAMPLES
+        anytime table export -o table.csv
+        anytime table export nasbench.table -o table.jsonl
+      """)
+
+  @OptionGroup var source: TableOption
+
+  @Option(name: .shortAndLong, help: "A .csv or .jsonl file.")
+  var output: String
+
+  func run() throws {
+    let url = URL(filePath: output)
+    guard let format = TableText.Format(rawValue: url.pathExtension.lowercased()) else {
+      throw UsageError("\(output) must end in .csv or .jsonl")
+    }
+    let table = try source.open()
+    let line = ProgressLine("exporting")
+    try TableText.write(table, to: url, as: format) { line.show(done: $0, of: table.rowCount, unit: "cells") }
+    line.finish()
+  }
+}
