@@ -19,7 +19,9 @@ struct AnytimeCommand: AsyncParsableCommand {
         anytime table import nasbench_full.tfrecord  bring in NAS-Bench-101
       """,
     version: "0.1.0",
-    subcommands: [Methods.self, Policies.self, Spaces.self, Cells.self, TableCommand.self
+    subcommands: [
+      Demo.self, Run.self, Compare.self, Export.self, Plot.self, Methods.self, Policies.self, Spaces.self,
+      Cells.self, TableCommand.self, Bench.self,
     ])
 
   /// Every method that the program knows: the one place that lists them.

@@ -1,0 +1,43 @@
+import Anytime
+import ArgumentParser
+import Foundation
+import Reports
+
+struct Run: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Do the runs of an experiment that are not done yet.",
+    discussion: """
+      A run is stored when it ends. Kill the program at any time and start it again: it goes on with the runs \
+      that are missing, and the result is the same to the bit.
+
+      EXAMPLES
+        anytime run Examples/first.yaml
+        anytime run --space mini --horizon 30min --seeds 50 --method random-search \\
+          --method regularized-evolution:population=20,sample=5
+      """)
+
+  @OptionGroup var options: ExperimentOptions
+
+  func run() async throws {
+    let results = try await options.run()
+    let runs = results.methods.reduce(0) { $0 + $1.runs.count }
+    print("\(runs) runs are in \(options.storePath(results.experiment.name)).")
+  }
+}
+
+struct Compare: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run an experiment and print a leaderboard.",
+    discussion: """
+      EXAMPLES
+        anytime compare Examples/first.yaml
+        anytime compare --space mini --horizon 30min --seeds 50 --method random-search \\
+          --method regularized-evolution
+      """)
+
+  @OptionGroup var options: ExperimentOptions
+
+  func run() async throws {
+    print(Leaderboard(try await options.run()).text)
+  }
+}
