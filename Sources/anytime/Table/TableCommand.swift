@@ -8,7 +8,8 @@ import TabularBenchmark
 struct TableCommand: ParsableCommand {
   static let configuration: CommandConfiguration = {
     var commands: [any ParsableCommand.Type] = [
-      TableInfo.self, TableQuery.self, TableExport.self, TableVerify.self,
+      TableInfo.self, TableQuery.self, TableExport.self, TableVerify.self, TableImport.self,
+      TableSynthesize.self,
     ]
     #if Torch
       commands += [TableBuild.self, TableBuildWorker.self, TableMerge.self] as [any ParsableCommand.Type]

@@ -1,0 +1,197 @@
+import CellSpace
+import SwiftProtobuf
+
+/// Reads the payload of a NAS-Bench-101 record: a JSON array of exactly the form in which that file has it,
+/// byte by byte, as millions of them are read.
+struct RecordParser {
+  struct Problem: Error {
+    let problem: String
+    init(_ problem: String) { self.problem = problem }
+  }
+
+  /// A graph as the record has it: not pruned, in the record's own order.
+  struct Graph: Hashable {
+    var edges: UInt32 = 0
+    var labels: UInt32 = 0
+    var vertexCount = 0
+
+    func cell() throws(CellError) -> Cell {
+      try Cell(edges: edges, labels: labels, vertexCount: vertexCount)
+    }
+  }
+
+  struct Record {
+    let hash: CellHash
+    let epochs: Int
+    let graph: Graph
+    let parameters: Int64
+    let measurement: Measurement
+    /// Differs between trainings.
+    let fingerprint: UInt32
+  }
+
+  /// The decoded message, kept to be filled again.
+  private var message: [UInt8] = []
+
+  mutating func parse(_ payload: UnsafeRawBufferPointer) throws(Problem) -> Record {
+    var scanner = Scanner(bytes: payload.bindMemory(to: UInt8.self))
+    try scanner.expect("[")
+    guard let hash = CellHash(hexDigits: try scanner.string()) else {
+      throw Problem("the hash is not made of 32 hexadecimal digits")
+    }
+    try scanner.expect(",")
+    let epochs = try scanner.number()
+    try scanner.expect(",")
+    let adjacency = try scanner.string()
+    try scanner.expect(",")
+    let operations = try scanner.string()
+    try scanner.expect(",")
+    try decodeBase64(try scanner.string())
+    try scanner.expect("]")
+    let graph = try Self.graph(adjacency, operations)
+
+    let metrics: ModelMetrics
+    do { metrics = try ModelMetrics(serializedBytes: message) } catch {
+      throw Problem("the metrics are no ModelMetrics message")
+    }
+    guard metrics.evaluationData.count == 3 else {
+      throw Problem("there are \(metrics.evaluationData.count) evaluations where start, halfway and end are needed")
+    }
+    return Record(
+      hash: hash, epochs: epochs, graph: graph, parameters: Int64(metrics.trainableParameters),
+      measurement: Measurement(
+        halfway: try Self.point(metrics.evaluationData[1]), final: try Self.point(metrics.evaluationData[2])),
+      fingerprint: message.withUnsafeBytes { crc32c($0) })
+  }
+
+  private static func point(_ data: EvaluationData) throws(Problem) -> Measurement.Point {
+    for accuracy in [data.trainAccuracy, data.validationAccuracy, data.testAccuracy]
+    where !(0...1).contains(accuracy) {
+      throw Problem("an accuracy is \(accuracy), outside 0 to 1")
+    }
+    guard data.trainingTime >= 0, data.trainingTime.isFinite else {
+      throw Problem("a training time is \(data.trainingTime)")
+    }
+    return Measurement.Point(
+      seconds: Float(data.trainingTime), trainAccuracy: Float(data.trainAccuracy),
+      validationAccuracy: Float(data.validationAccuracy), testAccuracy: Float(data.testAccuracy))
+  }
+
+  private typealias Bytes = UnsafeBufferPointer<UInt8>
+
+  private static func graph(_ adjacency: Bytes, _ operations: Bytes) throws(Problem) -> Graph {
+    var graph = Graph()
+    var start = 0
+    var labels: [UInt32] = []
+    labels.reserveCapacity(8)
+    while start <= operations.count {
+      var end = start
+      while end < operations.count, operations[end] != UInt8(ascii: ",") { end += 1 }
+      // The letter at place 4 and the length tell the words apart; the whole word is compared then.
+      let word = Bytes(rebasing: operations[start..<end])
+      guard let index = words.firstIndex(where: { $0.count == word.count && word.elementsEqual($0) }) else {
+        throw Problem("'\(String(decoding: word, as: UTF8.self))' is no operation of NAS-Bench-101")
+      }
+      labels.append(UInt32(index))
+      start = end + 1
+    }
+    let count = labels.count
+    guard (2...Cell.maximumVertices).contains(count), labels[0] == 3, labels[count - 1] == 4,
+      labels[1..<count - 1].allSatisfy({ $0 < 3 })
+    else { throw Problem("the operations are not input, up to five operations, output") }
+    guard adjacency.count == count * count else {
+      throw Problem("the adjacency matrix has \(adjacency.count) entries for \(count) operations")
+    }
+    for row in 0..<count {
+      for column in 0..<count {
+        switch adjacency[row * count + column] {
+        case UInt8(ascii: "0"): break
+        case UInt8(ascii: "1") where row < column: graph.edges |= 1 << UInt32(Cell.edgeBit(row, column))
+        default: throw Problem("the adjacency matrix is not upper triangular zeros and ones")
+        }
+      }
+    }
+    graph.vertexCount = count
+    for vertex in 1..<count - 1 { graph.labels |= labels[vertex] << UInt32(2 * (vertex - 1)) }
+    return graph
+  }
+
+  /// The operations in the order of their raw values, then input and output.
+  private static let words =
+    Cell.Operation.allCases.map { Array($0.name.utf8) } + [Array("input".utf8), Array("output".utf8)]
+
+  /// Fills ``message``. Standard alphabet; line breaks, which Python's `encodestring` makes, are written
+  /// `\n` in JSON and skipped.
+  private mutating func decodeBase64(_ text: Bytes) throws(Problem) {
+    message.removeAll(keepingCapacity: true)
+    var bits: UInt32 = 0
+    var count = 0
+    var index = 0
+    while index < text.count {
+      let letter = text[index]
+      index += 1
+      if letter == UInt8(ascii: "=") { break }
+      if letter == UInt8(ascii: "\\"), index < text.count {
+        let escaped = text[index]
+        index += 1
+        if escaped == UInt8(ascii: "n") { continue }
+        guard escaped == UInt8(ascii: "/") else { throw Problem("the metrics are not in base64") }
+      }
+      let value = Self.base64[Int(letter == UInt8(ascii: "\\") ? UInt8(ascii: "/") : letter)]
+      guard value < 64 else { throw Problem("the metrics are not in base64") }
+      bits = bits << 6 | UInt32(value)
+      count += 6
+      if count >= 8 {
+        count -= 8
+        message.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+      }
+    }
+  }
+
+  private static let base64: [UInt8] = {
+    var values = [UInt8](repeating: 255, count: 256)
+    let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    for (index, letter) in alphabet.utf8.enumerated() { values[Int(letter)] = UInt8(index) }
+    return values
+  }()
+
+  /// A cursor over JSON text.
+  private struct Scanner {
+    let bytes: Bytes
+    var index = 0
+
+    private mutating func skipSpace() {
+      while index < bytes.count, bytes[index] == 0x20 || bytes[index] == 0x0a { index += 1 }
+    }
+
+    mutating func expect(_ letter: Unicode.Scalar) throws(Problem) {
+      skipSpace()
+      guard index < bytes.count, bytes[index] == UInt8(ascii: letter) else {
+        throw Problem("this is no NAS-Bench-101 record: '\(letter)' is missing in its JSON array")
+      }
+      index += 1
+    }
+
+    /// The bytes between quotes, escapes left as they are.
+    mutating func string() throws(Problem) -> Bytes {
+      try expect("\"")
+      let start = index
+      while index < bytes.count, bytes[index] != UInt8(ascii: "\"") { index += 1 }
+      let text = Bytes(rebasing: bytes[start..<index])
+      try expect("\"")
+      return text
+    }
+
+    mutating func number() throws(Problem) -> Int {
+      skipSpace()
+      var value = 0
+      let start = index
+      while index < bytes.count, (0x30...0x39).contains(bytes[index]), index - start < 9 {
+        value = 10 * value + Int(bytes[index] - 0x30)
+        index += 1
+      }
+      guard index > start else { throw Problem("the number of epochs is missing") }
+      return value
+    }
+  }
+}
