@@ -78,13 +78,13 @@ public struct Table: Sendable {
     repeats = Int(word(24))
     sections = try (0..<sectionCount).map { number throws(TableError) in
       let entry = TableFormat.headerSize + number * TableFormat.entrySize
-      let name = String(decoding: bytes[entry..<entry + 16].prefix { $0 != 0 }, as: UTF8.self)
-      let (offset, size) = (long(entry + 16), long(entry + 24))
+      let name = String(decoding: bytes[entry..<entry + 24].prefix { $0 != 0 }, as: UTF8.self)
+      let (offset, size) = (long(entry + 24), long(entry + 32))
       let (end, overflow) = offset.addingReportingOverflow(size)
       guard !overflow, end <= UInt64(length), offset % UInt64(TableFormat.alignment) == 0 else {
         throw .damaged(url.path, section: name)
       }
-      return Section(name: name, range: Int(offset)..<Int(end), crc: word(entry + 32))
+      return Section(name: name, range: Int(offset)..<Int(end), crc: word(entry + 40))
     }
 
     let values = rowCount * Int(word(20)) * repeats

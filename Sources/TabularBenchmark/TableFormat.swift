@@ -5,8 +5,8 @@ import Foundation
 //   header     64 bytes   magic "ANYTABLE", version, number of sections, rows, epoch counts, repeats (UInt32
 //                         each), 4 bytes of zeros, length of the file (UInt64), 16 bytes of zeros, CRC-32C of
 //                         the bytes before and of the directory (UInt32), 4 bytes of zeros
-//   directory  48 bytes per section: name (16 bytes, zero-padded), offset, length (UInt64), CRC-32C (UInt32),
-//                         12 bytes of zeros
+//   directory  48 bytes per section: name (24 bytes, zero-padded), offset, length (UInt64), CRC-32C (UInt32),
+//                         4 bytes of zeros
 //   sections   each at a multiple of 64
 //
 //   hashes      16 bytes per row: NAS-Bench-101's hash as two UInt64, high first; rows ascend by it

@@ -278,11 +278,11 @@ private final class OutputFile {
   func commit() throws(TableError) {
     for (number, section) in sections.enumerated() {
       let entry = TableFormat.headerSize + number * TableFormat.entrySize
-      for (place, byte) in section.name.utf8.prefix(16).enumerated() { bytes[entry + place] = byte }
-      bytes.storeBytes(of: UInt64(section.range.lowerBound), toByteOffset: entry + 16, as: UInt64.self)
-      bytes.storeBytes(of: UInt64(section.range.count), toByteOffset: entry + 24, as: UInt64.self)
+      for (place, byte) in section.name.utf8.prefix(24).enumerated() { bytes[entry + place] = byte }
+      bytes.storeBytes(of: UInt64(section.range.lowerBound), toByteOffset: entry + 24, as: UInt64.self)
+      bytes.storeBytes(of: UInt64(section.range.count), toByteOffset: entry + 32, as: UInt64.self)
       let crc = crc32c(UnsafeRawBufferPointer(rebasing: bytes[section.range]))
-      bytes.storeBytes(of: crc, toByteOffset: entry + 32, as: UInt32.self)
+      bytes.storeBytes(of: crc, toByteOffset: entry + 40, as: UInt32.self)
     }
     let directoryEnd = TableFormat.headerSize + sections.count * TableFormat.entrySize
     let head = UnsafeRawBufferPointer(rebasing: bytes[..<56])

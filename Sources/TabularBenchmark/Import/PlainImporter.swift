@@ -41,15 +41,18 @@ public enum PlainImporter {
         let values = try split(line, source.path, place)
         guard let names = header else {
           header = values
-          let wanted = Set(known.map { columns[$0] ?? $0 })
           for name in ["adjacency", "operations", "epochs"].map({ columns[$0] ?? $0 })
           where !values.contains(name) {
             throw ImportError(
               source.path, place, "there is no column '\(name)'; the columns are \(values.joined(separator: ", ")), "
                 + "and '--column name=theirs' says which is which")
           }
-          guard values.contains(where: { wanted.contains($0) && $0.contains("accuracy") || columns.values.contains($0) })
-          else { throw ImportError(source.path, place, "there is no column of accuracies") }
+          let accuracies = known.filter { $0.contains("accuracy") }.map { columns[$0] ?? $0 }
+          guard values.contains(where: accuracies.contains) else {
+            throw ImportError(
+              source.path, place, "there is no column of accuracies; the columns are "
+                + "\(values.joined(separator: ", ")), and '--column validation_accuracy=theirs' names one")
+          }
           continue
         }
         guard values.count == names.count else {

@@ -64,7 +64,7 @@ final class InputStreamReader {
 
 /// Reads TFRecord files: length (UInt64), masked CRC-32C of the length, payload, masked CRC-32C of the
 /// payload, all little-endian.
-struct TFRecordReader {
+package struct TFRecordReader {
   let input: InputStreamReader
   private(set) var recordNumber = 0
 
@@ -111,7 +111,7 @@ struct TFRecordReader {
   }
 
   /// A record as it stands in a file.
-  static func frame(_ payload: [UInt8]) -> [UInt8] {
+  package static func frame(_ payload: [UInt8]) -> [UInt8] {
     func bytes<T: FixedWidthInteger>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value.littleEndian, Array.init) }
     let length = bytes(UInt64(payload.count))
     return length + bytes(masked(length.withUnsafeBytes { crc32c($0) })) + payload

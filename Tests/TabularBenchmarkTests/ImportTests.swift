@@ -1,0 +1,226 @@
+import CellSpace
+import Foundation
+import TabularBenchmark
+import Testing
+
+@Suite("Importing NAS-Bench-101") struct NASBench101ImportTests {
+  let cells = Array(SearchSpace.mini.uniqueCells().prefix(20))
+
+  /// The message of an import that must fail, without the file's path; and nothing may be left behind.
+  private func failure(_ change: (inout [[UInt8]]) -> Void) throws -> String {
+    let scratch = try Scratch()
+    let source = scratch.file("a.tfrecord")
+    try SyntheticNASBench101.write(to: source, cells: cells)
+    var records = Self.records(try Data(contentsOf: source))
+    change(&records)
+    try Data(records.joined()).write(to: source)
+    var message = ""
+    do {
+      _ = try NASBench101Importer.importTable(from: source, to: scratch.file("a.table"))
+    } catch { message = "\(error)".replacing(source.path, with: "a.tfrecord") }
+    #expect(scratch.files == ["a.tfrecord"])
+    return message
+  }
+
+  /// Cuts a file into its framed records.
+  private static func records(_ data: Data) -> [[UInt8]] {
+    let bytes = [UInt8](data)
+    var records: [[UInt8]] = []
+    var start = 0
+    while start < bytes.count {
+      let length = bytes[start..<start + 8].reversed().reduce(0) { $0 << 8 | Int($1) }
+      records.append(Array(bytes[start..<start + length + 16]))
+      start += length + 16
+    }
+    return records
+  }
+
+  /// A record with its payload changed and framed again.
+  private static func edited(_ record: [UInt8], _ edit: (String) -> String) -> [UInt8] {
+    TFRecordReader.frame(Array(edit(String(decoding: record[12..<record.count - 4], as: UTF8.self)).utf8))
+  }
+
+  @Test("keeps every cell, epoch count and repeat, gzipped or not", arguments: [false, true])
+  func whole(gzipped: Bool) throws {
+    let scratch = try Scratch()
+    var source = scratch.file("a.tfrecord")
+    try SyntheticNASBench101.write(to: source, cells: cells)
+    if gzipped {
+      let gzip = Process()
+      gzip.executableURL = URL(filePath: "/bin/gzip")
+      gzip.arguments = [source.path]
+      try gzip.run()
+      gzip.waitUntilExit()
+      source = scratch.file("a.tfrecord.gz")
+    }
+    let summary = try NASBench101Importer.importTable(from: source, to: scratch.file("a.table"))
+    #expect(summary == ImportSummary(cells: 20, records: 240, epochs: [4, 12, 36, 108]))
+    let table = try Table(contentsOf: scratch.file("a.table"))
+    try table.verify()
+    for cell in cells {
+      let row = try #require(table.row(of: cell))
+      for place in 0..<4 {
+        #expect(table.repeatCount(row: row, epochs: place) == 3)
+        for moment in Moment.allCases {
+          for metric in Metric.allCases {
+            #expect(table.value(metric, moment, row: row, epochs: place, repeat: 2) != nil)
+          }
+        }
+        let halfway = try #require(table.value(.seconds, .halfway, row: row, epochs: place, repeat: 0))
+        let final = try #require(table.value(.seconds, row: row, epochs: place, repeat: 0))
+        #expect(abs(halfway / final - 0.5) < 0.05)
+      }
+    }
+  }
+
+  @Test("a file that is cut short") func truncated() throws {
+    let message = try failure { $0[$0.count - 1].removeLast(5) }
+    #expect(message.hasPrefix("a.tfrecord, record 240 at byte "))
+    #expect(message.hasSuffix("the file is cut short; download it again"))
+  }
+
+  @Test("wrong checksums of length and content") func checksums() throws {
+    #expect(
+      try failure { $0[3][8] ^= 1 }.hasSuffix("the checksum of the length is wrong; download the file again"))
+    #expect(
+      try failure { $0[3][60] ^= 1 }.hasSuffix("the checksum of the content is wrong; download the file again"))
+    #expect(
+      try failure { $0[0][9] ^= 1 }
+        == "a.tfrecord, record 1 at byte 0: this is no TFRecord file: the checksum of the first length is wrong")
+  }
+
+  @Test("an absurd length with a right checksum") func absurd() throws {
+    let message = try failure { records in
+      let length = withUnsafeBytes(of: UInt64(1) << 40) { Array($0) }
+      let crc = length.withUnsafeBytes { crc32c($0) }
+      let masked = (crc >> 15 | crc << 17) &+ 0xa282_ead8
+      records[1] = length + withUnsafeBytes(of: masked) { Array($0) }
+    }
+    #expect(message.hasSuffix("a length of 1099511627776 bytes is absurd; download the file again"))
+  }
+
+  @Test("an unknown hash") func unknownHash() throws {
+    let message = try failure { records in
+      for index in 0..<12 {
+        records[index] = Self.edited(records[index]) { "[\"" + String(repeating: "0", count: 32) + $0.dropFirst(34) }
+      }
+    }
+    #expect(message.contains("the hash 00000000000000000000000000000000 is unknown"))
+  }
+
+  @Test("missing and repeated trainings") func repeats() throws {
+    #expect(try failure { $0.remove(at: 7) }.contains("has 2 trainings of 36 epochs where 3 are needed"))
+    #expect(try failure { $0.insert($0[0], at: 1) }.contains("is in the file twice"))
+    let fourth = try failure { records in
+      // Another cell's metrics under the first cell's name.
+      let other = String(decoding: records[12][12..<records[12].count - 4], as: UTF8.self)
+      let metrics = other.split(separator: "\"").dropLast().last ?? ""
+      records.insert(
+        Self.edited(records[0]) { text in
+          let parts = text.split(separator: "\"", omittingEmptySubsequences: false)
+          return (parts.dropLast(2) + [metrics] + parts.suffix(1)).joined(separator: "\"")
+        }, at: 3)
+    }
+    #expect(fourth.contains("has more than 3 trainings of 4 epochs"))
+  }
+
+  @Test("content that is no record") func content() throws {
+    #expect(
+      try failure { $0[0] = TFRecordReader.frame(Array("{}".utf8)) }
+        .hasSuffix("this is no NAS-Bench-101 record: '[' is missing in its JSON array"))
+    #expect(
+      try failure { $0[0] = Self.edited($0[0]) { $0.replacing(", 4,", with: ", 5,") } }
+        .hasSuffix("NAS-Bench-101 has trainings of 4, 12, 36 and 108 epochs, not 5"))
+  }
+}
+
+@Suite("Importing CSV and JSON lines") struct PlainImportTests {
+  private func run(
+    _ text: String, _ format: PlainImporter.Format = .csv, columns: [String: String] = [:]
+  ) throws -> Table {
+    let scratch = try Scratch()
+    let source = scratch.file("a.\(format.rawValue)")
+    try Data(text.utf8).write(to: source)
+    do {
+      _ = try PlainImporter.importTable(
+        from: source, to: scratch.file("a.table"), as: format, columns: columns)
+    } catch {
+      #expect(scratch.files == ["a.\(format.rawValue)"])
+      throw Message("\(error)".replacing(source.path, with: "a"))
+    }
+    return try Table(contentsOf: scratch.file("a.table"))
+  }
+
+  struct Message: Error, Equatable {
+    let text: String
+    init(_ text: String) { self.text = text }
+  }
+
+  let header = "adjacency,operations,epochs,training_seconds,validation_accuracy,test_accuracy\n"
+  let cell = "011|001|000,\"input,maxpool3x3,output\""
+
+  @Test("an empty field is absent, not zero") func absent() throws {
+    let table = try run(header + "\(cell),4,12.5,0.75,\n\(cell),4,13.5,0.5,\n")
+    #expect(table.repeats == 2 && table.epochs == [4])
+    #expect(table.value(.seconds, row: 0, epochs: 0, repeat: 1) == 13.5)
+    #expect(!table.has(.testAccuracy) && table.mean(.validationAccuracy, row: 0, epochs: 0) == 0.625)
+  }
+
+  @Test("columns may have other names") func mapping() throws {
+    let table = try run(
+      "adjacency,operations,budget,acc\n\(cell),9,0.5\n", columns: ["epochs": "budget", "validation_accuracy": "acc"])
+    #expect(table.epochs == [9] && table.mean(.validationAccuracy, row: 0, epochs: 0) == 0.5)
+  }
+
+  @Test("JSON lines, plain and in NAS-Bench-101's form") func jsonLines() throws {
+    let plain = try run(
+      #"{"adjacency":"01|00","operations":"input,output","epochs":2,"test_accuracy":0.25}"# + "\n", .jsonl)
+    #expect(plain.mean(.testAccuracy, row: 0, epochs: 0) == 0.25 && !plain.has(.validationAccuracy))
+    let official = try run(
+      #"{"module_adjacency":[[0,1],[0,0]],"module_operations":["input","output"],"computed":{"108":"#
+        + #"[{"halfway_training_time":5.0,"final_training_time":10.0,"final_test_accuracy":0.5}]}}"# + "\n",
+      .jsonl)
+    #expect(official.value(.seconds, .halfway, row: 0, epochs: 0, repeat: 0) == 5)
+    #expect(official.mean(.testAccuracy, row: 0, epochs: 0) == 0.5)
+  }
+
+  @Test("mistakes have their line") func errors() {
+    #expect(throws: Message("a, line 2: '1.5' is no value of validation_accuracy, which is between 0 and 1")) {
+      try run(header + "\(cell),4,12.5,1.5,\n")
+    }
+    #expect(throws: Message("a, line 3: there are 2 fields for 6 columns")) {
+      try run(header + "\(cell),4,12.5,0.5,\n1,2\n")
+    }
+    #expect(throws: Message("a, line 2: no path leads from the input to the output")) {
+      try run(header + "00|00,\"input,output\",4,12.5,0.5,\n")
+    }
+    #expect(throws: Message("a: there is not a single row")) { try run(header) }
+  }
+
+  @Test("a table survives the way through text", arguments: PlainImporter.Format.allCases)
+  func roundTrip(format: PlainImporter.Format) throws {
+    let scratch = try Scratch()
+    try SyntheticNASBench101.write(
+      to: scratch.file("a.tfrecord"), cells: Array(SearchSpace.mini.uniqueCells().prefix(5)))
+    _ = try NASBench101Importer.importTable(from: scratch.file("a.tfrecord"), to: scratch.file("a.table"))
+    let table = try Table(contentsOf: scratch.file("a.table"))
+    let text = scratch.file("b.\(format.rawValue)")
+    try TableText.write(table, to: text, as: try #require(TableText.Format(rawValue: format.rawValue)))
+    _ = try PlainImporter.importTable(from: text, to: scratch.file("b.table"), as: format)
+    let again = try Table(contentsOf: scratch.file("b.table"))
+    for row in 0..<table.rowCount {
+      #expect(again.cell(row) == table.cell(row) && again.parameterCount(row) == table.parameterCount(row))
+      for place in 0..<4 {
+        for number in 0..<3 {
+          for moment in Moment.allCases {
+            for metric in Metric.allCases {
+              #expect(
+                again.value(metric, moment, row: row, epochs: place, repeat: number)
+                  == table.value(metric, moment, row: row, epochs: place, repeat: number))
+            }
+          }
+        }
+      }
+    }
+  }
+}
