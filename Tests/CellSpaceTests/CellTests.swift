@@ -32,7 +32,8 @@ import Testing
     var random = RandomGenerator(seed: 5)
     let space = SearchSpace.nasBench101
     for _ in 0..<2_000 {
-      let cell = try #require(space.cell(space.sample(using: &random)))
+      let configuration = space.sample(using: &random)
+      let cell = try #require(space.cell(configuration))
       // A random topological order: repeatedly take any vertex whose parents are all placed.
       let count = cell.vertexCount
       var order = [0]
@@ -40,7 +41,8 @@ import Testing
         let ready = (1..<count - 1).filter { vertex in
           !order.contains(vertex) && (0..<vertex).allSatisfy { !cell.hasEdge($0, vertex) || order.contains($0) }
         }
-        order.append(try #require(random.element(of: ready)))
+        let next = random.element(of: ready)
+        order.append(try #require(next))
       }
       order.append(count - 1)
       let renumbered = try Cell(

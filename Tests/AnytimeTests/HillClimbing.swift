@@ -1,0 +1,30 @@
+// The complete method of the article "Write an optimizer": keep the two the same.
+import Anytime
+import CellSpace
+
+/// Restarted hill climbing: moves to a mutant that is at least as good, and starts anew when stuck.
+struct HillClimbing: Optimizer {
+  static let method = Method(
+    name: "hill-climbing", title: "Hill climbing",
+    summary: "Moves to a mutant that is at least as good; starts anew when stuck.",
+    citation: "an example",
+    settings: [Setting("patience", .integer(1...1_000, default: 20), "failures before a new start")])
+
+  let patience: Int
+
+  init(settings: Settings) { patience = settings.integer("patience") }
+
+  func search(_ session: Session) throws {
+    while true {
+      var best = session.space.sample(using: &session.random)
+      var accuracy = try session.evaluate(best).validationAccuracy
+      var failures = 0
+      while failures < patience {
+        let mutant = session.space.mutate(best, rule: .oneParameter, using: &session.random)
+        let result = try session.evaluate(mutant).validationAccuracy
+        failures = result > accuracy ? 0 : failures + 1
+        if result >= accuracy { (best, accuracy) = (mutant, result) }
+      }
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import Blackbox
+import Foundation
+import OptimizerConformance
+import Testing
+
+/// The program as a user runs it.
+struct Program {
+  struct Outcome {
+    let status: Int32
+    let output: String
+    let errors: String
+  }
+
+  /// Beside the tests, where the package manager puts it.
+  static let url: URL = {
+    var folder = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+    for argument in CommandLine.arguments where argument.hasSuffix(".xctest") {
+      folder = URL(filePath: argument).deletingLastPathComponent()
+    }
+    return folder.appending(path: "anytime")
+  }()
+
+  let folder: URL
+
+  init() throws {
+    folder = FileManager.default.temporaryDirectory.appending(path: "program-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  }
+
+  func start(_ arguments: String) throws -> (process: Process, output: URL, errors: URL) {
+    let process = Process()
+    process.executableURL = Self.url
+    process.arguments = arguments.split(separator: " ").map(String.init)
+    process.currentDirectoryURL = folder
+    // Files, not pipes: nothing can fill up.
+    let name = UUID().uuidString
+    let files = ["out", "err"].map { folder.appending(path: ".\(name).\($0)") }
+    for file in files { try Data().write(to: file) }
+    process.standardOutput = try FileHandle(forWritingTo: files[0])
+    process.standardError = try FileHandle(forWritingTo: files[1])
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    return (process, files[0], files[1])
+  }
+
+  @discardableResult func run(_ arguments: String) throws -> Outcome {
+    let (process, output, errors) = try start(arguments)
+    process.waitUntilExit()
+    func text(_ url: URL) throws -> String { String(decoding: try Data(contentsOf: url), as: UTF8.self) }
+    return Outcome(status: process.terminationStatus, output: try text(output), errors: try text(errors))
+  }
+
+  func remove() { try? FileManager.default.removeItem(at: folder) }
+}
+
+@Suite("The program") struct CommandLineTests {
+  let program: Program
+
+  init() throws { program = try Program() }
+
+  @Test("counts and hashes cells") func cells() throws {
+    defer { program.remove() }
+    #expect(try program.run("cells --space 1 --count").output == "2685\n")
+    let hashes = try program.run("cells --space mini --hashes").output.split(separator: "\n")
+    #expect(hashes.count == 201 && hashes == hashes.sorted() && hashes.allSatisfy { $0.count == 32 })
+    let spaces = try program.run("spaces").output
+    for number in ["2,685", "7,773", "55,854", "423,624"] { #expect(spaces.contains(number)) }
+  }
+
+  @Test(
+    "wrong usage has status 2 and one line",
+    arguments: [
+      ("cells --space 4", "'4' is no search space"), ("compare", "give an experiment file"),
+      ("run --space mini --horizon soon --seeds 3 --method random-search", "'soon' is no horizon"),
+      ("run --space mini --horizon 9 --seeds 3 --method random-serch", "did you mean 'random-search'?"),
+      (
+        "run --space mini --horizon 9 --seeds 3 --method regularized-evolution:sampel=3",
+        "did you mean 'sample'?"
+      ),
+      ("methods tpee", "'tpee' is no method"), ("frobnicate", "frobnicate"),
+      ("plot a.sqlite -o a.gif", "must end in .svg, .pdf or .png"),
+      ("table query 0110", "is no cell"), ("table build a.table --space 9", "--space is mini, 1, 2 or 3"),
+      ("table import a.txt", "must end in .tfrecord, .csv or .jsonl"),
+    ])
+  func usage(arguments: String, part: String) throws {
+    defer { program.remove() }
+    let outcome = try program.run(arguments)
+    #expect(outcome.status == 2)
+    #expect(outcome.errors.contains(part), "\(outcome.errors)")
+    #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
+  }
+
+  @Test(
+    "failures have status 1 and one line",
+    arguments: [
+      ("compare absent.yaml", "absent.yaml: the file cannot be read; check its path"),
+      ("export curves absent.sqlite", "there is no run store absent.sqlite; make it with 'anytime run'"),
+      ("table info absent.table", "cannot be read"),
+      ("table query 00000000000000000000000000000000", "has no cell 00000000000000000000000000000000"),
+      ("compare --space 1 --horizon 9 --seeds 1 --method random-search", "of the 2685 cells of search space 1"),
+      ("table import absent.csv", "cannot be opened"),
+    ])
+  func failures(arguments: String, part: String) throws {
+    defer { program.remove() }
+    let outcome = try program.run(arguments)
+    #expect(outcome.status == 1)
+    #expect(outcome.errors.contains(part), "\(outcome.errors)")
+    #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
+  }
+
+  @Test("a method gives the same runs in this process and in another", arguments: blackboxMethods.map { $0.method.name })
+  func fingerprint(method: String) throws {
+    defer { program.remove() }
+    let type = try #require(blackboxMethods.first { $0.method.name == method })
+    let other = try program.run("methods \(method) --fingerprint").output
+    #expect(other == (try OptimizerConformance(type).fingerprint()) + "\n")
+  }
+
+  @Test("an experiment that is killed ends as an unbroken one, on any number of threads") func killed() throws {
+    defer { program.remove() }
+    let experiment =
+      "--space mini --horizon 2000 --seeds 1500 --name e --method random-search "
+      + "--method regularized-evolution:population=20,sample=5 --quiet"
+    try program.run("run \(experiment) --store whole.sqlite --threads 1")
+
+    var kills = 0
+    for _ in 0..<20 {
+      let (process, _, _) = try program.start("run \(experiment) --store parts.sqlite --threads 2")
+      let deadline = Date.now + 0.15
+      while process.isRunning, Date.now < deadline { usleep(2_000) }
+      guard process.isRunning else { break }
+      kill(process.processIdentifier, SIGKILL)
+      process.waitUntilExit()
+      kills += 1
+    }
+    #expect(kills > 0)
+    let finished = try program.run("run \(experiment) --store parts.sqlite --threads 3")
+    #expect(finished.output.hasPrefix("3000 runs are in"))
+    for (store, folder) in [("whole", "a"), ("parts", "b")] {
+      try program.run("export curves \(store).sqlite -o \(folder)")
+    }
+    for name in ["e-curves.csv", "e-curves.json", "e-events.csv"] {
+      let files = try ["a", "b"].map { try Data(contentsOf: program.folder.appending(path: "\($0)/\(name)")) }
+      #expect(files[0] == files[1] && files[0].count > 1_000)
+    }
+  }
+
+  @Test("the demo leaves a leaderboard, a picture and a CSV") func demo() throws {
+    defer { program.remove() }
+    let outcome = try program.run("demo --seeds 5")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output.contains("random-search") && outcome.output.contains("test regret"))
+    for name in ["demo-curves.csv", "demo-events.csv", "regret.svg", "regret.png", "demo.sqlite"] {
+      let path = program.folder.appending(path: "anytime-demo/\(name)").path
+      #expect(FileManager.default.fileExists(atPath: path))
+    }
+  }
+}
