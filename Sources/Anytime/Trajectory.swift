@@ -17,6 +17,19 @@ public struct TrajectoryPoint: Hashable, Sendable, Codable {
   public var testRegret: Double?
   /// Seconds that the final training of the incumbent costs, 0 if the run has trained it fully.
   public var finalTrainingSeconds: Double
+
+  public init(
+    amount: Double, spent: Spending, cell: String, epochs: Int, validationRegret: Double,
+    testRegret: Double?, finalTrainingSeconds: Double
+  ) {
+    self.amount = amount
+    self.spent = spent
+    self.cell = cell
+    self.epochs = epochs
+    self.validationRegret = validationRegret
+    self.testRegret = testRegret
+    self.finalTrainingSeconds = finalTrainingSeconds
+  }
 }
 
 /// The incumbents of a run over its budget, and what it spent for what.
