@@ -111,18 +111,18 @@ struct TableQuery: ParsableCommand {
   var dot = false
 
   func run() throws {
-    let table = try Experiment.openTable(self.table)
     let text = cell.joined(separator: " ")
-    let row: Int?
-    if let hash = CellHash(text) {
-      row = table.row(of: hash)
-    } else {
+    let hash = CellHash(text)
+    var wanted: Cell?
+    if hash == nil {
       let parts = text.split(separator: " ", maxSplits: 1)
       guard parts.count == 2 else { throw UsageError(CellError.unreadable(text).description) }
-      do { row = table.row(of: try Cell(adjacencyText: parts[0], operations: parts[1])) } catch {
+      do { wanted = try Cell(adjacencyText: parts[0], operations: parts[1]) } catch {
         throw UsageError("\(error)")
       }
     }
+    let table = try Experiment.openTable(self.table)
+    let row = hash.flatMap { table.row(of: $0) } ?? wanted.flatMap { table.row(of: $0) }
     guard let row else { throw Failure("\(table.path) has no cell \(text)") }
     let cell = table.cell(row)
     if dot {
