@@ -39,20 +39,20 @@ public struct CellHash: Hashable, Comparable, Sendable, LosslessStringConvertibl
   public static func < (a: Self, b: Self) -> Bool { (a.high, a.low) < (b.high, b.low) }
 
   public var description: String {
-    String(unsafeUninitializedCapacity: 32) { writeHexDigits(to: $0.baseAddress!) }
-  }
-
-  /// Writes the 32 lower-case digits; returns 32.
-  @discardableResult func writeHexDigits(to target: UnsafeMutablePointer<UInt8>) -> Int {
-    for index in 0..<16 {
-      let shift = UInt64(60 - 4 * index)
-      target[index] = Self.digit(UInt8(truncatingIfNeeded: high >> shift & 15))
-      target[16 + index] = Self.digit(UInt8(truncatingIfNeeded: low >> shift & 15))
+    String(unsafeUninitializedCapacity: 32) { buffer in
+      writeHexDigits(to: UnsafeMutableBufferPointer(rebasing: buffer[..<32]))
+      return 32
     }
-    return 32
   }
 
-  private static func digit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x61 + value - 10 }
+  /// Writes the 32 lower-case digits.
+  fileprivate func writeHexDigits(to target: UnsafeMutableBufferPointer<UInt8>) {
+    for index in 0..<32 {
+      let word = index < 16 ? high : low
+      let value = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (index & 15)) & 15)
+      target[index] = value < 10 ? 0x30 + value : 0x61 + value - 10
+    }
+  }
 
   /// The MD5 digest of some bytes.
   fileprivate init(md5 bytes: UnsafeRawBufferPointer) {
@@ -97,38 +97,66 @@ extension Cell {
     var next = hashes
     // A vertex has at most 6 neighbours: at most 7 digests and two separators.
     return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 320) { buffer in
-      let text = buffer.baseAddress!
+      var text = DigestText(buffer)
       for _ in 0..<count {
         for vertex in 0..<count {
-          var length = 0
-          let into = (0..<vertex).filter { hasEdge($0, vertex) }.map { hashes[$0] }.sorted()
-          for hash in into { length += hash.writeHexDigits(to: text + length) }
-          text[length] = UInt8(ascii: "|")
-          length += 1
-          let out = (vertex..<count).filter { hasEdge(vertex, $0) }.map { hashes[$0] }.sorted()
-          for hash in out { length += hash.writeHexDigits(to: text + length) }
-          text[length] = UInt8(ascii: "|")
-          length += 1
-          length += hashes[vertex].writeHexDigits(to: text + length)
-          next[vertex] = CellHash(md5: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<length]))
+          text.length = 0
+          text.appendSorted(hashes) { hasEdge($0, vertex) }
+          text.append("|")
+          text.appendSorted(hashes) { hasEdge(vertex, $0) }
+          text.append("|")
+          text.append(hashes[vertex])
+          next[vertex] = text.md5
         }
         swap(&hashes, &next)
       }
       // The text of a Python list: ['…', '…']
       hashes.sort()
-      var length = 0
+      text.length = 0
       for (index, hash) in hashes.enumerated() {
-        for byte in (index == 0 ? "['" : "', '").utf8 {
-          text[length] = byte
-          length += 1
-        }
-        length += hash.writeHexDigits(to: text + length)
+        text.append(index == 0 ? "['" : "', '")
+        text.append(hash)
       }
-      for byte in "']".utf8 {
-        text[length] = byte
-        length += 1
+      text.append("']")
+      return text.md5
+    }
+  }
+}
+
+/// The text of one digest under construction, in memory that is used again: a cell takes dozens.
+private struct DigestText {
+  private let buffer: UnsafeMutableBufferPointer<UInt8>
+  var length = 0
+
+  init(_ buffer: UnsafeMutableBufferPointer<UInt8>) { self.buffer = buffer }
+
+  var md5: CellHash { CellHash(md5: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<length])) }
+
+  mutating func append(_ text: StaticString) {
+    for index in 0..<text.utf8CodeUnitCount { buffer[length + index] = text.utf8Start[index] }
+    length += text.utf8CodeUnitCount
+  }
+
+  mutating func append(_ hash: CellHash) {
+    hash.writeHexDigits(to: UnsafeMutableBufferPointer(rebasing: buffer[length..<length + 32]))
+    length += 32
+  }
+
+  /// The hashes at the vertices that are included, in ascending order.
+  mutating func appendSorted(_ hashes: [CellHash], where isIncluded: (Int) -> Bool) {
+    // Selection by rank: least first, equal ones by place. There are at most six.
+    var included: UInt32 = 0
+    for vertex in hashes.indices where isIncluded(vertex) { included |= 1 << UInt32(vertex) }
+    while included != 0 {
+      var least = included.trailingZeroBitCount
+      var rest = included & (included - 1)
+      while rest != 0 {
+        let vertex = rest.trailingZeroBitCount
+        if hashes[vertex] < hashes[least] { least = vertex }
+        rest &= rest - 1
       }
-      return CellHash(md5: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<length]))
+      append(hashes[least])
+      included &= ~(1 << UInt32(least))
     }
   }
 }
