@@ -50,6 +50,11 @@
       do {
         try FileManager.default.createDirectory(atPath: folder.path, withIntermediateDirectories: true)
       } catch { throw Failure("\(folder.path) cannot be made: check the folder's permissions") }
+      let lock = open(folder.path + "/lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
+      guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+        throw Failure("another build is at work in \(folder.path); wait for it or stop it")
+      }
+      defer { close(lock) }
       let total = header.settings.assignments(cells).count
       let wanted = Set(cells)
       func doneCount() throws -> Int { try folder.done(header).count { wanted.contains($0.cell) } }
@@ -73,12 +78,10 @@
         print("All \(total) trainings of this part are in \(folder.path).")
         return
       }
-      try report(
-        try MergedTable.write(
-          [folder], to: URL(filePath: output), command: settings.command, machine: machineDescription()))
+      let summary = try MergedTable.write(
+        [folder], to: URL(filePath: output), command: settings.command, machine: machineDescription())
+      printSummary(summary, of: output)
     }
-
-    private func report(_ summary: MergedTable.Summary) throws { printSummary(summary, of: output) }
 
     private func start(worker: Int, folder: String) throws -> Process {
       let process = Process()
