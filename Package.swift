@@ -7,7 +7,9 @@ let libtorch = Context.environment["ANYTIME_LIBTORCH"]
 let torchFlags: (cxx: [CXXSetting], linker: [LinkerSetting]) =
   if let libtorch {
     (
-      [.unsafeFlags(["-std=c++20", "-I\(libtorch)/include", "-I\(libtorch)/include/torch/csrc/api/include"])],
+      [
+        .unsafeFlags(["-std=c++20", "-I\(libtorch)/include", "-I\(libtorch)/include/torch/csrc/api/include"])
+      ],
       [.unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"])]
     )
   } else {

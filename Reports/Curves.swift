@@ -90,7 +90,8 @@ public struct Curves: Sendable {
   /// What the curves are of, in a line: space, budget, seeds, policy, table.
   public static func caption(_ results: ExperimentResults) -> String {
     let experiment = results.experiment
-    let budget = "\(experiment.horizon.formatted(.number.grouping(.never))) \(experiment.policy.currency.unit)"
+    let budget =
+      "\(experiment.horizon.formatted(.number.grouping(.never))) \(experiment.policy.currency.unit)"
     let seeds = experiment.seeds.count
     return "space \(experiment.space), \(budget), \(seeds) \(seeds == 1 ? "seed" : "seeds"), "
       + "policy \(experiment.policy), final training "

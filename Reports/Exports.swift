@@ -18,7 +18,9 @@ public struct CurveExport: Sendable {
     for curve in curves.curves {
       for (spent, point) in zip(curves.grid, curve.points) {
         guard let point else { continue }
-        let numbers = [point.mean, point.standardError, point.median, point.lowerQuartile, point.upperQuartile]
+        let numbers = [
+          point.mean, point.standardError, point.median, point.lowerQuartile, point.upperQuartile,
+        ]
         let fields =
           [quoted(curve.label), curve.metric.rawValue, "\(spent)", currency, String(point.n)]
           + numbers.map { $0.map { "\($0)" } ?? "" }

@@ -52,7 +52,9 @@ public struct Leaderboard: Sendable {
   /// Aligned columns and a caption, for a terminal. Regret is in percent points.
   public var text: String {
     func percent(_ value: Double) -> String { String(format: "%.3f", 100 * value) }
-    var lines = [["rank", "method", "mean \(metric.rawValue) regret", "median", "runs", "trainings", "µs each"]]
+    var lines = [
+      ["rank", "method", "mean \(metric.rawValue) regret", "median", "runs", "trainings", "µs each"]
+    ]
     for row in rows {
       let mean = row.final.map { summary in
         percent(summary.mean) + (summary.standardError.map { " ± " + percent($0) } ?? "") + " %"
@@ -72,6 +74,7 @@ public struct Leaderboard: Sendable {
     }.joined(separator: "\n")
     let empty = rows.reduce(0) { $0 + $1.emptyRuns }
     if empty > 0 { text += "\n\(empty) runs ended before their first result and are left out of the regret." }
-    return text + "\n\n(\(caption); ± standard error of the mean; µs each: the method's own time per training)"
+    return text
+      + "\n\n(\(caption); ± standard error of the mean; µs each: the method's own time per training)"
   }
 }

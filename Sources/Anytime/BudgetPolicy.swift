@@ -150,7 +150,8 @@ extension BudgetPolicy: CustomStringConvertible {
   public var description: String {
     guard let named = try? Self.named(name) else { return name }
     let changes = Self.keys.filter { text(of: $0) != named.text(of: $0) }
-    return changes.isEmpty ? name : name + " with " + changes.map { "\($0) \(text(of: $0))" }.joined(separator: ", ")
+    return changes.isEmpty
+      ? name : name + " with " + changes.map { "\($0) \(text(of: $0))" }.joined(separator: ", ")
   }
 
   /// Every field, a line each.

@@ -43,7 +43,9 @@ extension Experiment {
   /// A budget as text: a number in the policy's currency, or in `s`, `min`, `h`, `d` for seconds.
   ///
   /// - Throws: ``SettingError``.
-  public static func horizon(_ text: String, in currency: BudgetPolicy.Currency) throws(SettingError) -> Double {
+  public static func horizon(_ text: String, in currency: BudgetPolicy.Currency) throws(SettingError)
+    -> Double
+  {
     let units: [(suffix: String, seconds: Double)] = [("min", 60), ("s", 1), ("h", 3_600), ("d", 86_400)]
     var number = text
     var factor = 1.0
@@ -55,8 +57,9 @@ extension Experiment {
       factor = unit.seconds
     }
     guard let value = Double(number), value > 0, value.isFinite else {
-      throw SettingError("'\(text)' is no horizon; write a positive number of \(currency.rawValue)"
-        + (currency == .seconds ? ", or a time such as 90s, 30min, 2h or 1d" : ""))
+      throw SettingError(
+        "'\(text)' is no horizon; write a positive number of \(currency.rawValue)"
+          + (currency == .seconds ? ", or a time such as 90s, 30min, 2h or 1d" : ""))
     }
     return value * factor
   }
@@ -75,7 +78,9 @@ extension Experiment {
 
   /// The entries of methods that were given without labels: a method's name, and its settings too if the
   /// method occurs twice.
-  public static func labelled(_ entries: [(label: String?, method: Method, settings: Settings)]) -> [MethodEntry] {
+  public static func labelled(_ entries: [(label: String?, method: Method, settings: Settings)])
+    -> [MethodEntry]
+  {
     var methods: [MethodEntry] = []
     for (label, method, settings) in entries {
       var name = label ?? method.name
@@ -103,7 +108,8 @@ private struct ExperimentReader {
       throw ExperimentFileError(file, line: nil, "this is not YAML: \(error)")
     }
     guard let root, let mapping = root.mapping else {
-      throw ExperimentFileError(file, line: nil, "an experiment needs 'space', 'horizon', 'seeds' and 'methods'")
+      throw ExperimentFileError(
+        file, line: nil, "an experiment needs 'space', 'horizon', 'seeds' and 'methods'")
     }
     var nodes: [String: Node] = [:]
     for (key, value) in mapping {
@@ -194,7 +200,9 @@ private struct ExperimentReader {
         }
         for (key, value) in settings {
           let name = try scalar(key)
-          if name == "label" { label = try scalar(value) } else {
+          if name == "label" {
+            label = try scalar(value)
+          } else {
             values[name] = try scalar(value)
             lines[name] = key
           }
@@ -214,7 +222,8 @@ private struct ExperimentReader {
     let methods = Experiment.labelled(entries)
     for (place, entry) in methods.enumerated()
     where methods[..<place].contains(where: { $0.label == entry.label }) {
-      throw failure(sequence[place], SettingError("two methods are called '\(entry.label)'; give one a 'label'"))
+      throw failure(
+        sequence[place], SettingError("two methods are called '\(entry.label)'; give one a 'label'"))
     }
     return methods
   }

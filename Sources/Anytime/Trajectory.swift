@@ -100,7 +100,9 @@ struct TrajectoryBuilder {
       }
       if changed { incumbent = event }
 
-      if policy.testCurve == .runningMinimum, let regret = testRegret(event), regret < leastTestRegret ?? .infinity {
+      if policy.testCurve == .runningMinimum, let regret = testRegret(event),
+        regret < leastTestRegret ?? .infinity
+      {
         leastTestRegret = regret
         changed = true
       }

@@ -34,7 +34,8 @@ private func editDistance(_ a: String, _ b: String) -> Int {
   for (row, letter) in a.enumerated() {
     var next = [row + 1]
     for (column, other) in b.enumerated() {
-      next.append(min(previous[column] + (letter == other ? 0 : 1), previous[column + 1] + 1, next[column] + 1))
+      next.append(
+        min(previous[column] + (letter == other ? 0 : 1), previous[column + 1] + 1, next[column] + 1))
     }
     previous = next
   }

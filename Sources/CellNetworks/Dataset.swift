@@ -61,7 +61,8 @@ public struct Dataset: Sendable {
   /// - Throws: ``DataError``.
   public init(_ settings: DatasetSettings, folder: String? = nil) throws(DataError) {
     var checksum: UInt32 = 0
-    let development, held: RawImages
+    let development: RawImages
+    let held: RawImages
     switch settings.name {
     case .fashionMNIST:
       let folder = folder ?? "/usr/share/datasets/fashion-mnist"

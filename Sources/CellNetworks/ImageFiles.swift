@@ -72,7 +72,9 @@ enum ImageFiles {
   }
 
   /// CIFAR-10's binary version: a byte of label, then 32 x 32 bytes of red, of green, of blue.
-  static func readCIFAR10(_ paths: [String], remedy: String, checksum: inout UInt32) throws(DataError) -> RawImages {
+  static func readCIFAR10(_ paths: [String], remedy: String, checksum: inout UInt32) throws(DataError)
+    -> RawImages
+  {
     var images = RawImages(channels: 3, height: 32, width: 32, pixels: [], labels: [])
     for path in paths {
       let bytes = try read(path, remedy: remedy, checksum: &checksum)

@@ -24,7 +24,8 @@ public struct ArchitectureParameters: Hashable, Sendable {
   ///
   /// - Parameter weights: For every row, ``Row/count`` numbers.
   public func discretise(_ weights: [[Double]]) -> Configuration {
-    precondition(weights.count == rows.count, "there are \(weights.count) rows where \(rows.count) are needed")
+    precondition(
+      weights.count == rows.count, "there are \(weights.count) rows where \(rows.count) are needed")
     return Configuration(
       values: zip(rows, weights).map { row, weights in
         precondition(weights.count == row.count, "row \(row.name) needs \(row.count) weights")

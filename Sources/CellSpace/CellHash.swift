@@ -130,7 +130,9 @@ private struct DigestText {
 
   init(_ buffer: UnsafeMutableBufferPointer<UInt8>) { self.buffer = buffer }
 
-  var md5: CellHash { CellHash(md5: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<length])) }
+  var md5: CellHash {
+    CellHash(md5: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<length]))
+  }
 
   mutating func append(_ text: StaticString) {
     for index in 0..<text.utf8CodeUnitCount { buffer[length + index] = text.utf8Start[index] }

@@ -151,7 +151,9 @@ struct OneShotWiring: Sendable {
     var labels: UInt32 = 0
     for block in 0..<blocks { labels |= UInt32(configuration[choice: block]) << UInt32(2 * block) }
     var edges = fixedEdges
-    for (index, choice) in choices.enumerated() { edges |= choice.edges[configuration[choice: blocks + index]] }
+    for (index, choice) in choices.enumerated() {
+      edges |= choice.edges[configuration[choice: blocks + index]]
+    }
     return try? Cell(edges: edges, labels: labels, vertexCount: blocks + 2)
   }
 }

@@ -66,7 +66,12 @@ public struct LinearFit: Hashable, Sendable {
     guard x.count == y.count, x.count > 1, let first = x.first, x.contains(where: { $0 != first }) else {
       return nil
     }
-    var c0 = 0.0, c1 = 0.0, cov00 = 0.0, cov01 = 0.0, cov11 = 0.0, residual = 0.0
+    var c0 = 0.0
+    var c1 = 0.0
+    var cov00 = 0.0
+    var cov01 = 0.0
+    var cov11 = 0.0
+    var residual = 0.0
     gsl_fit_linear(x, 1, y, 1, x.count, &c0, &c1, &cov00, &cov01, &cov11, &residual)
     intercept = c0
     slope = c1

@@ -59,7 +59,8 @@ public enum MergedTable {
     try writer.finish(provenance: [
       "source": "trained by AnytimeNAS",
       "command": command,
-      "dataset": "\(settings.dataset.name.rawValue), CRC-32 of the files \(String(header.dataChecksum, radix: 16))",
+      "dataset":
+        "\(settings.dataset.name.rawValue), CRC-32 of the files \(String(header.dataChecksum, radix: 16))",
       "settings": String(decoding: try encoder.encode(settings), as: UTF8.self),
       "libtorch": header.torch,
       "machine": machine,

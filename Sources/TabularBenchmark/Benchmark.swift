@@ -80,7 +80,9 @@ public struct Benchmark: Sendable {
 
   /// The row of a configuration; `nil` if it gives no cell.
   public func row(of configuration: Configuration) -> Int? {
-    if !rowOfConfiguration.isEmpty { return row(ofConfigurationAt: space.parameters.index(of: configuration)) }
+    if !rowOfConfiguration.isEmpty {
+      return row(ofConfigurationAt: space.parameters.index(of: configuration))
+    }
     return space.cell(configuration).flatMap { table.row(of: $0) }
   }
 

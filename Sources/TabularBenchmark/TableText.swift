@@ -55,8 +55,10 @@ public enum TableText {
               + numbers.map { $0 ?? "" }).joined(separator: ",")
           case .jsonl:
             let fields =
-              [("hash", "\"\(identity.0)\""), ("adjacency", "\"\(identity.1)\""),
-                ("operations", "\"\(identity.2)\""), ("epochs", String(epochs)), ("repeat", String(number))]
+              [
+                ("hash", "\"\(identity.0)\""), ("adjacency", "\"\(identity.1)\""),
+                ("operations", "\"\(identity.2)\""), ("epochs", String(epochs)), ("repeat", String(number)),
+              ]
               + zip(columns.dropFirst(5), numbers).compactMap { name, value in value.map { (name, $0) } }
             line = "{" + fields.map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}"
           }

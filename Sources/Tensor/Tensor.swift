@@ -5,7 +5,8 @@ public struct TorchError: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
 
   static func last() -> TorchError {
-    TorchError(description: String(cString: ct_last_error()).split(separator: "\n").first.map(String.init) ?? "")
+    TorchError(
+      description: String(cString: ct_last_error()).split(separator: "\n").first.map(String.init) ?? "")
   }
 }
 

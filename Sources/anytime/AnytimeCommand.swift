@@ -1,6 +1,6 @@
+import Anytime
 import ArgumentParser
 import Blackbox
-import Anytime
 import Foundation
 import Reports
 

@@ -34,21 +34,25 @@ struct Bench: ParsableCommand {
       }
     }
     guard found > 0 else { throw Failure("no cell was found") }
-    print(aligned([
-      ["", "each"],
-      ["open a table of \(grouped(table.rowCount)) cells", String(format: "%.1f µs", opening * 1e6)],
-      [
-        "row of adjacency and operations",
-        String(format: "%.0f ns", byMatrix / Double(queries.count) * 1e9),
-      ],
-    ] + (try indexRow(benchmark, &random)) + (try methodRows(benchmark))))
+    print(
+      aligned(
+        [
+          ["", "each"],
+          ["open a table of \(grouped(table.rowCount)) cells", String(format: "%.1f µs", opening * 1e6)],
+          [
+            "row of adjacency and operations",
+            String(format: "%.0f ns", byMatrix / Double(queries.count) * 1e9),
+          ],
+        ] + (try indexRow(benchmark, &random)) + (try methodRows(benchmark))))
   }
 
   private func indexRow(_ benchmark: Benchmark, _ random: inout RandomGenerator) throws -> [[String]] {
     guard let count = benchmark.space.parameters.count, count < 1 << 22 else { return [] }
     let indices = (0..<10_000).map { _ in random.below(count) }
     var sum = 0
-    let seconds = try time(100) { for index in indices { sum &+= benchmark.row(ofConfigurationAt: index) ?? 0 } }
+    let seconds = try time(100) {
+      for index in indices { sum &+= benchmark.row(ofConfigurationAt: index) ?? 0 }
+    }
     guard sum >= 0 else { return [] }
     return [["row of a configuration's index", String(format: "%.1f ns", seconds / 10_000 * 1e9)]]
   }

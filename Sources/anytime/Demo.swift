@@ -48,6 +48,8 @@ struct Demo: AsyncParsableCommand {
       files.append(url)
     }
     print("\nWritten:")
-    for file in files + [URL(filePath: output).appending(path: "demo.sqlite")] { print("  \(file.relativePath)") }
+    for file in files + [URL(filePath: output).appending(path: "demo.sqlite")] {
+      print("  \(file.relativePath)")
+    }
   }
 }

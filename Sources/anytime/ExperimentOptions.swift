@@ -19,7 +19,8 @@ struct ExperimentOptions: ParsableArguments {
   @Option(help: "A search space: mini, 1, 2, 3 or nas-bench-101.")
   var space: String?
 
-  @Option(help: "The budget of each run: benchmark seconds, or with s, min, h, d; or a number of evaluations…")
+  @Option(
+    help: "The budget of each run: benchmark seconds, or with s, min, h, d; or a number of evaluations…")
   var horizon: String?
 
   @Option(help: "How many seeds, or a range such as 10-19.")
@@ -27,7 +28,8 @@ struct ExperimentOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "fair, nas-bench-101 or 1shot1-as-published, with changes: fair,resume=true.", valueName: "name[,key=value…]"))
+      "fair, nas-bench-101 or 1shot1-as-published, with changes: fair,resume=true.",
+      valueName: "name[,key=value…]"))
   var policy: String?
 
   @Option(help: "A table file, or 'embedded'.")
@@ -70,7 +72,9 @@ struct ExperimentOptions: ParsableArguments {
       guard SearchSpace(named: space) != nil else {
         throw UnknownWord(space, kind: "search space", known: SearchSpace.all.map(\.name))
       }
-      guard let budget = try horizon.map({ try Experiment.horizon($0, in: policy.currency) }) ?? policy.defaultHorizon
+      guard
+        let budget = try horizon.map({ try Experiment.horizon($0, in: policy.currency) })
+          ?? policy.defaultHorizon
       else { throw UsageError("--horizon is missing: policy \(policy.name) fixes no budget") }
       return Experiment(
         name: name ?? "experiment", table: table ?? "embedded", space: space, horizon: budget, policy: policy,
@@ -118,7 +122,8 @@ struct ExperimentOptions: ParsableArguments {
   /// Does what is missing of the experiment and returns all of it.
   func run() async throws -> ExperimentResults {
     let experiment = try read()
-    return try await perform(experiment, storePath: storePath(experiment.name), threads: threads, quiet: quiet)
+    return try await perform(
+      experiment, storePath: storePath(experiment.name), threads: threads, quiet: quiet)
   }
 }
 
@@ -169,7 +174,8 @@ struct StoredExperiment: ParsableArguments {
         throw UsageError(
           experiments.isEmpty
             ? "\(path) holds no experiment; make one with 'anytime run'"
-            : "\(path) holds several experiments; choose one with --experiment: \(known.joined(separator: ", "))")
+            : "\(path) holds several experiments; choose one with --experiment: \(known.joined(separator: ", "))"
+        )
       }
       chosen = only
     }

@@ -4,7 +4,8 @@ import Reports
 
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Write results to files.", subcommands: [ExportCurves.self], defaultSubcommand: ExportCurves.self)
+    abstract: "Write results to files.", subcommands: [ExportCurves.self],
+    defaultSubcommand: ExportCurves.self)
 }
 
 struct ExportCurves: ParsableCommand {

@@ -13,7 +13,8 @@ struct Spaces: ParsableCommand {
     for (index, space) in SearchSpace.all.enumerated() {
       line.show(done: index, of: SearchSpace.all.count, unit: "spaces")
       rows.append([
-        space.name, String(space.parameters.parameters.count), space.parameters.count.map(grouped) ?? "infinite",
+        space.name, String(space.parameters.parameters.count),
+        space.parameters.count.map(grouped) ?? "infinite",
         grouped(space.uniqueCells().count), space.summary,
       ])
     }
@@ -43,8 +44,9 @@ struct Cells: ParsableCommand {
 
   func run() throws {
     guard let space = SearchSpace(named: space) else {
-      throw UsageError("'\(space)' is no search space; use one of "
-        + SearchSpace.all.map(\.name).joined(separator: ", "))
+      throw UsageError(
+        "'\(space)' is no search space; use one of "
+          + SearchSpace.all.map(\.name).joined(separator: ", "))
     }
     let cells = space.uniqueCells()
     if count {

@@ -52,7 +52,9 @@ import Testing
   @Test(
     "mistakes have their line and the nearest valid word",
     arguments: [
-      ("name: first", "nam: first", "e.yaml, line 1: 'nam' is no part of an experiment; did you mean 'name'?"),
+      (
+        "name: first", "nam: first", "e.yaml, line 1: 'nam' is no part of an experiment; did you mean 'name'?"
+      ),
       ("space: mini", "space: min", "e.yaml, line 2: 'min' is no search space; did you mean 'mini'?"),
       ("policy: fair", "policy: fairr", "e.yaml, line 3: 'fairr' is no policy; did you mean 'fair'?"),
       (
@@ -80,7 +82,10 @@ import Testing
         "sample: 5", "sample: 0",
         "e.yaml, line 8: '0' is no value for setting 'sample' of regularized-evolution: use 1 to 100000"
       ),
-      ("{label: big, ", "{label: random-search, ", "e.yaml, line 9: two methods are called 'random-search'; give one a 'label'"),
+      (
+        "{label: big, ", "{label: random-search, ",
+        "e.yaml, line 9: two methods are called 'random-search'; give one a 'label'"
+      ),
     ])
   func mistakes(old: String, new: String, expected: String) {
     #expect(message(Self.good.replacing(old, with: new)) == expected)
@@ -115,13 +120,17 @@ import Testing
     #expect(base.digest == base.digest && base.digest.count == 64)
   }
 
-  @Test("results come back as they went in, and a second one of the same run is ignored") func roundTrip() throws {
-    let path = FileManager.default.temporaryDirectory.appending(path: "store-\(UUID().uuidString).sqlite").path
+  @Test("results come back as they went in, and a second one of the same run is ignored") func roundTrip()
+    throws
+  {
+    let path = FileManager.default.temporaryDirectory.appending(path: "store-\(UUID().uuidString).sqlite")
+      .path
     defer { for end in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + end) } }
     let benchmark = try OptimizerConformance.benchmark()
     let settings = try Settings(RandomSearch.method)
     let identity = RunIdentity(
-      method: "random-search", settings: settings, space: "mini", tableChecksum: "0", horizon: 900, policy: .fair)
+      method: "random-search", settings: settings, space: "mini", tableChecksum: "0", horizon: 900,
+      policy: .fair)
     let result = try run(
       RandomSearch(settings: settings), on: benchmark, policy: .fair, horizon: 900, seed: .max)
     let store = try RunStore(path: path)
@@ -147,7 +156,8 @@ import Testing
     let code = try String(contentsOf: url.appending(path: "HillClimbing.swift"), encoding: .utf8)
     #expect(code.split(separator: "\n", omittingEmptySubsequences: false).count < 40)
     let article = url.appending(path: "../../Sources/Anytime/Anytime.docc/WriteAnOptimizer.md")
-    let body = code.split(separator: "\n", omittingEmptySubsequences: false).dropFirst().joined(separator: "\n")
+    let body = code.split(separator: "\n", omittingEmptySubsequences: false).dropFirst().joined(
+      separator: "\n")
     #expect(try String(contentsOf: article, encoding: .utf8).contains(body))
   }
 }

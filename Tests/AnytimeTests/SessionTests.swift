@@ -154,7 +154,8 @@ struct Scripted: Optimizer {
     #expect(result.trajectory.allSatisfy { $0.finalTrainingSeconds > 0 })
   }
 
-  @Test("under charge-final-training a recommendation counts when it is trained") func finalTraining() throws {
+  @Test("under charge-final-training a recommendation counts when it is trained") func finalTraining() throws
+  {
     var policy = BudgetPolicy.fair
     policy.chargeFinalTraining = true
     let cells = benchmark.space.uniqueCells()
@@ -211,7 +212,9 @@ struct Scripted: Optimizer {
     #expect(try await !OptimizerConformance(Impure.self).failures().isEmpty)
   }
 
-  @Test("regularized evolution finds better cells than random search on a smooth table") func evolution() throws {
+  @Test("regularized evolution finds better cells than random search on a smooth table") func evolution()
+    throws
+  {
     let benchmark = try OptimizerConformance.benchmark()
     func mean(_ optimizer: any Optimizer) throws -> Double {
       let regrets = try (UInt64(0)..<40).compactMap { seed in

@@ -164,7 +164,8 @@ import Testing
     #expect(abs(mean) < 1e-3 && a.training.height == 14)
   }
 
-  @Test("a training learns, and is the same to the bit again", .enabled(if: hasImages)) func training() throws {
+  @Test("a training learns, and is the same to the bit again", .enabled(if: hasImages)) func training() throws
+  {
     let dataset = try Dataset(Self.settings)
     let trainer = try Trainer(
       dataset: dataset, network: NetworkSettings(channels: 8), training: TrainingSettings(batchSize: 32))
@@ -197,7 +198,9 @@ import Testing
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
     for name in (1...5).map({ "data_batch_\($0).bin" }) + ["test_batch.bin"] {
-      let records = (0..<4).map { index in [UInt8(index)] + [UInt8](repeating: UInt8(60 * index), count: 3_072) }
+      let records = (0..<4).map { index in
+        [UInt8(index)] + [UInt8](repeating: UInt8(60 * index), count: 3_072)
+      }
       try Data(records.joined()).write(to: folder.appending(path: name))
     }
     let settings = DatasetSettings(
@@ -212,7 +215,9 @@ import Testing
     }
   }
 
-  @Test("a build that was cut off goes on, and merges into a table", .enabled(if: hasImages)) func build() throws {
+  @Test("a build that was cut off goes on, and merges into a table", .enabled(if: hasImages)) func build()
+    throws
+  {
     let url = FileManager.default.temporaryDirectory.appending(path: "build-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: url) }

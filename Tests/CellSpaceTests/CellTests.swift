@@ -39,7 +39,8 @@ import Testing
       var order = [0]
       while order.count < count - 1 {
         let ready = (1..<count - 1).filter { vertex in
-          !order.contains(vertex) && (0..<vertex).allSatisfy { !cell.hasEdge($0, vertex) || order.contains($0) }
+          !order.contains(vertex)
+            && (0..<vertex).allSatisfy { !cell.hasEdge($0, vertex) || order.contains($0) }
         }
         let next = random.element(of: ready)
         order.append(try #require(next))
@@ -98,7 +99,8 @@ import Testing
     #expect(message([[0, 1], [0, 0]], ["input"]) == "there are 1 operations for 2 vertices")
     #expect(
       message([[0, 1], [0, 0]], ["output", "input"]) == "vertex 0 must be labelled 'input', not 'output'")
-    #expect(message([[0, 0], [0, 0]], ["input", "output"]) == "no path leads from the input to the output")
+    #expect(
+      message([[0, 0], [0, 0]], ["input", "output"]) == "no path leads from the input to the output")
     #expect(
       message([[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["input", "conv5x5", "output"])
         == "vertex 1 has the unknown operation 'conv5x5'; "

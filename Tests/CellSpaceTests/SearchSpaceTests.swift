@@ -90,7 +90,8 @@ import Testing
     }
     let operations = [3, 1]
     #expect(counts[0] == [operations, operations, operations, operations, [3, 2], [4, 2], [5, 2]])
-    #expect(counts[1] == [operations, operations, operations, operations, [2, 1], [3, 2], [4, 2], [5, 3]])
+    #expect(
+      counts[1] == [operations, operations, operations, operations, [2, 1], [3, 2], [4, 2], [5, 3]])
     #expect(
       counts[2] == [[3, 1], [3, 1], [3, 1], [3, 1], [3, 1], [2, 1], [3, 1], [4, 2], [5, 2], [6, 2]])
   }

@@ -97,7 +97,10 @@ struct Program {
       ("export curves absent.sqlite", "there is no run store absent.sqlite; make it with 'anytime run'"),
       ("table info absent.table", "cannot be read"),
       ("table query 00000000000000000000000000000000", "has no cell 00000000000000000000000000000000"),
-      ("compare --space 1 --horizon 9 --seeds 1 --method random-search", "of the 2685 cells of search space 1"),
+      (
+        "compare --space 1 --horizon 9 --seeds 1 --method random-search",
+        "of the 2685 cells of search space 1"
+      ),
       ("table import absent.csv", "cannot be opened"),
     ])
   func failures(arguments: String, part: String) throws {
@@ -108,7 +111,9 @@ struct Program {
     #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
   }
 
-  @Test("a method gives the same runs in this process and in another", arguments: blackboxMethods.map { $0.method.name })
+  @Test(
+    "a method gives the same runs in this process and in another",
+    arguments: blackboxMethods.map { $0.method.name })
   func fingerprint(method: String) throws {
     defer { program.remove() }
     let type = try #require(blackboxMethods.first { $0.method.name == method })
@@ -116,7 +121,8 @@ struct Program {
     #expect(other == (try OptimizerConformance(type).fingerprint()) + "\n")
   }
 
-  @Test("an experiment that is killed ends as an unbroken one, on any number of threads") func killed() throws {
+  @Test("an experiment that is killed ends as an unbroken one, on any number of threads") func killed() throws
+  {
     defer { program.remove() }
     let experiment =
       "--space mini --horizon 2000 --seeds 1500 --name e --method random-search "

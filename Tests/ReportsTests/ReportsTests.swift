@@ -115,12 +115,14 @@ private func results(
     let text = String(decoding: CurveExport.csv.render(Curves(example, gridSize: 2)), as: UTF8.self)
     let rows = text.split(separator: "\n")
     #expect(rows.count == 1 + 6)
-    #expect(rows[0] == "method,metric,spent,currency,n,mean,standard_error,median,lower_quartile,upper_quartile")
+    #expect(
+      rows[0] == "method,metric,spent,currency,n,mean,standard_error,median,lower_quartile,upper_quartile")
     #expect(rows[1] == "\"b, quoted\",validation,1.0,seconds,1,0.02,,0.02,0.02,0.02")
     #expect(rows.last == "a,test,100.0,seconds,1,0.005,,0.005,0.005,0.005")
   }
 
-  @Test("JSON carries the experiment's identity, and the same results give the same bytes") func json() throws {
+  @Test("JSON carries the experiment's identity, and the same results give the same bytes") func json() throws
+  {
     let data = CurveExport.json.render(Curves(example))
     #expect(data == CurveExport.json.render(Curves(example)))
     let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
@@ -164,7 +166,8 @@ private func results(
     let example = try results([("a", [[(1, 0.02, 0.03)], [(1, 0.01, 0.0)]])])
     try RegretPlot(metric: .test).write(Curves(example), to: url)
     let start = try Data(contentsOf: url).prefix(5)
-    #expect(start.elementsEqual(["svg": "<?xml", "pdf": "%PDF-", "png": "\u{89}PNG"][kind]!.utf8) || kind == "png")
+    #expect(
+      start.elementsEqual(["svg": "<?xml", "pdf": "%PDF-", "png": "\u{89}PNG"][kind]!.utf8) || kind == "png")
     #expect(start.count == 5)
   }
 

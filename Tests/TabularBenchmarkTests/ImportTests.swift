@@ -83,10 +83,12 @@ import Testing
     #expect(
       try failure { $0[3][8] ^= 1 }.hasSuffix("the checksum of the length is wrong; download the file again"))
     #expect(
-      try failure { $0[3][60] ^= 1 }.hasSuffix("the checksum of the content is wrong; download the file again"))
+      try failure { $0[3][60] ^= 1 }.hasSuffix(
+        "the checksum of the content is wrong; download the file again"))
     #expect(
       try failure { $0[0][9] ^= 1 }
-        == "a.tfrecord, record 1 at byte 0: this is no TFRecord file: the checksum of the first length is wrong")
+        == "a.tfrecord, record 1 at byte 0: this is no TFRecord file: the checksum of the first length is wrong"
+    )
   }
 
   @Test("an absurd length with a right checksum") func absurd() throws {
@@ -102,7 +104,9 @@ import Testing
   @Test("an unknown hash") func unknownHash() throws {
     let message = try failure { records in
       for index in 0..<12 {
-        records[index] = Self.edited(records[index]) { "[\"" + String(repeating: "0", count: 32) + $0.dropFirst(34) }
+        records[index] = Self.edited(records[index]) {
+          "[\"" + String(repeating: "0", count: 32) + $0.dropFirst(34)
+        }
       }
     }
     #expect(message.contains("the hash 00000000000000000000000000000000 is unknown"))
@@ -168,7 +172,8 @@ import Testing
 
   @Test("columns may have other names") func mapping() throws {
     let table = try run(
-      "adjacency,operations,budget,acc\n\(cell),9,0.5\n", columns: ["epochs": "budget", "validation_accuracy": "acc"])
+      "adjacency,operations,budget,acc\n\(cell),9,0.5\n",
+      columns: ["epochs": "budget", "validation_accuracy": "acc"])
     #expect(table.epochs == [9] && table.mean(.validationAccuracy, row: 0, epochs: 0) == 0.5)
   }
 
@@ -185,7 +190,8 @@ import Testing
   }
 
   @Test("mistakes have their line") func errors() {
-    #expect(throws: Message("a, line 2: '1.5' is no value of validation_accuracy, which is between 0 and 1")) {
+    #expect(throws: Message("a, line 2: '1.5' is no value of validation_accuracy, which is between 0 and 1"))
+    {
       try run(header + "\(cell),4,12.5,1.5,\n")
     }
     #expect(throws: Message("a, line 3: there are 2 fields for 6 columns")) {

@@ -1,8 +1,7 @@
 import CellSpace
 import Foundation
-import Testing
-
 import TabularBenchmark
+import Testing
 
 /// A folder that is gone after the test.
 struct Scratch: ~Copyable {

@@ -44,13 +44,15 @@ public enum PlainImporter {
           for name in ["adjacency", "operations", "epochs"].map({ columns[$0] ?? $0 })
           where !values.contains(name) {
             throw ImportError(
-              source.path, place, "there is no column '\(name)'; the columns are \(values.joined(separator: ", ")), "
+              source.path, place,
+              "there is no column '\(name)'; the columns are \(values.joined(separator: ", ")), "
                 + "and '--column name=theirs' says which is which")
           }
           let accuracies = known.filter { $0.contains("accuracy") }.map { columns[$0] ?? $0 }
           guard values.contains(where: accuracies.contains) else {
             throw ImportError(
-              source.path, place, "there is no column of accuracies; the columns are "
+              source.path, place,
+              "there is no column of accuracies; the columns are "
                 + "\(values.joined(separator: ", ")), and '--column validation_accuracy=theirs' names one")
           }
           continue
@@ -127,15 +129,19 @@ public enum PlainImporter {
     }
 
     func required(_ name: String) throws -> String {
-      guard let text = text(name) else { throw ImportError(path, place, "'\(columns[name] ?? name)' is missing") }
+      guard let text = text(name) else {
+        throw ImportError(path, place, "'\(columns[name] ?? name)' is missing")
+      }
       return text
     }
 
     func number(_ name: String) throws -> Float {
       guard let text = text(name) else { return .nan }
-      guard let value = Float(text), value.isFinite, value >= 0, value <= 1 || !name.contains("accuracy") else {
+      guard let value = Float(text), value.isFinite, value >= 0, value <= 1 || !name.contains("accuracy")
+      else {
         throw ImportError(
-          path, place, "'\(text)' is no value of \(name)"
+          path, place,
+          "'\(text)' is no value of \(name)"
             + (name.contains("accuracy") ? ", which is between 0 and 1" : ""))
       }
       return value
@@ -155,14 +161,16 @@ public enum PlainImporter {
         cell = try Cell(adjacencyText: try required("adjacency"), operations: try required("operations"))
       } catch let error as CellError { throw ImportError(path, place, "\(error)") }
       if let stated = text("hash"), stated != cell.hash.description {
-        throw ImportError(path, place, "the hash \(stated) is unknown: the row's cell has the hash \(cell.hash)")
+        throw ImportError(
+          path, place, "the hash \(stated) is unknown: the row's cell has the hash \(cell.hash)")
       }
       guard let count = Int(try required("epochs")), count > 0 else {
         throw ImportError(path, place, "'\(try required("epochs"))' is no number of epochs")
       }
       func point(_ prefix: String) throws -> Measurement.Point {
         Measurement.Point(
-          seconds: try number(prefix + "training_seconds"), trainAccuracy: try number(prefix + "train_accuracy"),
+          seconds: try number(prefix + "training_seconds"),
+          trainAccuracy: try number(prefix + "train_accuracy"),
           validationAccuracy: try number(prefix + "validation_accuracy"),
           testAccuracy: try number(prefix + "test_accuracy"))
       }
@@ -190,7 +198,8 @@ public enum PlainImporter {
       throw ImportError(path, place, "\(error)")
     }
     if let stated = object["hash"] as? String, stated != cell.hash.description {
-      throw ImportError(path, place, "the hash \(stated) is unknown: the line's cell has the hash \(cell.hash)")
+      throw ImportError(
+        path, place, "the hash \(stated) is unknown: the line's cell has the hash \(cell.hash)")
     }
     let row = writer.add(
       cell: cell, parameters: (object["trainable_parameters"] as? Int).map(Int64.init))

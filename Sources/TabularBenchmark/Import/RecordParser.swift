@@ -75,7 +75,8 @@ struct RecordParser {
       throw Problem("the metrics are no ModelMetrics message")
     }
     guard metrics.evaluationData.count == 3 else {
-      throw Problem("there are \(metrics.evaluationData.count) evaluations where start, halfway and end are needed")
+      throw Problem(
+        "there are \(metrics.evaluationData.count) evaluations where start, halfway and end are needed")
     }
     return Record(
       hash: hash, epochs: epochs, graph: graph, parameters: Int64(metrics.trainableParameters),

@@ -105,14 +105,18 @@ package struct TFRecordReader {
     }
     let payload = UnsafeRawBufferPointer(rebasing: body[..<Int(length)])
     guard Self.masked(crc32c(payload)) == body.loadUnaligned(fromByteOffset: Int(length), as: UInt32.self)
-    else { throw ImportError(input.path, place, "the checksum of the content is wrong; download the file again") }
+    else {
+      throw ImportError(input.path, place, "the checksum of the content is wrong; download the file again")
+    }
     recordNumber += 1
     return payload
   }
 
   /// A record as it stands in a file.
   package static func frame(_ payload: [UInt8]) -> [UInt8] {
-    func bytes<T: FixedWidthInteger>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value.littleEndian, Array.init) }
+    func bytes<T: FixedWidthInteger>(_ value: T) -> [UInt8] {
+      withUnsafeBytes(of: value.littleEndian, Array.init)
+    }
     let length = bytes(UInt64(payload.count))
     return length + bytes(masked(length.withUnsafeBytes { crc32c($0) })) + payload
       + bytes(masked(payload.withUnsafeBytes { crc32c($0) }))

@@ -146,8 +146,9 @@
   }
 
   private func printSummary(_ summary: MergedTable.Summary, of output: String) {
-    print("\(output): \(grouped(summary.cells)) cells, \(grouped(summary.trainings)) trainings, "
-      + "\(summary.diverged) diverged.")
+    print(
+      "\(output): \(grouped(summary.cells)) cells, \(grouped(summary.trainings)) trainings, "
+        + "\(summary.diverged) diverged.")
     if summary.incompleteCells > 0 {
       print("\(summary.incompleteCells) cells lack some of their trainings.")
     }
@@ -222,7 +223,8 @@
         throw UsageError("'\(optimizer)' is no optimizer; use nesterov or rmsprop")
       }
       let counts = epochs.split(separator: ",").compactMap { Int($0) }
-      guard !counts.isEmpty, counts.count == epochs.split(separator: ",").count, counts.allSatisfy({ $0 > 0 }),
+      guard !counts.isEmpty, counts.count == epochs.split(separator: ",").count,
+        counts.allSatisfy({ $0 > 0 }),
         counts == Set(counts).sorted()
       else { throw UsageError("--epochs is an ascending list of whole numbers, as in 2,6,18") }
       let positive = [

@@ -48,7 +48,8 @@ struct TableInfo: ParsableCommand {
 
     print("\nfinal values, means over repeats:")
     var rows = [["", "epochs", "least", "median", "greatest", "repeat noise"]]
-    for metric in [Metric.validationAccuracy, .testAccuracy, .trainAccuracy, .seconds] where table.has(metric) {
+    for metric in [Metric.validationAccuracy, .testAccuracy, .trainAccuracy, .seconds] where table.has(metric)
+    {
       for (place, epochs) in table.epochs.enumerated() {
         let means = (0..<table.rowCount).compactMap { table.mean(metric, row: $0, epochs: place) }
         guard let quantiles = means.quantiles([0, 0.5, 1]) else { continue }

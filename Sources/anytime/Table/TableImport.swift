@@ -36,7 +36,8 @@ struct TableImport: ParsableCommand {
     var stem = URL(filePath: source)
     if stem.pathExtension == "gz" { stem.deletePathExtension() }
     let kind = stem.pathExtension.lowercased()
-    let destination = output.map { URL(filePath: $0) } ?? stem.deletingPathExtension().appendingPathExtension("table")
+    let destination =
+      output.map { URL(filePath: $0) } ?? stem.deletingPathExtension().appendingPathExtension("table")
     let mapping = try columns.map { text -> (String, String) in
       let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
       guard parts.count == 2 else { throw UsageError("--column is written as name=theirs, not '\(text)'") }
@@ -46,7 +47,9 @@ struct TableImport: ParsableCommand {
       return (parts[0], parts[1])
     }
     let line = ProgressLine("importing", quiet: quiet)
-    let megabytes = { (done: Int, total: Int) in line.show(done: done >> 20, of: max(total >> 20, 1), unit: "MB") }
+    let megabytes = { (done: Int, total: Int) in
+      line.show(done: done >> 20, of: max(total >> 20, 1), unit: "MB")
+    }
     let start = ContinuousClock.now
     let summary: ImportSummary
     switch kind {
@@ -64,8 +67,9 @@ struct TableImport: ParsableCommand {
     let elapsed = ContinuousClock.now - start
     let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
     let size = (try? FileManager.default.attributesOfItem(atPath: source)[.size] as? Int) ?? 0
-    print("\(destination.path): \(grouped(summary.cells)) cells, \(grouped(summary.records)) trainings, "
-      + "epochs \(summary.epochs.map(String.init).joined(separator: ", "))")
+    print(
+      "\(destination.path): \(grouped(summary.cells)) cells, \(grouped(summary.records)) trainings, "
+        + "epochs \(summary.epochs.map(String.init).joined(separator: ", "))")
     print("\(decimals(seconds, 1)) s, \(Int(Double(size) / 1e6 / max(seconds, 1e-3))) MB/s")
   }
 }
@@ -93,6 +97,7 @@ struct TableSynthesize: ParsableCommand {
       to: URL(filePath: output), cells: cells, epochs: only108 ? [108] : NASBench101Importer.epochCounts
     ) { line.show(done: $0, of: cells.count, unit: "cells") }
     line.finish()
-    print("\(output): synthetic numbers for \(grouped(cells.count)) cells; they say nothing about real networks.")
+    print(
+      "\(output): synthetic numbers for \(grouped(cells.count)) cells; they say nothing about real networks.")
   }
 }
