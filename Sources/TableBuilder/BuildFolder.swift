@@ -8,6 +8,7 @@ public enum BuildError: Error, Hashable, Sendable, CustomStringConvertible {
   case otherSettings(String)
   case twice(String, line: Int, cell: String)
   case notWritten(String, reason: String)
+  case inUse(String)
 
   public var description: String {
     switch self {
@@ -20,6 +21,7 @@ public enum BuildError: Error, Hashable, Sendable, CustomStringConvertible {
     case .twice(let path, let line, let cell):
       "\(path), line \(line): this training of \(cell) is in the folder twice; delete one of them"
     case .notWritten(let path, let reason): "\(path) cannot be written: \(reason)"
+    case .inUse(let path): "\(path) is being written by another worker; try again when it has ended"
     }
   }
 }
@@ -76,6 +78,18 @@ public struct BuildFolder: Sendable {
     return (header, records)
   }
 
+  /// Makes sure that no worker of a build with another number of workers is still at work here.
+  ///
+  /// - Throws: ``BuildError/inUse(_:)``.
+  func refuseOthers(count: Int) throws(BuildError) {
+    let names = ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
+    for name in names where name.hasSuffix(".jsonl") && !name.hasSuffix("-of-\(count).jsonl") {
+      let file = path + "/" + name
+      guard let handle = FileHandle(forReadingAtPath: file) else { continue }
+      guard flock(handle.fileDescriptor, LOCK_SH | LOCK_NB) == 0 else { throw .inUse(file) }
+    }
+  }
+
   /// The trainings that are done.
   ///
   /// - Throws: ``BuildError``, also if the logs have another header.
@@ -89,7 +103,7 @@ public struct BuildFolder: Sendable {
   }
 }
 
-/// Appends trainings to a log, durably.
+/// Appends trainings to a log, durably. The log is locked as long as this object lives.
 final class BuildLog {
   private let path: String
   private let handle: FileHandle
@@ -108,6 +122,8 @@ final class BuildLog {
       throw .notWritten(path, reason: "check the folder's permissions")
     }
     self.handle = handle
+    // A worker whose build was killed still finishes its training: it must not meet another one here.
+    guard flock(handle.fileDescriptor, LOCK_EX | LOCK_NB) == 0 else { throw .inUse(path) }
     let content = handle.readDataToEndOfFile()
     let whole = content.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
     do {

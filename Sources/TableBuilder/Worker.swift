@@ -25,15 +25,21 @@ public struct Worker: Sendable {
   ///   - shouldStop: Asked before every training.
   /// - Throws: ``BuildError`` or `TorchError`. What was done before is kept.
   public func run(_ cells: [Cell], dataset: Dataset, shouldStop: () -> Bool = { false }) throws {
-    let done = try folder.done(header)
     // Shares are cut from the whole plan, not from what is missing, so that workers that begin at
     // different moments never do the same.
-    let own = header.settings.assignments(cells).enumerated()
-      .filter { $0.offset % count == index && !done.contains($0.element) }.map(\.element)
-    guard !own.isEmpty else { return }
+    let share = header.settings.assignments(cells).enumerated()
+      .filter { $0.offset % count == index }.map(\.element)
+    func missing() throws -> [Assignment] {
+      let done = try folder.done(header)
+      return share.filter { !done.contains($0) }
+    }
+    guard try !missing().isEmpty else { return }
+    try folder.refuseOthers(count: count)
+    let log = try BuildLog(path: "\(folder.path)/worker-\(index)-of-\(count).jsonl", header: header)
+    // Again: only now can nobody else be adding to it.
+    let own = try missing()
     let settings = header.settings
     let trainer = try Trainer(dataset: dataset, network: settings.network, training: settings.training)
-    let log = try BuildLog(path: "\(folder.path)/worker-\(index)-of-\(count).jsonl", header: header)
     for assignment in own where !shouldStop() {
       let outcome = try trainer.train(
         assignment.cell, epochs: assignment.epochs, seed: assignment.seed(settings))
