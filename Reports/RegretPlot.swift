@@ -96,21 +96,25 @@ public struct RegretPlot: Sendable {
     if !single { caption += center == .mean ? "; band: standard error" : "; band: quartiles" }
     if clips { caption += "; lower edge: zero regret" }
 
+    // Markup does not reach over a line break.
+    let title =
+      ([Self.escaped(curves.results.experiment.name)]
+      + Self.wrapped(caption).map { "{/*0.65 \(Self.escaped($0))}" }).joined(separator: "\\n")
     var text = """
-      set title "\(Self.escaped(curves.results.experiment.name))\\n{/*0.65 \(Self.escaped(Self.wrapped(caption)))}" enhanced
+      set title "\(title)" enhanced
       set xlabel 'budget spent [\(curves.results.experiment.policy.currency.unit)]'
       set ylabel '\(center.rawValue) \(metric.rawValue) regret [percent points]'
       set grid linecolor rgb '#dddddd' linewidth 0.6
       set border 3 linecolor rgb '#555555'
       set tics nomirror
-      set key noenhanced outside bottom center horizontal
+      set key noenhanced bottom left Left reverse samplen 3
       set style fill transparent solid 0.18 noborder
       set xrange [\(firstX):\(curves.results.experiment.horizon)]
       set yrange [\(floor):\(highest * (logY ? 1.15 : 1.05))]
 
       """
-    if logX { text += "set logscale x\n" }
-    if logY { text += "set logscale y\n" }
+    if logX { text += "set logscale x\n\(Self.ticks("x", firstX, curves.results.experiment.horizon))" }
+    if logY { text += "set logscale y\n\(Self.ticks("y", floor, highest * 1.15))" }
     var plots: [String] = []
     for (number, (curve, points)) in zip(drawn, series).enumerated() where !points.isEmpty {
       // Right-continuous steps: a value holds until the next one.
@@ -136,21 +140,33 @@ public struct RegretPlot: Sendable {
     return text + "plot " + plots.joined(separator: ", \\\n  ") + "\n"
   }
 
-  /// Breaks a caption at commas into lines of about 100 letters.
-  private static func wrapped(_ text: String) -> String {
+  /// Labels at 1, 2 and 5 times the powers of ten, or at the powers alone over many decades.
+  private static func ticks(_ axis: String, _ low: Double, _ high: Double) -> String {
+    guard low > 0, high > low else { return "" }
+    let decades = Int(log10(low).rounded(.down))...Int(log10(high).rounded(.up))
+    let factors = decades.count > 4 ? [1.0] : [1.0, 2, 5]
+    let places = decades.flatMap { decade in factors.map { $0 * pow(10, Double(decade)) } }
+      .filter { low <= $0 && $0 <= high }
+    guard places.count > 1 else { return "" }
+    return "set \(axis)tics (" + places.map { String(format: "'%g' %g", $0, $0) }.joined(separator: ", ")
+      + ")\n"
+  }
+
+  /// Breaks a caption at commas into lines of about 90 letters.
+  private static func wrapped(_ text: String) -> [String] {
     var lines = [""]
     for part in text.components(separatedBy: ", ") {
       let last = lines[lines.count - 1]
       if last.isEmpty {
         lines[lines.count - 1] = part
-      } else if last.count + part.count < 100 {
+      } else if last.count + part.count < 90 {
         lines[lines.count - 1] = last + ", " + part
       } else {
         lines[lines.count - 1] = last + ","
         lines.append(part)
       }
     }
-    return lines.joined(separator: "\n")
+    return lines
   }
 
   /// Text inside a double-quoted string with gnuplot's enhanced markup.
@@ -158,7 +174,6 @@ public struct RegretPlot: Sendable {
     var result = ""
     for letter in text {
       switch letter {
-      case "\n": result += "\\n"
       case "\"", "`": result += "'"
       case "\\", "_", "^", "{", "}", "@", "&", "~": result += "\\\\\(letter)"
       default: result.append(letter)

@@ -60,9 +60,9 @@ public func vertexChannels(of cell: Cell, input: Int, output: Int) -> [Int] {
 /// receiver's channels; a vertex applies its operation to the sum of its inputs. The vertices that feed the
 /// output are concatenated, and the projected input is added if there is an edge from input to output.
 ///
-/// Two differences: the pooling between stacks drops an odd last row and column, which NAS-Bench-101's padding
-/// keeps (its own images of 32 x 32 have none); and where channels do not divide evenly, the remainder goes to
-/// the first vertices in the order of ``CellSpace/Cell``, not in that of a record.
+/// Two differences: the pooling between stacks drops an odd last row and column, which NAS-Bench-101's
+/// padding keeps (its own images of 32 x 32 have none); and where channels do not divide evenly, the
+/// remainder goes to the first vertices in the order of `Cell`, not in that of a record.
 public final class CellNetwork {
   /// What gradient descent changes.
   public let parameters: [Tensor]

@@ -60,8 +60,8 @@ import Testing
   static func results(_ records: [TrainingRecord]) -> [String] {
     records.map {
       let (a, b) = ($0.halfway, $0.final)
-      return
-        "\($0.cell) \($0.epochs) \($0.number) \([a.train, a.validation, a.test, b.train, b.validation, b.test])"
+      let numbers = [a.train, a.validation, a.test, b.train, b.validation, b.test]
+      return "\($0.cell) \($0.epochs) \($0.number) \(numbers)"
     }
   }
 
