@@ -107,7 +107,7 @@ public struct RegretPlot: Sendable {
       set grid linecolor rgb '#dddddd' linewidth 0.6
       set border 3 linecolor rgb '#555555'
       set tics nomirror
-      set key noenhanced bottom left Left reverse samplen 3
+      set key noenhanced top right samplen 3
       set style fill transparent solid 0.18 noborder
       set xrange [\(firstX):\(curves.results.experiment.horizon)]
       set yrange [\(floor):\(highest * (logY ? 1.15 : 1.05))]
