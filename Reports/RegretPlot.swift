@@ -31,16 +31,29 @@ public struct RegretPlot: Sendable {
     "dehb", "darts", "gdas", "pc-darts", "enas", "random-search-ws", "darts-second-order", "spos",
   ]
 
-  /// A place in the palette for every entry: fixed for known methods, by the name for others.
+  /// A colour and a dash for every entry: fixed for known methods, by the name for others. Another variant of
+  /// a method keeps its colour and takes another dash.
   static func styles(of methods: [String]) -> [(colour: String, dash: Int)] {
+    let count = colours.count * 4
     var taken: Set<Int> = []
-    return methods.map { method in
+    var styles = [Int](repeating: 0, count: methods.count)
+    // First entries of methods before further variants, so that these never take another method's place.
+    let isFirst = methods.indices.map { !methods[..<$0].contains(methods[$0]) }
+    for index in methods.indices.filter({ isFirst[$0] }) + methods.indices.filter({ !isFirst[$0] }) {
+      let name = methods[index]
       var place =
-        places.firstIndex(of: method) ?? places.count + method.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xff }
-      while !taken.insert(place % (colours.count * 4)).inserted { place += 1 }
-      place %= colours.count * 4
-      return (colours[place % colours.count], place / colours.count + 1)
+        (places.firstIndex(of: name)
+          ?? places.count + name.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xff }) % count
+      // The same colour with the next dash, as long as there is one; then the next colour.
+      var tries = 0
+      while taken.contains(place), tries < count {
+        tries += 1
+        place = (place + (tries % 4 == 0 ? colours.count + 1 : colours.count)) % count
+      }
+      taken.insert(place)
+      styles[index] = place
     }
+    return styles.map { (colours[$0 % colours.count], $0 / colours.count + 1) }
   }
 
   /// Draws a file whose extension says what it is: `svg`, `pdf` or `png`.

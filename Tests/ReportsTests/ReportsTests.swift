@@ -160,6 +160,21 @@ private func results(
     #expect(try line(["random-search", "smac", "tpe"]).hasPrefix(" rgb '#009E73'"))
   }
 
+  @Test("two variants of a method share its colour and differ in their dash") func variants() throws {
+    let settings = try Settings(Method(name: "m", title: "M", summary: "", citation: ""))
+    let example = try results([("a", [[(1, 0.1, nil)]]), ("b", [[(1, 0.1, nil)]])])
+    let entries = ["a", "b"].map { MethodEntry(label: $0, method: "tpe", settings: settings) }
+    let script = try RegretPlot(metric: .validation).script(
+      Curves(
+        ExperimentResults(
+          experiment: example.experiment, tableChecksum: "0",
+          methods: zip(entries, example.methods).map { entry, method in
+            MethodResults(entry: entry, title: "TPE", family: .blackbox, runs: method.runs)
+          })))
+    #expect(script.components(separatedBy: "linecolor rgb '#009E73'").count == 3)
+    #expect(script.contains("dashtype 1") && script.contains("dashtype 2"))
+  }
+
   @Test("are drawn in every format", arguments: ["svg", "pdf", "png"]) func files(kind: String) throws {
     let url = FileManager.default.temporaryDirectory.appending(path: "plot-\(UUID().uuidString).\(kind)")
     defer { try? FileManager.default.removeItem(at: url) }
