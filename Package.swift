@@ -46,7 +46,7 @@ let package = Package(
     .target(name: "Statistics", dependencies: ["CGSL"]),
     .target(
       name: "CellSpace",
-      dependencies: ["Statistics", .product(name: "Crypto", package: "swift-crypto")]),
+      dependencies: ["Statistics"]),
 
     // Tables: no libtorch here
     .target(

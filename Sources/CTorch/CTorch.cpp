@@ -9,6 +9,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
@@ -59,27 +61,40 @@ struct NoRecording {
   ~NoRecording() { at::GradMode::set_enabled(before); }
 };
 
-// Copies a plane into one with a border of one cell on each side.
-void pad(const float *plane, float *padded, int64_t height, int64_t width, float border) {
-  const int64_t stride = width + 2;
-  std::fill(padded, padded + (height + 2) * stride, border);
-  for (int64_t y = 0; y < height; ++y)
-    std::copy(plane + y * width, plane + (y + 1) * width, padded + (y + 1) * stride + 1);
+// Images lie in memory as [count, height, width, channels] ("channels last"): with the few channels of our
+// networks, the library's convolutions take half the time. Its pooling and batch norm are slow on this form,
+// so that those two are written here. Narrowed tensors are copied.
+at::Tensor channels_last(const at::Tensor &x) {
+  const auto format = at::MemoryFormat::ChannelsLast;
+  return x.suggest_memory_format() == format && x.is_contiguous(format) ? x : x.clone(format);
 }
 
-// Both loops run over whole padded planes, borders included: what they compute there is never read. Only
-// comparisons, selections and additions in a fixed order: every processor gives the same bits.
-#define VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
+bool is_ours(const at::Tensor &x) { return x.device().is_cpu() && x.scalar_type() == at::kFloat; }
 
-VECTORISED void pool_plane(const float *__restrict padded, float *__restrict best, float *__restrict place,
-                           int64_t height, int64_t stride) {
-  const int64_t count = height * stride - 2;
+// The loops below do the same operations in the same order whatever the width of the vectors: no fused
+// multiply-add, sums in explicit lanes. So every processor gives the same bits.
+#define VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
+#pragma clang fp contract(off)
+
+// Copies an image of rows of `wide` numbers into one with a border of `border` numbers left and right and a row
+// above and below.
+void pad(const float *image, float *padded, int64_t height, int64_t wide, int64_t border, float value) {
+  const int64_t stride = wide + 2 * border;
+  std::fill(padded, padded + (height + 2) * stride, value);
+  for (int64_t y = 0; y < height; ++y)
+    std::copy_n(image + y * wide, wide, padded + (y + 1) * stride + border);
+}
+
+// Both loops run over whole padded images, borders included: what they compute there is never read.
+VECTORISED void pool_image(const float *__restrict padded, float *__restrict best, float *__restrict place,
+                           int64_t height, int64_t stride, int64_t channels) {
+  const int64_t count = height * stride - 2 * channels;
   for (int64_t i = 0; i < count; ++i) {
     best[i] = padded[i];
     place[i] = 0;
   }
   for (int k = 1; k < 9; ++k) {
-    const float *__restrict shifted = padded + (k / 3) * stride + k % 3;
+    const float *__restrict shifted = padded + (k / 3) * stride + (k % 3) * channels;
     for (int64_t i = 0; i < count; ++i) {
       const float value = shifted[i];
       const bool wins = value > best[i] || value != value;
@@ -89,36 +104,36 @@ VECTORISED void pool_plane(const float *__restrict padded, float *__restrict bes
   }
 }
 
-VECTORISED void unpool_plane(const float *__restrict gradient, const float *__restrict place,
-                             float *__restrict padded, int64_t height, int64_t stride) {
-  const int64_t count = height * stride - 2;
+VECTORISED void unpool_image(const float *__restrict gradient, const float *__restrict place,
+                             float *__restrict padded, int64_t height, int64_t stride, int64_t channels) {
+  const int64_t count = height * stride - 2 * channels;
   for (int k = 0; k < 9; ++k) {
-    float *__restrict shifted = padded + (k / 3) * stride + k % 3;
+    float *__restrict shifted = padded + (k / 3) * stride + (k % 3) * channels;
     for (int64_t i = 0; i < count; ++i)
       shifted[i] += place[i] == static_cast<float>(k) ? gradient[i] : 0.0f;
   }
 }
 
 // The library's pooling visits one window after another; here each of the nine neighbours is a whole shifted
-// plane, so that the compiler makes vector instructions of the inner loops. Windows are scanned in the same
+// image, so that the compiler makes vector instructions of the inner loops. Windows are scanned in the same
 // order, and the first of equal values wins, so values and gradients are the library's (gradients up to the
 // order of summation).
 struct MaxPool3x3 : torch::autograd::Function<MaxPool3x3> {
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &input) {
-    const at::Tensor x = input.contiguous();
-    const int64_t planes = x.size(0) * x.size(1), height = x.size(2), width = x.size(3);
-    const int64_t stride = width + 2, area = height * stride;
+    const at::Tensor x = channels_last(input);
+    const int64_t images = x.size(0), channels = x.size(1), height = x.size(2), wide = x.size(3) * channels;
+    const int64_t stride = wide + 2 * channels, area = height * stride;
     at::Tensor output = at::empty_like(x);
     // Which neighbour won, in rows of the padded stride.
-    at::Tensor winners = at::empty({planes, area}, x.options());
+    at::Tensor winners = at::empty({images, area}, x.options());
     std::vector<float> padded((height + 2) * stride), best(area);
-    for (int64_t plane = 0; plane < planes; ++plane) {
-      pad(x.data_ptr<float>() + plane * height * width, padded.data(), height, width,
+    for (int64_t image = 0; image < images; ++image) {
+      pad(x.data_ptr<float>() + image * height * wide, padded.data(), height, wide, channels,
           -std::numeric_limits<float>::infinity());
-      pool_plane(padded.data(), best.data(), winners.data_ptr<float>() + plane * area, height, stride);
-      float *to = output.data_ptr<float>() + plane * height * width;
-      for (int64_t y = 0; y < height; ++y)
-        std::copy_n(best.data() + y * stride, width, to + y * width);
+      pool_image(padded.data(), best.data(), winners.data_ptr<float>() + image * area, height, stride,
+                 channels);
+      float *to = output.data_ptr<float>() + image * height * wide;
+      for (int64_t y = 0; y < height; ++y) std::copy_n(best.data() + y * stride, wide, to + y * wide);
     }
     context->save_for_backward({winners});
     return output;
@@ -127,23 +142,186 @@ struct MaxPool3x3 : torch::autograd::Function<MaxPool3x3> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
                                                  torch::autograd::variable_list gradients) {
     const at::Tensor winners = context->get_saved_variables()[0];
-    const at::Tensor gradient = gradients[0].contiguous();
-    const int64_t planes = gradient.size(0) * gradient.size(1);
-    const int64_t height = gradient.size(2), width = gradient.size(3);
-    const int64_t stride = width + 2, area = height * stride;
+    const at::Tensor gradient = channels_last(gradients[0]);
+    const int64_t images = gradient.size(0), channels = gradient.size(1);
+    const int64_t height = gradient.size(2), wide = gradient.size(3) * channels;
+    const int64_t stride = wide + 2 * channels, area = height * stride;
     at::Tensor result = at::empty_like(gradient);
-    std::vector<float> padded((height + 2) * stride), wide(area, 0.0f);
-    for (int64_t plane = 0; plane < planes; ++plane) {
-      const float *from = gradient.data_ptr<float>() + plane * height * width;
+    std::vector<float> padded((height + 2) * stride), spread(area, 0.0f);
+    for (int64_t image = 0; image < images; ++image) {
+      const float *from = gradient.data_ptr<float>() + image * height * wide;
       // The columns between rows stay zero.
-      for (int64_t y = 0; y < height; ++y) std::copy_n(from + y * width, width, wide.data() + y * stride);
+      for (int64_t y = 0; y < height; ++y) std::copy_n(from + y * wide, wide, spread.data() + y * stride);
       std::fill(padded.begin(), padded.end(), 0.0f);
-      unpool_plane(wide.data(), winners.data_ptr<float>() + plane * area, padded.data(), height, stride);
-      float *to = result.data_ptr<float>() + plane * height * width;
+      unpool_image(spread.data(), winners.data_ptr<float>() + image * area, padded.data(), height, stride,
+                   channels);
+      float *to = result.data_ptr<float>() + image * height * wide;
       for (int64_t y = 0; y < height; ++y)
-        std::copy_n(padded.data() + (y + 1) * stride + 1, width, to + y * width);
+        std::copy_n(padded.data() + (y + 1) * stride + channels, wide, to + y * wide);
     }
     return {result};
+  }
+};
+
+// Per-channel numbers, repeated so often that a loop over them is long enough for vectors.
+struct Lanes {
+  int64_t channels, count;
+  explicit Lanes(int64_t channels) : channels(channels), count(channels * ((63 + channels) / channels)) {}
+
+  std::vector<float> repeated(const std::vector<double> &values) const {
+    std::vector<float> lanes(count);
+    for (int64_t i = 0; i < count; ++i) lanes[i] = static_cast<float>(values[i % channels]);
+    return lanes;
+  }
+
+  std::vector<double> folded(const std::vector<float> &lanes) const {
+    std::vector<double> sums(channels, 0.0);
+    for (int64_t i = 0; i < count; ++i) sums[i % channels] += lanes[i];
+    return sums;
+  }
+};
+
+// Each takes `size` numbers, of which number i belongs to lane i % lanes.
+VECTORISED void sum(const float *__restrict x, int64_t size, int64_t lanes, float *__restrict total) {
+  for (int64_t start = 0; start < size; start += lanes) {
+    const int64_t count = std::min(lanes, size - start);
+    for (int64_t i = 0; i < count; ++i) total[i] += x[start + i];
+  }
+}
+
+VECTORISED void sum_squares(const float *__restrict x, int64_t size, int64_t lanes,
+                            const float *__restrict mean, float *__restrict total) {
+  for (int64_t start = 0; start < size; start += lanes) {
+    const int64_t count = std::min(lanes, size - start);
+    for (int64_t i = 0; i < count; ++i) {
+      const float distance = x[start + i] - mean[i];
+      total[i] += distance * distance;
+    }
+  }
+}
+
+VECTORISED void scale_and_rectify(const float *__restrict x, int64_t size, int64_t lanes,
+                                  const float *__restrict scale, const float *__restrict shift,
+                                  float *__restrict y) {
+  for (int64_t start = 0; start < size; start += lanes) {
+    const int64_t count = std::min(lanes, size - start);
+    for (int64_t i = 0; i < count; ++i) {
+      const float value = x[start + i] * scale[i] + shift[i];
+      y[start + i] = value < 0 ? 0 : value;  // no number stays no number
+    }
+  }
+}
+
+VECTORISED void sum_gradients(const float *__restrict gradient, const float *__restrict x,
+                              const float *__restrict y, int64_t size, int64_t lanes,
+                              const float *__restrict mean, float *__restrict plain,
+                              float *__restrict weighted) {
+  for (int64_t start = 0; start < size; start += lanes) {
+    const int64_t count = std::min(lanes, size - start);
+    for (int64_t i = 0; i < count; ++i) {
+      const float g = y[start + i] <= 0 ? 0 : gradient[start + i];
+      plain[i] += g;
+      weighted[i] += g * (x[start + i] - mean[i]);
+    }
+  }
+}
+
+VECTORISED void input_gradient(const float *__restrict gradient, const float *__restrict x,
+                               const float *__restrict y, int64_t size, int64_t lanes,
+                               const float *__restrict mean, const float *__restrict scale,
+                               const float *__restrict slope, const float *__restrict offset,
+                               float *__restrict result) {
+  for (int64_t start = 0; start < size; start += lanes) {
+    const int64_t count = std::min(lanes, size - start);
+    for (int64_t i = 0; i < count; ++i) {
+      const float g = y[start + i] <= 0 ? 0 : gradient[start + i];
+      result[start + i] = scale[i] * g - slope[i] * (x[start + i] - mean[i]) - offset[i];
+    }
+  }
+}
+
+std::vector<double> numbers(const at::Tensor &values) {
+  const at::Tensor plain = values.contiguous();
+  return std::vector<double>(plain.data_ptr<float>(), plain.data_ptr<float>() + plain.numel());
+}
+
+at::Tensor tensor(const std::vector<double> &values) {
+  at::Tensor result = at::empty({static_cast<int64_t>(values.size())}, at::kFloat);
+  std::copy(values.begin(), values.end(), result.data_ptr<float>());
+  return result;
+}
+
+// gamma (x - mean) / deviation + beta, cut at zero, with the given statistics.
+at::Tensor normalized(const at::Tensor &x, const std::vector<double> &mean,
+                      const std::vector<double> &inverse_deviation, const at::Tensor &gamma,
+                      const at::Tensor &beta) {
+  const Lanes lanes(x.size(1));
+  std::vector<double> scale = numbers(gamma), shift = numbers(beta);
+  for (size_t c = 0; c < scale.size(); ++c) {
+    scale[c] *= inverse_deviation[c];
+    shift[c] -= mean[c] * scale[c];
+  }
+  at::Tensor y = at::empty_like(x);
+  scale_and_rectify(x.data_ptr<float>(), x.numel(), lanes.count, lanes.repeated(scale).data(),
+                    lanes.repeated(shift).data(), y.data_ptr<float>());
+  return y;
+}
+
+// Batch norm with the batch's own statistics, then a rectifier, in three passes over the data and two back.
+struct BatchNormRelu : torch::autograd::Function<BatchNormRelu> {
+  static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &input,
+                            const at::Tensor &gamma, const at::Tensor &beta, at::Tensor running_mean,
+                            at::Tensor running_variance, double momentum, double epsilon) {
+    const at::Tensor x = channels_last(input);
+    const float *values = x.data_ptr<float>();
+    const int64_t size = x.numel();
+    const double rows = static_cast<double>(size / x.size(1));
+    const Lanes lanes(x.size(1));
+    std::vector<float> total(lanes.count, 0.0f), squares(lanes.count, 0.0f);
+    sum(values, size, lanes.count, total.data());
+    std::vector<double> mean = lanes.folded(total);
+    for (double &m : mean) m /= rows;
+    sum_squares(values, size, lanes.count, lanes.repeated(mean).data(), squares.data());
+    std::vector<double> inverse = lanes.folded(squares);
+    float *old_mean = running_mean.data_ptr<float>(), *old_variance = running_variance.data_ptr<float>();
+    for (size_t c = 0; c < mean.size(); ++c) {
+      const double variance = inverse[c] / rows, unbiased = inverse[c] / std::max(1.0, rows - 1);
+      old_mean[c] = static_cast<float>((1 - momentum) * old_mean[c] + momentum * mean[c]);
+      old_variance[c] = static_cast<float>((1 - momentum) * old_variance[c] + momentum * unbiased);
+      inverse[c] = 1 / std::sqrt(variance + epsilon);
+    }
+    const at::Tensor y = normalized(x, mean, inverse, gamma, beta);
+    context->save_for_backward({x, y, gamma, tensor(mean), tensor(inverse)});
+    return y;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
+                                                 torch::autograd::variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &y = saved[1];
+    const at::Tensor gradient = channels_last(gradients[0]);
+    const int64_t size = x.numel();
+    const double rows = static_cast<double>(size / x.size(1));
+    const Lanes lanes(x.size(1));
+    const std::vector<double> gamma = numbers(saved[2]), inverse = numbers(saved[4]);
+    const std::vector<float> mean = lanes.repeated(numbers(saved[3]));
+    std::vector<float> plain(lanes.count, 0.0f), weighted(lanes.count, 0.0f);
+    sum_gradients(gradient.data_ptr<float>(), x.data_ptr<float>(), y.data_ptr<float>(), size, lanes.count,
+                  mean.data(), plain.data(), weighted.data());
+    const std::vector<double> beta_gradient = lanes.folded(plain);
+    std::vector<double> gamma_gradient = lanes.folded(weighted), scale = gamma, slope(gamma.size()),
+                        offset(gamma.size());
+    for (size_t c = 0; c < gamma.size(); ++c) {
+      gamma_gradient[c] *= inverse[c];
+      scale[c] *= inverse[c];
+      slope[c] = scale[c] * inverse[c] * gamma_gradient[c] / rows;
+      offset[c] = scale[c] * beta_gradient[c] / rows;
+    }
+    at::Tensor result = at::empty_like(x);
+    input_gradient(gradient.data_ptr<float>(), x.data_ptr<float>(), y.data_ptr<float>(), size, lanes.count,
+                   mean.data(), lanes.repeated(scale).data(), lanes.repeated(slope).data(),
+                   lanes.repeated(offset).data(), result.data_ptr<float>());
+    return {result, tensor(gamma_gradient), tensor(beta_gradient), {}, {}, {}, {}};
   }
 };
 
@@ -226,7 +404,7 @@ int ct_set_recording(int on) {
 }
 
 ct_tensor *ct_convolution(const ct_tensor *x, const ct_tensor *weight, int padding) {
-  return made([&] { return at::conv2d(x->value, weight->value, {}, 1, padding); });
+  return made([&] { return at::conv2d(channels_last(x->value), weight->value, {}, 1, padding); });
 }
 
 ct_tensor *ct_batch_norm(const ct_tensor *x, const ct_tensor *gamma, const ct_tensor *beta, ct_tensor *mean,
@@ -234,6 +412,23 @@ ct_tensor *ct_batch_norm(const ct_tensor *x, const ct_tensor *gamma, const ct_te
   return made([&] {
     return at::batch_norm(x->value, gamma->value, beta->value, mean->value, variance->value, training != 0,
                           momentum, epsilon, false);
+  });
+}
+
+ct_tensor *ct_batch_norm_relu(const ct_tensor *x, const ct_tensor *gamma, const ct_tensor *beta,
+                              ct_tensor *mean, ct_tensor *variance, int training, double momentum,
+                              double epsilon) {
+  return made([&] {
+    if (training && is_ours(x->value))
+      return BatchNormRelu::apply(x->value, gamma->value, beta->value, mean->value, variance->value, momentum,
+                                  epsilon);
+    if (!at::GradMode::is_enabled() && is_ours(x->value)) {
+      std::vector<double> inverse = numbers(variance->value);
+      for (double &v : inverse) v = 1 / std::sqrt(v + epsilon);
+      return normalized(channels_last(x->value), numbers(mean->value), inverse, gamma->value, beta->value);
+    }
+    return at::relu(at::batch_norm(x->value, gamma->value, beta->value, mean->value, variance->value,
+                                   training != 0, momentum, epsilon, false));
   });
 }
 
@@ -247,13 +442,13 @@ ct_tensor *ct_add(const ct_tensor *a, const ct_tensor *b) {
 
 ct_tensor *ct_max_pool_3x3(const ct_tensor *x) {
   return made([&] {
-    if (!x->value.device().is_cpu()) return at::max_pool2d(x->value, 3, 1, 1);
+    if (!is_ours(x->value)) return at::max_pool2d(x->value, 3, 1, 1);
     return MaxPool3x3::apply(x->value);
   });
 }
 
 ct_tensor *ct_max_pool(const ct_tensor *x, int window, int stride, int padding) {
-  return made([&] { return at::max_pool2d(x->value, window, stride, padding); });
+  return made([&] { return at::max_pool2d(x->value, window, stride, padding, 1, true); });
 }
 
 ct_tensor *ct_average_pool(const ct_tensor *x, int window) {

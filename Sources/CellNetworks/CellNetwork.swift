@@ -6,7 +6,7 @@ import Tensor
 public struct NetworkSettings: Hashable, Sendable, Codable {
   /// Channels of the stem and the first stack; each later stack has twice as many as the one before.
   public var channels: Int
-  /// Stacks; between them a 2 x 2 max-pool halves height and width.
+  /// Stacks; between them a 2 x 2 max-pool halves height and width, rounding up.
   public var stacks = 3
   /// Cells per stack.
   public var cellsPerStack: Int
@@ -60,9 +60,8 @@ public func vertexChannels(of cell: Cell, input: Int, output: Int) -> [Int] {
 /// receiver's channels; a vertex applies its operation to the sum of its inputs. The vertices that feed the
 /// output are concatenated, and the projected input is added if there is an edge from input to output.
 ///
-/// Two differences: the pooling between stacks drops an odd last row and column, which NAS-Bench-101's
-/// padding keeps (its own images of 32 x 32 have none); and where channels do not divide evenly, the
-/// remainder goes to the first vertices in the order of `Cell`, not in that of a record.
+/// One difference: where channels do not divide evenly, the remainder goes to the first vertices in the order
+/// of `Cell`, not in that of a record.
 public final class CellNetwork {
   /// What gradient descent changes.
   public let parameters: [Tensor]
@@ -113,8 +112,8 @@ public final class CellNetwork {
     var stacks: [[CellLayers]] = []
     for stack in 0..<settings.stacks {
       if stack > 0 {
-        height /= 2
-        width /= 2
+        height = (height + 1) / 2
+        width = (width + 1) / 2
         wide *= 2
       }
       var cells: [CellLayers] = []
@@ -145,10 +144,9 @@ public final class CellNetwork {
   }
 
   private func apply(_ unit: ConvolutionUnit, to x: Tensor, _ training: Bool) throws -> Tensor {
-    try x.convolved(unit.weight, padding: unit.padding).batchNormalized(
+    try x.convolved(unit.weight, padding: unit.padding).batchNormalizedRelu(
       gamma: unit.gamma, beta: unit.beta, mean: unit.mean, variance: unit.variance, training: training,
-      momentum: settings.batchNormMomentum, epsilon: settings.batchNormEpsilon
-    ).relu()
+      momentum: settings.batchNormMomentum, epsilon: settings.batchNormEpsilon)
   }
 
   private func apply(_ layers: CellLayers, to input: Tensor, _ training: Bool) throws -> Tensor {

@@ -1,5 +1,3 @@
-import Crypto
-
 /// NAS-Bench-101's name of a cell: a 128-bit digest that isomorphic cells share, written as 32 hexadecimal
 /// digits.
 public struct CellHash: Hashable, Comparable, Sendable, LosslessStringConvertible {
@@ -40,29 +38,25 @@ public struct CellHash: Hashable, Comparable, Sendable, LosslessStringConvertibl
 
   public var description: String {
     String(unsafeUninitializedCapacity: 32) { buffer in
-      writeHexDigits(to: UnsafeMutableBufferPointer(rebasing: buffer[..<32]))
+      if let start = buffer.baseAddress { writeHexDigits(to: UnsafeMutableRawPointer(start)) }
       return 32
     }
   }
 
   /// Writes the 32 lower-case digits.
-  fileprivate func writeHexDigits(to target: UnsafeMutableBufferPointer<UInt8>) {
-    for index in 0..<32 {
-      let word = index < 16 ? high : low
-      let value = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (index & 15)) & 15)
-      target[index] = value < 10 ? 0x30 + value : 0x61 + value - 10
-    }
-  }
-
-  /// The MD5 digest of some bytes.
-  fileprivate init(md5 bytes: UnsafeRawBufferPointer) {
-    var md5 = Insecure.MD5()
-    md5.update(bufferPointer: bytes)
-    (high, low) = md5.finalize().withUnsafeBytes {
-      (
-        UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)),
-        UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-      )
+  fileprivate func writeHexDigits(to target: UnsafeMutableRawPointer) {
+    for (half, word) in [high, low].enumerated() {
+      // Spread the sixteen half bytes over two words of bytes, then turn each into its digit.
+      for quarter in 0..<2 {
+        var spread = word >> UInt64(32 - 32 * quarter) & 0xffff_ffff
+        spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff
+        spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff
+        spread = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f
+        let isLetter = (spread + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+        let digits = spread + 0x3030_3030_3030_3030 + isLetter * 0x27
+        target.storeBytes(
+          of: digits.bigEndian, toByteOffset: 16 * half + 8 * quarter, as: UInt64.self)
+      }
     }
   }
 }
@@ -71,94 +65,73 @@ extension Cell {
   /// The NAS-Bench-101 hash: iterated MD5 over degrees, labels and neighbours, as `hash_module` in
   /// `nasbench/lib/graph_util.py` computes it.
   ///
-  /// About 57 MD5 digests for 7 vertices: tens of microseconds. To identify a cell, the cell itself is a
-  /// much faster key.
+  /// Up to 57 MD5 digests. To identify a cell, the cell itself is a much faster key.
   public var hash: CellHash {
     let count = vertexCount
+    var messages = MD5Lanes()
     // Degree and label as the text of a Python tuple; labels are the indices into NAS-Bench-101's own list
     // of operations: conv3x3-bn-relu, conv1x1-bn-relu, maxpool3x3.
-    var hashes = (0..<count).map { vertex in
+    for vertex in 0..<count {
       let out = (0..<count).count { hasEdge(vertex, $0) }
       let into = (0..<count).count { hasEdge($0, vertex) }
-      let label =
+      messages.append("(", to: vertex)
+      messages.append(digit: out, to: vertex)
+      messages.append(", ", to: vertex)
+      messages.append(digit: into, to: vertex)
+      let label: StaticString =
         switch vertex {
-        case 0: -1
-        case count - 1: -2
+        case 0: ", -1)"
+        case count - 1: ", -2)"
         default:
           switch operation(of: vertex) {
-          case .conv3x3: 0
-          case .conv1x1: 1
-          case .maxpool3x3: 2
+          case .conv3x3: ", 0)"
+          case .conv1x1: ", 1)"
+          case .maxpool3x3: ", 2)"
           }
         }
-      var text = "(\(out), \(into), \(label))"
-      return text.withUTF8 { CellHash(md5: UnsafeRawBufferPointer($0)) }
+      messages.append(label, to: vertex)
     }
-    var next = hashes
-    // A vertex has at most 6 neighbours: at most 7 digests and two separators.
-    return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 320) { buffer in
-      var text = DigestText(buffer)
+    var hashes = messages.digests(count)
+    return withUnsafeTemporaryAllocation(byteCount: 32 * count, alignment: 16) { digits in
+      func text(_ vertex: Int) -> UnsafeRawPointer { UnsafeRawPointer(digits.baseAddress! + 32 * vertex) }
+      func writeDigits() {
+        for vertex in 0..<count { hashes[vertex].writeHexDigits(to: digits.baseAddress! + 32 * vertex) }
+      }
+      var order = Array(0..<count)
       for _ in 0..<count {
-        for vertex in 0..<count {
-          text.length = 0
-          text.appendSorted(hashes) { hasEdge($0, vertex) }
-          text.append("|")
-          text.appendSorted(hashes) { hasEdge(vertex, $0) }
-          text.append("|")
-          text.append(hashes[vertex])
-          next[vertex] = text.md5
+        writeDigits()
+        // Insertion: the order changes little from round to round.
+        for place in 1..<count {
+          var place = place
+          while place > 0, hashes[order[place]] < hashes[order[place - 1]] {
+            order.swapAt(place, place - 1)
+            place -= 1
+          }
         }
-        swap(&hashes, &next)
+        for vertex in 0..<count {
+          messages.begin(vertex)
+          for source in order where hasEdge(source, vertex) {
+            messages.append(digits: text(source), to: vertex)
+          }
+          messages.append("|", to: vertex)
+          for target in order where hasEdge(vertex, target) {
+            messages.append(digits: text(target), to: vertex)
+          }
+          messages.append("|", to: vertex)
+          messages.append(digits: text(vertex), to: vertex)
+        }
+        hashes = messages.digests(count)
       }
       // The text of a Python list: ['…', '…']
       hashes.sort()
-      text.length = 0
-      for (index, hash) in hashes.enumerated() {
-        text.append(index == 0 ? "['" : "', '")
-        text.append(hash)
+      writeDigits()
+      messages.begin(0)
+      for vertex in 0..<count {
+        messages.append(vertex == 0 ? "['" : "', '", to: 0)
+        messages.append(digits: text(vertex), to: 0)
       }
-      text.append("']")
-      return text.md5
-    }
-  }
-}
-
-/// The text of one digest under construction, in memory that is used again: a cell takes dozens.
-private struct DigestText {
-  private let buffer: UnsafeMutableBufferPointer<UInt8>
-  var length = 0
-
-  init(_ buffer: UnsafeMutableBufferPointer<UInt8>) { self.buffer = buffer }
-
-  var md5: CellHash {
-    CellHash(md5: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<length]))
-  }
-
-  mutating func append(_ text: StaticString) {
-    for index in 0..<text.utf8CodeUnitCount { buffer[length + index] = text.utf8Start[index] }
-    length += text.utf8CodeUnitCount
-  }
-
-  mutating func append(_ hash: CellHash) {
-    hash.writeHexDigits(to: UnsafeMutableBufferPointer(rebasing: buffer[length..<length + 32]))
-    length += 32
-  }
-
-  /// The hashes at the vertices that are included, in ascending order.
-  mutating func appendSorted(_ hashes: [CellHash], where isIncluded: (Int) -> Bool) {
-    // Selection by rank: least first, equal ones by place. There are at most six.
-    var included: UInt32 = 0
-    for vertex in hashes.indices where isIncluded(vertex) { included |= 1 << UInt32(vertex) }
-    while included != 0 {
-      var least = included.trailingZeroBitCount
-      var rest = included & (included - 1)
-      while rest != 0 {
-        let vertex = rest.trailingZeroBitCount
-        if hashes[vertex] < hashes[least] { least = vertex }
-        rest &= rest - 1
-      }
-      append(hashes[least])
-      included &= ~(1 << UInt32(least))
+      messages.append("']", to: 0)
+      return messages.digests(1)[0]
     }
   }
 }

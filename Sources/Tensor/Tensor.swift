@@ -105,6 +105,16 @@ public final class Tensor {
         handle, gamma.handle, beta.handle, mean.handle, variance.handle, training ? 1 : 0, momentum, epsilon))
   }
 
+  /// max(0, ``batchNormalized(gamma:beta:mean:variance:training:momentum:epsilon:)``), several times as fast.
+  public func batchNormalizedRelu(
+    gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, training: Bool, momentum: Double,
+    epsilon: Double
+  ) throws(TorchError) -> Tensor {
+    try Tensor(
+      owning: ct_batch_norm_relu(
+        handle, gamma.handle, beta.handle, mean.handle, variance.handle, training ? 1 : 0, momentum, epsilon))
+  }
+
   /// max(0, x), overwriting this tensor, which nothing else may read.
   public consuming func relu() throws(TorchError) -> Tensor { try Tensor(owning: ct_relu(handle)) }
 
@@ -115,7 +125,8 @@ public final class Tensor {
   /// The maximum over 3x3 windows, stride 1, padding 1: the shape stays.
   public func maxPooled3x3() throws(TorchError) -> Tensor { try Tensor(owning: ct_max_pool_3x3(handle)) }
 
-  /// The maximum over windows, by libtorch's own kernel.
+  /// The maximum over windows, by libtorch's own kernel. Where windows do not divide the image, the last ones
+  /// reach over its edge, as with TensorFlow's padding `same`: 7 pixels halve to 4.
   public func maxPooled(window: Int, stride: Int, padding: Int = 0) throws(TorchError) -> Tensor {
     try Tensor(owning: ct_max_pool(handle, Int32(window), Int32(stride), Int32(padding)))
   }

@@ -89,6 +89,15 @@ import Testing
     #expect(net.parameterCount == weights + 2 * (2 + 3 * 2 + 3 * 4 + 3 * 8) + 90)
   }
 
+  @Test("pooling between stacks rounds up, as NAS-Bench-101's padding does") func oddImages() throws {
+    let cell = try Cell(text: "01|00 input,output")
+    let net = try Self.network(cell, NetworkSettings(channels: 2), channels: 1, side: 7)
+    // 7 x 7, 4 x 4 and 2 x 2 places: the stem, a projection per stack, the dense layer.
+    #expect(net.multiplyAccumulates == 18 * 49 + 4 * 49 + 8 * 16 + 32 * 4 + 80)
+    let x = try Tensor((0..<9).map { Float($0) }, shape: [1, 1, 3, 3])
+    #expect(try x.maxPooled(window: 2, stride: 2).values() == [4, 5, 7, 8])
+  }
+
   @Test("logits have a row per image, for every cell of the smallest space") func shapes() throws {
     let images = try Tensor(TensorOperationTests.normal(3 * 49, seed: 1), shape: [3, 1, 7, 7])
     for cell in try #require(SearchSpace(named: "mini")).uniqueCells() {

@@ -55,6 +55,49 @@ import Testing
     #expect(try low.maxPooled3x3().values().allSatisfy { $0 == -.infinity })
   }
 
+  @Test(
+    "batch norm with rectifier is the library's two: values, gradients, running statistics",
+    arguments: [[2, 1, 1, 1], [3, 3, 5, 4], [4, 8, 14, 14], [2, 5, 7, 7], [5, 70, 2, 2]])
+  func batchNormRelu(shape: [Int]) throws {
+    let (count, channels) = (shape.reduce(1, *), shape[1])
+    let start = Self.normal(count, seed: 6).map { $0 * 2 + 1 }
+    func run(_ fused: Bool) throws -> [[Float]] {
+      let x = try Tensor(start, shape: shape)
+      let gamma = try Tensor(Self.normal(channels, seed: 7), shape: [channels])
+      let beta = try Tensor(Self.normal(channels, seed: 8), shape: [channels])
+      for parameter in [x, gamma, beta] { try parameter.requireGradient() }
+      let mean = try Tensor.zeros([channels])
+      let variance = try Tensor([Float](repeating: 1, count: channels), shape: [channels])
+      func apply(_ training: Bool) throws -> Tensor {
+        fused
+          ? try x.batchNormalizedRelu(
+            gamma: gamma, beta: beta, mean: mean, variance: variance, training: training, momentum: 0.1,
+            epsilon: 1e-5)
+          : try x.batchNormalized(
+            gamma: gamma, beta: beta, mean: mean, variance: variance, training: training, momentum: 0.1,
+            epsilon: 1e-5
+          ).relu()
+      }
+      let y = try apply(true)
+      try Self.pull(y, Self.normal(count, seed: 9))
+      let evaluated = try Torch.withoutGradients { try apply(false).values() }
+      return try [y, mean, variance, x.gradient(), gamma.gradient(), beta.gradient()].map { try $0.values() }
+        + [evaluated]
+    }
+    for (ours, theirs) in zip(try run(true), try run(false)) {
+      #expect(zip(ours, theirs).allSatisfy { abs($0 - $1) <= 2e-4 * max(1, abs($1)) })
+    }
+  }
+
+  @Test("batch norm with rectifier passes on what is no number") func batchNormOfOddValues() throws {
+    let x = try Tensor([1, .nan, 3, 4], shape: [2, 2, 1, 1])
+    let zero = try Tensor.zeros([2])
+    let y = try x.batchNormalizedRelu(
+      gamma: try Tensor([1, 1], shape: [2]), beta: zero, mean: try Tensor.zeros([2]),
+      variance: try Tensor.zeros([2]), training: true, momentum: 0.1, epsilon: 1e-5)
+    #expect(try y.values().map(\.isNaN) == [false, true, false, true])
+  }
+
   @Test("shapes that do not fit are an error that says so") func errors() throws {
     let x = try Tensor.zeros([1, 3, 4, 4])
     let weight = try Tensor.zeros([2, 5, 3, 3])

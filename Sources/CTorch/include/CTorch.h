@@ -40,6 +40,10 @@ ct_tensor *ct_convolution(const ct_tensor *x, const ct_tensor *weight, int paddi
 // `mean` and `variance` are updated in training and used otherwise.
 ct_tensor *ct_batch_norm(const ct_tensor *x, const ct_tensor *gamma, const ct_tensor *beta, ct_tensor *mean,
                          ct_tensor *variance, int training, double momentum, double epsilon);
+// Batch norm and rectifier in one: vectorised, with the values and gradients of the library's own.
+ct_tensor *ct_batch_norm_relu(const ct_tensor *x, const ct_tensor *gamma, const ct_tensor *beta,
+                              ct_tensor *mean, ct_tensor *variance, int training, double momentum,
+                              double epsilon);
 // In place on a tensor that nothing else reads.
 ct_tensor *ct_relu(ct_tensor *x);
 ct_tensor *ct_add(const ct_tensor *a, const ct_tensor *b);

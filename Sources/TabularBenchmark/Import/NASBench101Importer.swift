@@ -30,7 +30,7 @@ public enum NASBench101Importer {
     let writer = try TableWriter(destination: destination)
     var parser = RecordParser()
     var rows: [RecordParser.Graph: Int] = [:]
-    /// Per row, epoch count and repeat, to notice a training that is there twice.
+    /// The record's checksum per row, epoch count and repeat, to notice a training that is there twice.
     var fingerprints: [UInt32] = []
     var seen: Set<Int> = []
     let hashCheck = HashCheck()
@@ -65,11 +65,11 @@ public enum NASBench101Importer {
         throw failure("cell \(record.hash) has more than \(repeats) trainings of \(record.epochs) epochs")
       }
       let first = (row * epochCounts.count + place) * repeats
-      guard !fingerprints[first..<first + number].contains(record.fingerprint) else {
+      guard !fingerprints[first..<first + number].contains(reader.checksum) else {
         throw failure(
           "a training of cell \(record.hash) is in the file twice; download the file again")
       }
-      fingerprints[first + number] = record.fingerprint
+      fingerprints[first + number] = reader.checksum
       if reader.recordNumber & 0x3fff == 0 {
         progress(reader.input.bytesRead, reader.input.totalBytes)
         if let wrong = hashCheck.mismatch { throw wrong.error(source.path) }

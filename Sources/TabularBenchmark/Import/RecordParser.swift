@@ -27,8 +27,6 @@ struct RecordParser {
     let graph: Graph
     let parameters: Int64
     let measurement: Measurement
-    /// Differs between trainings.
-    let fingerprint: UInt32
   }
 
   /// The decoded message, kept to be filled again.
@@ -70,8 +68,9 @@ struct RecordParser {
       lastGraph = graph
     }
 
-    let metrics: ModelMetrics
-    do { metrics = try ModelMetrics(serializedBytes: message) } catch {
+    var metrics = ModelMetrics()
+    metrics.evaluationData.reserveCapacity(3)
+    do { try metrics.merge(serializedBytes: message) } catch {
       throw Problem("the metrics are no ModelMetrics message")
     }
     guard metrics.evaluationData.count == 3 else {
@@ -81,8 +80,7 @@ struct RecordParser {
     return Record(
       hash: hash, epochs: epochs, graph: graph, parameters: Int64(metrics.trainableParameters),
       measurement: Measurement(
-        halfway: try Self.point(metrics.evaluationData[1]), final: try Self.point(metrics.evaluationData[2])),
-      fingerprint: message.withUnsafeBytes { crc32c($0) })
+        halfway: try Self.point(metrics.evaluationData[1]), final: try Self.point(metrics.evaluationData[2])))
   }
 
   private static func point(_ data: EvaluationData) throws(Problem) -> Measurement.Point {
@@ -153,6 +151,21 @@ struct RecordParser {
         var pending: UInt32 = 0
         var index = 0
         while index < text.count {
+          if pending == 0, index + 4 <= text.count {
+            // Four letters at once; anything else has the top bit.
+            let (a, b, c, d) = (
+              values[Int(text[index])], values[Int(text[index + 1])], values[Int(text[index + 2])],
+              values[Int(text[index + 3])]
+            )
+            if (a | b | c | d) < 64 {
+              target[count] = a << 2 | b >> 4
+              target[count + 1] = b << 4 | c >> 2
+              target[count + 2] = c << 6 | d
+              count += 3
+              index += 4
+              continue
+            }
+          }
           var letter = text[index]
           index += 1
           if letter == UInt8(ascii: "=") { break }

@@ -67,6 +67,8 @@ final class InputStreamReader {
 package struct TFRecordReader {
   let input: InputStreamReader
   private(set) var recordNumber = 0
+  /// The checksum of the last record's payload, as stated and verified.
+  private(set) var checksum: UInt32 = 0
 
   /// No record of NAS-Bench-101 is longer than a few hundred bytes.
   private static let maximumLength: UInt64 = 1 << 20
@@ -104,8 +106,8 @@ package struct TFRecordReader {
       throw ImportError(input.path, place, "the file is cut short; download it again")
     }
     let payload = UnsafeRawBufferPointer(rebasing: body[..<Int(length)])
-    guard Self.masked(crc32c(payload)) == body.loadUnaligned(fromByteOffset: Int(length), as: UInt32.self)
-    else {
+    checksum = body.loadUnaligned(fromByteOffset: Int(length), as: UInt32.self)
+    guard Self.masked(crc32c(payload)) == checksum else {
       throw ImportError(input.path, place, "the checksum of the content is wrong; download the file again")
     }
     recordNumber += 1
