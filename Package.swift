@@ -44,9 +44,7 @@ let package = Package(
 
     // Cells, search spaces, statistics
     .target(name: "Statistics", dependencies: ["CGSL"]),
-    .target(
-      name: "CellSpace",
-      dependencies: ["Statistics"]),
+    .target(name: "CellSpace", dependencies: ["Statistics"]),
 
     // Tables: no libtorch here
     .target(
@@ -101,7 +99,9 @@ let package = Package(
 
     // Tests, a target per layer
     .testTarget(name: "StatisticsTests", dependencies: ["Statistics"]),
-    .testTarget(name: "CellSpaceTests", dependencies: ["CellSpace"]),
+    .testTarget(
+      name: "CellSpaceTests",
+      dependencies: ["CellSpace", .product(name: "Crypto", package: "swift-crypto")]),
     .testTarget(name: "TabularBenchmarkTests", dependencies: ["TabularBenchmark"]),
     .testTarget(name: "CellNetworksTests", dependencies: ["CellNetworks", "TableBuilder"]),
     .testTarget(name: "AnytimeTests", dependencies: ["Anytime", "Blackbox", "OptimizerConformance"]),

@@ -1,4 +1,5 @@
 import CellSpace
+import Crypto
 import Foundation
 import Statistics
 import Testing
@@ -142,5 +143,21 @@ import Testing
       }
     }
     for (hash, cell) in records { #expect(cell?.hash.description == hash) }
+  }
+
+  @Test("eight digests at once are those of swift-crypto") func digests() throws {
+    var random = RandomGenerator(seed: 3)
+    for length in 0...MD5Lanes.maximumLength {
+      var messages = MD5Lanes()
+      let texts = (0..<8).map { lane in
+        // One lane runs through all lengths, the others are of any.
+        (0..<(lane == 3 ? length : random.below(MD5Lanes.maximumLength + 1))).map { _ in
+          UInt8(random.below(256))
+        }
+      }
+      for (lane, text) in texts.enumerated() { text.withUnsafeBytes { messages.append($0, to: lane) } }
+      let expected = texts.map { Insecure.MD5.hash(data: $0).description.suffix(32) }
+      #expect(messages.digests(8).map(\.description) == expected.map(String.init))
+    }
   }
 }

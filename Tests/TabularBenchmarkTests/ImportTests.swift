@@ -40,6 +40,57 @@ import Testing
     TFRecordReader.frame(Array(edit(String(decoding: record[12..<record.count - 4], as: UTF8.self)).utf8))
   }
 
+  /// Three records as Google's protobuf, Python's JSON and base64 and Google's CRC-32C write them:
+  /// `Tests/Peers/nasbench_record.py`.
+  private static let recordsFromPython = """
+    uQEAAAAAAACOj2/eWyJmZjkxZTEwYjk1MTJjYmU0ZWZlZWM2YmQ5MjY5NDFhMSIsIDEwOCwgIjAx
+    MDAxMDAwMTAxMDAwMDEwMTAwMDAxMTAwMDAwMTAwMDAwMCIsICJpbnB1dCxjb252M3gzLWJuLXJl
+    bHUsY29udjN4My1ibi1yZWx1LGNvbnYzeDMtYm4tcmVsdSxjb252MXgxLWJuLXJlbHUsb3V0cHV0
+    IiwgIkNqc0pBQUFBQUFBQUFBQVJBQUFBQUFBQUFBQVpBQUFBQUFBQXVEOGhBQUFBQUFBQXNEOHBB
+    QUFBQUFBQW9EOHlERzF2WkdWc0xtTnJcbmNIUXRNQW84Q1FBQUFBQUFBRXRBRVFBQUFBQUF3b0pB
+    R1FBQUFBQUFBT2svSVFBQUFBQUFBT2cvS1FBQUFBQUFBT2MvTWcxdGIyUmxcbmJDNWphM0IwTFRV
+    MENqMEpBQUFBQUFBQVcwQVJBQUFBQUFEQ2trQVpBQUFBQUFBQTd6OGhBQUFBQUFBQTdqOHBBQUFB
+    QUFBQTdUOHlcbkRtMXZaR1ZzTG1OcmNIUXRNVEE0RU1DMzZRRVpBQUFBQUFCU2xFQT1cbiJdp9rU
+    nrkBAAAAAAAAjo9v3lsiZmY5MWUxMGI5NTEyY2JlNGVmZWVjNmJkOTI2OTQxYTEiLCAxMDgsICIw
+    MTAwMTAwMDEwMTAwMDAxMDEwMDAwMTEwMDAwMDEwMDAwMDAiLCAiaW5wdXQsY29udjN4My1ibi1y
+    ZWx1LGNvbnYzeDMtYm4tcmVsdSxjb252M3gzLWJuLXJlbHUsY29udjF4MS1ibi1yZWx1LG91dHB1
+    dCIsICJDanNKQUFBQUFBQUFBQUFSQUFBQUFBQUFBQUFaQUFBQUFBQUF1RDhoQUFBQUFBQkFzRDhw
+    QUFBQUFBQUFvRDh5REcxdlpHVnNMbU5yXG5jSFF0TUFvOENRQUFBQUFBQUV0QUVRQUFBQUFBeW9K
+    QUdRQUFBQUFBQU9rL0lRQUFBQUFBQ09nL0tRQUFBQUFBQU9jL01nMXRiMlJsXG5iQzVqYTNCMExU
+    VTBDajBKQUFBQUFBQUFXMEFSQUFBQUFBREdra0FaQUFBQUFBQUE3ejhoQUFBQUFBQUk3ajhwQUFB
+    QUFBQUE3VDh5XG5EbTF2WkdWc0xtTnJjSFF0TVRBNEVNQzM2UUVaQUFBQUFBQldsRUE9XG4iXQXC
+    kZy5AQAAAAAAAI6Pb95bImZmOTFlMTBiOTUxMmNiZTRlZmVlYzZiZDkyNjk0MWExIiwgMTA4LCAi
+    MDEwMDEwMDAxMDEwMDAwMTAxMDAwMDExMDAwMDAxMDAwMDAwIiwgImlucHV0LGNvbnYzeDMtYm4t
+    cmVsdSxjb252M3gzLWJuLXJlbHUsY29udjN4My1ibi1yZWx1LGNvbnYxeDEtYm4tcmVsdSxvdXRw
+    dXQiLCAiQ2pzSkFBQUFBQUFBQUFBUkFBQUFBQUFBQUFBWkFBQUFBQUFBdUQ4aEFBQUFBQUNBc0Q4
+    cEFBQUFBQUFBb0Q4eURHMXZaR1ZzTG1OclxuY0hRdE1BbzhDUUFBQUFBQUFFdEFFUUFBQUFBQTBv
+    SkFHUUFBQUFBQUFPay9JUUFBQUFBQUVPZy9LUUFBQUFBQUFPYy9NZzF0YjJSbFxuYkM1amEzQjBM
+    VFUwQ2owSkFBQUFBQUFBVzBBUkFBQUFBQURLa2tBWkFBQUFBQUFBN3o4aEFBQUFBQUFRN2o4cEFB
+    QUFBQUFBN1Q4eVxuRG0xdlpHVnNMbU5yY0hRdE1UQTRFTUMzNlFFWkFBQUFBQUJhbEVBPVxuIl0Q
+    7uSv
+    """
+
+  @Test("reads records that other software wrote") func foreign() throws {
+    let scratch = try Scratch()
+    let source = scratch.file("a.tfrecord")
+    try #require(Data(base64Encoded: Self.recordsFromPython, options: .ignoreUnknownCharacters)).write(
+      to: source)
+    let summary = try NASBench101Importer.importTable(from: source, to: scratch.file("a.table"))
+    #expect(summary.cells == 1 && summary.records == 3 && summary.epochs == [108])
+    let table = try Table(contentsOf: scratch.file("a.table"))
+    let hash = try #require(CellHash("ff91e10b9512cbe4efeec6bd926941a1"))
+    let row = try #require(table.row(of: hash))
+    #expect(table.parameterCount(row) == 3_824_576)
+    let shift = 2.0  // what the script adds in the third record
+    for (moment, seconds, accuracy) in [(Moment.halfway, 600.25, 0.75), (.final, 1_200.5, 0.9375)] {
+      func value(_ metric: Metric) -> Double? { table.value(metric, moment, row: row, epochs: 0, repeat: 2) }
+      #expect(value(.seconds) == seconds + shift)
+      #expect(value(.trainAccuracy) == accuracy + 0.03125)
+      #expect(value(.validationAccuracy) == accuracy + shift / 1_024)
+      #expect(value(.testAccuracy) == accuracy - 0.03125)
+    }
+  }
+
   @Test("keeps every cell, epoch count and repeat, gzipped or not", arguments: [false, true])
   func whole(gzipped: Bool) throws {
     let scratch = try Scratch()

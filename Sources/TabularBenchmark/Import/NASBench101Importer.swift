@@ -30,9 +30,11 @@ public enum NASBench101Importer {
     let writer = try TableWriter(destination: destination)
     var parser = RecordParser()
     var rows: [RecordParser.Graph: Int] = [:]
+    /// A cell's records stand together.
+    var last: (graph: RecordParser.Graph, row: Int)?
     /// The record's checksum per row, epoch count and repeat, to notice a training that is there twice.
     var fingerprints: [UInt32] = []
-    var seen: Set<Int> = []
+    var seen = [Bool](repeating: false, count: epochCounts.count)
     let hashCheck = HashCheck()
 
     while let payload = try reader.next() {
@@ -44,10 +46,12 @@ public enum NASBench101Importer {
       guard let place = epochCounts.firstIndex(of: record.epochs) else {
         throw failure("NAS-Bench-101 has trainings of 4, 12, 36 and 108 epochs, not \(record.epochs)")
       }
-      seen.insert(record.epochs)
+      seen[place] = true
 
       let row: Int
-      if let known = rows[record.graph] {
+      if let last, last.graph == record.graph {
+        row = last.row
+      } else if let known = rows[record.graph] {
         row = known
       } else {
         let cell: Cell
@@ -60,6 +64,7 @@ public enum NASBench101Importer {
           fingerprints.append(contentsOf: repeatElement(0, count: needed - fingerprints.count))
         }
       }
+      last = (record.graph, row)
       let number = try writer.append(record.measurement, row: row, epochs: record.epochs)
       guard number < repeats else {
         throw failure("cell \(record.hash) has more than \(repeats) trainings of \(record.epochs) epochs")
@@ -86,7 +91,9 @@ public enum NASBench101Importer {
       "source": "NAS-Bench-101 (Ying et al. 2019), imported from \(source.lastPathComponent)",
       "seconds": "TPU v2 seconds as in the file",
     ])
-    return ImportSummary(cells: writer.rowCount, records: reader.recordNumber, epochs: seen.sorted())
+    return ImportSummary(
+      cells: writer.rowCount, records: reader.recordNumber,
+      epochs: zip(epochCounts, seen).filter(\.1).map(\.0))
   }
 }
 

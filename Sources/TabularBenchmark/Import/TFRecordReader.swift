@@ -80,7 +80,7 @@ package struct TFRecordReader {
   /// The payload of the next record, valid until the next call; `nil` at the end.
   mutating func next() throws(ImportError) -> UnsafeRawBufferPointer? {
     let start = input.offset
-    let place = "record \(recordNumber + 1) at byte \(start)"
+    var place: String { "record \(recordNumber + 1) at byte \(start)" }
     let header = try input.next(12)
     if header.isEmpty {
       guard recordNumber > 0 else { throw ImportError(input.path, "", "the file is empty") }
