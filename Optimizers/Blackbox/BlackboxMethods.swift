@@ -4,4 +4,9 @@ import Anytime
 public let blackboxMethods: [any Optimizer.Type] = [
   RandomSearch.self,
   RegularizedEvolution.self,
+  LocalSearch.self,
+  Reinforce.self,
+  TPE.self,
+  Hyperband.self,
+  BOHB.self,
 ]

@@ -103,6 +103,12 @@ public struct SearchSpace: Sendable {
     }
   }
 
+  /// Whether a configuration gives a cell: always, except in NAS-Bench-101's whole space.
+  public func isCell(_ configuration: Configuration) -> Bool {
+    if case .fixedParents = wiring { return true }
+    return cell(configuration) != nil
+  }
+
   /// A configuration drawn uniformly from those that give a cell.
   ///
   /// In NAS-Bench-101's whole space by rejection, as `random_spec` in its authors' notebook does.

@@ -1,0 +1,155 @@
+import Anytime
+import CellSpace
+import Statistics
+
+/// BOHB: Hyperband whose configurations come from kernel densities of the good and the bad ones.
+///
+/// Falkner, Klein and Hutter, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale", ICML 2018,
+/// with the defaults of HpBandSter 0.7.4 (`config_generators/bohb.py`): the best 15 % are good, 64 samples,
+/// one configuration in three random, samples with bandwidths three times as wide, bandwidths at least 1e-3
+/// (the scripts of NAS-Bench-101 and 1Shot1 set `min-bandwidth: 0.3`), normal-reference bandwidths, and the
+/// model of the highest epoch count that has enough trainings: two times more than parameters.
+///
+/// Differences: bandwidths of categorical parameters are cut at the flat kernel's, (k - 1) / k for k choices,
+/// and k is the number of choices. HpBandSter's may exceed one, so that kernels turn negative, and its k is
+/// the number of choices seen, so that densities may be infinite; `kernels: hpbandster` has both. Epoch counts
+/// below the model's are not stored; ordinal parameters, which HpBandSter refuses, count as integers.
+public struct BOHB: Optimizer {
+  public static let method = Method(
+    name: "bohb", title: "BOHB",
+    summary: "Hyperband whose configurations come from kernel densities of the good and the bad ones.",
+    citation: "Falkner, Klein and Hutter, ICML 2018",
+    settings: Brackets.settings(rounding: .hpbandster) + [
+      Setting("top", .integer(1...99, default: 15), "percent of the trainings that are good ones"),
+      Setting("samples", .integer(1...100_000, default: 64), "samples of the good density to choose from"),
+      Setting(
+        "random-fraction", .real(0...1, default: 1.0 / 3), "part of the configurations drawn at random"),
+      Setting("bandwidth-factor", .real(0.01...100, default: 3), "samples are drawn so many times as wide"),
+      Setting("min-bandwidth", .real(1e-9...1, default: 1e-3), "least bandwidth; 0.3 in the papers' scripts"),
+      Setting(
+        "kernels", .choice(BOHBModel.Kernels.allCases.map(\.rawValue), default: "corrected"),
+        "of categorical parameters: corrected, or with HpBandSter's defects"),
+    ])
+
+  private let settings: Settings
+
+  public init(settings: Settings) { self.settings = settings }
+
+  public func search(_ session: Session) throws {
+    var model = BOHBModel(session.space.parameters, settings: settings)
+    try Brackets(settings: settings).run(session) {
+      session.space.firstCell(using: &session.random) {
+        model.suggest(using: &$0) ?? session.space.sample(using: &$0)
+      }
+    } observe: { configuration, fidelity, loss in
+      model.add(configuration, fidelity: fidelity, loss: loss)
+    }
+  }
+}
+
+/// The model of ``BOHB``, for any parameters and any loss.
+public struct BOHBModel: Sendable {
+  public enum Kernels: String, CaseIterable, Sendable { case corrected, hpbandster }
+
+  private let parameters: [Parameter]
+  private let categories: [Int?]
+  private let top: Int
+  private let samples: Int
+  private let randomFraction: Double
+  private let bandwidthFactor: Double
+  private let minBandwidth: Double
+  private let kernels: Kernels
+
+  /// By fidelity, all trainings that may still serve a model, as points of the densities.
+  private var trainings: [Int: [(point: [Double], loss: Double)]] = [:]
+  private var modelFidelity: Int?
+  /// The densities of the last fit; `nil` if trainings came since.
+  private var model: (good: KernelDensity, bad: KernelDensity)?
+
+  public init(_ space: ParameterSpace, settings: Settings) {
+    parameters = space.parameters
+    categories = space.parameters.map(\.categories)
+    top = settings.integer("top")
+    samples = settings.integer("samples")
+    randomFraction = settings.real("random-fraction")
+    bandwidthFactor = settings.real("bandwidth-factor")
+    minBandwidth = settings.real("min-bandwidth")
+    kernels = settings.choice("kernels", as: Kernels.self)
+  }
+
+  /// The least number of trainings of each kind.
+  private var least: Int { parameters.count + 1 }
+
+  public mutating func add(_ configuration: Configuration, fidelity: Int, loss: Double) {
+    guard modelFidelity.map({ fidelity >= $0 }) ?? true else { return }
+    let point = zip(parameters, configuration.values).map { parameter, value in
+      parameter.categories == nil ? parameter.unit(value) : value
+    }
+    trainings[fidelity, default: []].append((point, loss))
+    // Both kinds need more trainings than there are parameters.
+    if trainings[fidelity, default: []].count >= 2 * least {
+      if modelFidelity != fidelity { trainings = trainings.filter { $0.key >= fidelity } }
+      modelFidelity = fidelity
+      model = nil
+    }
+  }
+
+  /// The densities of the good and the bad trainings at the model's epoch count; `nil` as long as there are
+  /// too few trainings.
+  public mutating func densities() -> (good: KernelDensity, bad: KernelDensity)? {
+    guard let modelFidelity, let known = trainings[modelFidelity] else { return nil }
+    if let model { return model }
+    let sorted = known.enumerated().sorted { ($0.element.loss, $0.offset) < ($1.element.loss, $1.offset) }
+      .map(\.element.point)
+    let goodCount = max(least, top * known.count / 100)
+    let badCount = max(least, (100 - top) * known.count / 100)
+    let fitted = (
+      good: density(Array(sorted.prefix(goodCount))),
+      bad: density(Array(sorted.dropFirst(goodCount).prefix(badCount)))
+    )
+    model = fitted
+    return fitted
+  }
+
+  private func density(_ points: [[Double]]) -> KernelDensity {
+    var bandwidths = KernelDensity.normalReference(points).map { max($0, minBandwidth) }
+    let variables = categories.enumerated().map { index, categories -> KernelDensity.Variable in
+      guard let categories else { return .real }
+      if kernels == .hpbandster { return .unordered(levels: categories) }
+      bandwidths[index] = min(bandwidths[index], Double(categories - 1) / Double(categories))
+      return .unordered(levels: categories)
+    }
+    return KernelDensity(
+      points, variables: variables, bandwidths: bandwidths, observedLevelsOnly: kernels == .hpbandster)
+  }
+
+  /// A configuration to train next; `nil` where a random one is due.
+  public mutating func suggest(using random: inout RandomGenerator) -> Configuration? {
+    guard let (good, bad) = densities(), !random.chance(randomFraction) else { return nil }
+    var best: [Double]?
+    var bestRatio = Double.infinity
+    var point = [Double](repeating: 0, count: parameters.count)
+    for _ in 0..<samples {
+      let observation = random.below(good.count)
+      for index in point.indices {
+        let value = good.value(index, of: observation)
+        let bandwidth = good.bandwidths[index]
+        if let categories = categories[index] {
+          point[index] = random.chance(1 - bandwidth) ? value : Double(random.below(categories))
+        } else {
+          point[index] = random.gaussian(mean: value, deviation: bandwidthFactor * bandwidth, in: 0...1)
+        }
+      }
+      let likely = good.density(at: point)
+      let ratio = max(1e-32, bad.density(at: point)) / max(1e-32, likely)
+      if !ratio.isFinite, likely.isFinite {
+        best = point
+        break
+      }
+      if ratio < bestRatio { (best, bestRatio) = (point, ratio) }
+    }
+    guard let best else { return nil }
+    return Configuration(
+      values: zip(parameters, best).map { $0.categories == nil ? $0.value(unit: $1) : $1 })
+  }
+}

@@ -1,0 +1,62 @@
+import Foundation
+
+extension Parameter {
+  /// The number of choices of a categorical parameter, `nil` of one whose values have an order.
+  public var categories: Int? {
+    if case .categorical(let choices) = domain { choices.count } else { nil }
+  }
+
+  /// The interval on which values are spread evenly: logarithms for logarithmic parameters, and whole numbers
+  /// reaching half a unit to both sides.
+  public var scale: ClosedRange<Double> {
+    switch domain {
+    case .categorical(let choices), .ordinal(let choices): -0.5...Double(choices.count) - 0.5
+    case .integer(let range, log: false): Double(range.lowerBound) - 0.5...Double(range.upperBound) + 0.5
+    case .integer(let range, log: true):
+      log(Double(range.lowerBound) - 0.5)...log(Double(range.upperBound) + 0.5)
+    case .real(let range, log: false): range
+    case .real(let range, log: true): log(range.lowerBound)...log(range.upperBound)
+    }
+  }
+
+  /// Where a value lies on ``scale``.
+  public func scaled(_ value: Double) -> Double { isLogarithmic ? log(value) : value }
+
+  /// The nearest value to a place on ``scale``.
+  public func value(scaled place: Double) -> Double {
+    let value = isLogarithmic ? exp(place) : place
+    switch domain {
+    case .categorical(let choices), .ordinal(let choices):
+      return min(max(value.rounded(), 0), Double(choices.count - 1))
+    case .integer(let range, _):
+      return min(max(value.rounded(), Double(range.lowerBound)), Double(range.upperBound))
+    case .real(let range, _): return min(max(value, range.lowerBound), range.upperBound)
+    }
+  }
+
+  /// The part of ``scale`` that belongs to a whole number or choice; `nil` of real parameters.
+  public func scaledInterval(of value: Double) -> ClosedRange<Double>? {
+    if case .real = domain { return nil }
+    return isLogarithmic ? log(value - 0.5)...log(value + 0.5) : value - 0.5...value + 0.5
+  }
+
+  /// A value's place on ``scale``, in 0...1.
+  public func unit(_ value: Double) -> Double {
+    let scale = scale
+    guard scale.upperBound > scale.lowerBound else { return 0.5 }
+    return (scaled(value) - scale.lowerBound) / (scale.upperBound - scale.lowerBound)
+  }
+
+  /// The value at a place of 0...1 on ``scale``.
+  public func value(unit place: Double) -> Double {
+    let scale = scale
+    return value(scaled: scale.lowerBound + (scale.upperBound - scale.lowerBound) * place)
+  }
+
+  private var isLogarithmic: Bool {
+    switch domain {
+    case .integer(_, let log), .real(_, let log): log
+    default: false
+    }
+  }
+}
