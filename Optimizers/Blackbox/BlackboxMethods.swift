@@ -9,4 +9,6 @@ public let blackboxMethods: [any Optimizer.Type] = [
   TPE.self,
   Hyperband.self,
   BOHB.self,
+  DEHB.self,
+  SMAC.self,
 ]

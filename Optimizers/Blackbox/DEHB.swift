@@ -1,0 +1,134 @@
+import Anytime
+import CellSpace
+import Statistics
+
+/// DEHB: Hyperband's brackets over one population per epoch count, evolved by differential evolution.
+///
+/// Awad, Mallik and Hutter, "DEHB: Evolutionary Hyperband for Scalable, Robust and Efficient Hyperparameter
+/// Optimization", IJCAI 2021, with the defaults of the authors' code (`dehb.py`): rand/1 mutation with
+/// factor 0.5, binomial crossover with probability 0.5, coordinates outside 0...1 drawn anew, brackets rounded
+/// as in HpBandSter. Only the first round of brackets promotes; later rungs mutate the best of the rung below.
+///
+/// Configurations are points of the unit cube: a categorical parameter's side is cut into equal parts.
+///
+/// Differences: a point without a cell (only in NAS-Bench-101's whole space) is replaced by a random one.
+public struct DEHB: Optimizer {
+  public static let method = Method(
+    name: "dehb", title: "DEHB",
+    summary: "Hyperband's brackets over populations evolved by differential evolution.",
+    citation: "Awad, Mallik and Hutter, IJCAI 2021",
+    settings: Brackets.settings(rounding: .hpbandster) + [
+      Setting("mutation-factor", .real(0...2, default: 0.5), "length of the difference that is added"),
+      Setting("crossover", .real(0...1, default: 0.5), "probability of a mutant's coordinate"),
+    ])
+
+  private let brackets: Brackets
+  private let factor: Double
+  private let crossover: Double
+
+  public init(settings: Settings) {
+    brackets = Brackets(settings: settings)
+    factor = settings.real("mutation-factor")
+    crossover = settings.real("crossover")
+  }
+
+  private struct Population {
+    var points: [[Double]]
+    /// Infinite where nothing is trained yet.
+    var losses: [Double]
+    /// The next target of evolution.
+    var next = 0
+    /// Points of the epoch count below that wait to be trained at this one.
+    var promoted: [[Double]] = []
+
+    /// The indices of the members from the best to the worst.
+    var ranking: [Int] { losses.indices.sorted { (losses[$0], $0) < (losses[$1], $1) } }
+  }
+
+  public func search(_ session: Session) throws {
+    let schedule = brackets.schedule(fidelities: session.fidelities.count)
+    let parameters = session.space.parameters.parameters
+    func configuration(_ point: [Double]) -> Configuration {
+      Configuration(values: zip(parameters, point).map { $0.value(unit: $1) })
+    }
+    func randomPoint() -> [Double] {
+      zip(parameters, session.space.sample(using: &session.random).values).map { $0.unit($1) }
+    }
+    var populations = session.fidelities.indices.map { fidelity in
+      let size = schedule.flatMap { $0 }.filter { $0.fidelity == fidelity }.map(\.configurations).max() ?? 1
+      return Population(
+        points: (0..<size).map { _ in randomPoint() }, losses: [Double](repeating: .infinity, count: size))
+    }
+
+    for round in 0... {
+      for bracket in schedule {
+        for (place, rung) in bracket.enumerated() {
+          let below = place == 0 ? rung.fidelity : rung.fidelity - 1
+          for _ in 0..<rung.configurations {
+            let target = populations[rung.fidelity].next
+            populations[rung.fidelity].next = (target + 1) % populations[rung.fidelity].points.count
+            var point =
+              round == 0 && place > 0
+              ? promotion(from: below, to: rung, &populations)
+              : evolve(target, at: rung, from: below, populations, &session.random)
+            if !session.space.isCell(configuration(point)) { point = randomPoint() }
+            let epochs = session.fidelities[rung.fidelity]
+            let loss =
+              1 - (try session.evaluate(configuration(point), epochs: epochs).validationAccuracy)
+            if loss <= populations[rung.fidelity].losses[target] {
+              populations[rung.fidelity].points[target] = point
+              populations[rung.fidelity].losses[target] = loss
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// The best point of the epoch count below that this one's population lacks.
+  private func promotion(
+    from below: Int, to rung: Brackets.Rung, _ populations: inout [Population]
+  ) -> [Double] {
+    let lower = populations[below]
+    let ranking = lower.ranking.filter { lower.losses[$0] < .infinity }
+    if populations[rung.fidelity].promoted.isEmpty {
+      let present = populations[rung.fidelity].points
+      populations[rung.fidelity].promoted = Array(
+        ranking.map { lower.points[$0] }.filter { !present.contains($0) }.prefix(rung.configurations))
+    }
+    guard !populations[rung.fidelity].promoted.isEmpty else { return lower.points[ranking.first ?? 0] }
+    return populations[rung.fidelity].promoted.removeFirst()
+  }
+
+  /// Mutation among the best of the population below, and crossover with the target.
+  private func evolve(
+    _ target: Int, at rung: Brackets.Rung, from below: Int, _ populations: [Population],
+    _ random: inout RandomGenerator
+  ) -> [Double] {
+    let lower = populations[below]
+    var parents = lower.ranking.prefix(rung.configurations).map { lower.points[$0] }
+    if parents.count < 3 {
+      let everyone = populations.flatMap(\.points)
+      for _ in 0..<4 - parents.count { parents.append(mutant(everyone, &random)) }
+    }
+    let mutant = mutant(parents, &random)
+    var point = populations[rung.fidelity].points[target]
+    var crosses = point.map { _ in random.chance(crossover) }
+    if !crosses.contains(true) { crosses[random.below(point.count)] = true }
+    for index in point.indices where crosses[index] { point[index] = mutant[index] }
+    for index in point.indices where !(0...1).contains(point[index]) { point[index] = random.uniform() }
+    return point
+  }
+
+  /// a + factor (b - c) for three members.
+  private func mutant(_ members: [[Double]], _ random: inout RandomGenerator) -> [Double] {
+    var chosen: [Int] = []
+    while chosen.count < min(3, members.count) {
+      let member = random.below(members.count)
+      if !chosen.contains(member) { chosen.append(member) }
+    }
+    guard chosen.count == 3 else { return members[chosen[0]].map { _ in random.uniform() } }
+    let (a, b, c) = (members[chosen[0]], members[chosen[1]], members[chosen[2]])
+    return a.indices.map { a[$0] + factor * (b[$0] - c[$0]) }
+  }
+}
