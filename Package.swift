@@ -105,6 +105,8 @@ let package = Package(
     .testTarget(name: "TabularBenchmarkTests", dependencies: ["TabularBenchmark"]),
     .testTarget(name: "CellNetworksTests", dependencies: ["CellNetworks", "TableBuilder"]),
     .testTarget(name: "AnytimeTests", dependencies: ["Anytime", "Blackbox", "OptimizerConformance"]),
+    .testTarget(
+      name: "BlackboxTests", dependencies: ["Blackbox", "Anytime", "OptimizerConformance", "Statistics"]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
     .testTarget(name: "CommandLineTests", dependencies: ["anytime", "Blackbox", "OptimizerConformance"]),
   ],

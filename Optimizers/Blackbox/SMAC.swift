@@ -12,7 +12,7 @@ import Statistics
 /// probability of a random configuration is the 0.33 and the number of trainings per configuration the 4 of
 /// NAS-Bench-1Shot1's script.
 ///
-/// Differences: 200 random configurations compete with the local searches, where the paper has 10,000, of
+/// Differences: 100 random configurations compete with the local searches, where the paper has 10,000, of
 /// which it keeps few; the model is fitted anew for every suggestion; errors are modelled as they are, without
 /// a logarithm; parameters with more than 64 choices are split by their index.
 public struct SMAC: Optimizer {
@@ -26,7 +26,7 @@ public struct SMAC: Optimizer {
       Setting("random-fraction", .real(0...1, default: 0.33), "part of the configurations drawn at random"),
       Setting("max-runs", .integer(1...1_000, default: 4), "trainings of one configuration, at most"),
       Setting("local-searches", .integer(0...1_000, default: 10), "local searches, from the best known"),
-      Setting("random-candidates", .integer(1...1_000_000, default: 200), "random rivals of the searches"),
+      Setting("random-candidates", .integer(1...1_000_000, default: 100), "random rivals of the searches"),
     ])
 
   private let settings: Settings
@@ -85,6 +85,8 @@ public struct SMAC: Optimizer {
 public struct SMACModel: Sendable {
   private let space: ParameterSpace
   private let features: [RandomForest.Feature]
+  private let categories: [Int?]
+  private let hasNumbers: Bool
   private var forestSettings = RandomForest.Settings()
   private let localSearches: Int
   private let randomCandidates: Int
@@ -98,7 +100,9 @@ public struct SMACModel: Sendable {
 
   public init(_ space: ParameterSpace, settings: Settings) {
     self.space = space
-    features = space.parameters.map { ($0.categories ?? .max) <= 64 ? .categories : .number }
+    categories = space.parameters.map(\.categories)
+    hasNumbers = categories.contains(nil)
+    features = categories.map { ($0 ?? .max) <= 64 ? .categories : .number }
     forestSettings.trees = settings.integer("trees")
     localSearches = settings.integer("local-searches")
     randomCandidates = settings.integer("random-candidates")
@@ -129,7 +133,8 @@ public struct SMACModel: Sendable {
   }
 
   private func encoded(_ configuration: Configuration) -> [Double] {
-    zip(space.parameters, configuration.values).map { $0.categories == nil ? $0.scaled($1) : $1 }
+    guard hasNumbers else { return configuration.values }
+    return zip(space.parameters, configuration.values).map { $0.categories == nil ? $0.scaled($1) : $1 }
   }
 
   /// The configuration of the greatest expected improvement that is found.
@@ -161,13 +166,16 @@ public struct SMACModel: Sendable {
       var improves = true
       while improves {
         improves = false
-        for neighbour in neighbours(of: place, using: &random) {
-          let value = improvement(neighbour)
-          if value > height, isAllowed(neighbour) {
-            (place, height) = (neighbour, value)
+        for move in moves(from: place, using: &random) {
+          let before = place.values[move.index]
+          place.values[move.index] = move.value
+          let value = improvement(place)
+          if value > height, isAllowed(place) {
+            height = value
             improves = true
             break
           }
+          place.values[move.index] = before
         }
       }
       if height > greatest { (best, greatest) = (place, height) }
@@ -175,26 +183,26 @@ public struct SMACModel: Sendable {
     return best
   }
 
-  /// All configurations that differ in one choice, and four per number, normally distributed around it with
-  /// deviation 0.2 of its scale (section 4.3); in random order.
-  private func neighbours(of place: Configuration, using random: inout RandomGenerator) -> [Configuration] {
-    var result: [Configuration] = []
-    for (index, parameter) in space.parameters.enumerated() {
+  /// Ways to a neighbour: any other choice of one parameter; for a number four values around its own, normally
+  /// distributed with deviation 0.2 of its scale (section 4.3); in random order.
+  private func moves(
+    from place: Configuration, using random: inout RandomGenerator
+  ) -> [(index: Int, value: Double)] {
+    var moves: [(index: Int, value: Double)] = []
+    for index in categories.indices {
       func add(_ value: Double) {
-        guard value != place.values[index] else { return }
-        var neighbour = place
-        neighbour.values[index] = value
-        result.append(neighbour)
+        if value != place.values[index] { moves.append((index, value)) }
       }
-      if let categories = parameter.categories {
+      if let categories = categories[index] {
         for choice in 0..<categories { add(Double(choice)) }
       } else {
+        let parameter = space.parameters[index]
         let unit = parameter.unit(place.values[index])
         for _ in 0..<4 { add(parameter.value(unit: random.gaussian(mean: unit, deviation: 0.2, in: 0...1))) }
       }
     }
-    random.shuffle(&result)
-    return result
+    random.shuffle(&moves)
+    return moves
   }
 }
 

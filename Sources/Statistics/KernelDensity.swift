@@ -80,24 +80,30 @@ public struct KernelDensity: Sendable {
   /// The density at a point with a number per variable.
   public func density(at point: [Double]) -> Double {
     withUnsafeTemporaryAllocation(of: Double.self, capacity: count) { product in
-      product.initialize(repeating: 1)
-      for (variable, kind) in variables.enumerated() {
-        switch kind {
-        case .unordered:
-          kernels.withUnsafeBufferPointer { kernels in
-            let start = starts[variable] + Int(point[variable]) * count
-            for i in 0..<count { product[i] *= kernels[start + i] }
-          }
-        case .real:
-          let h = bandwidths[variable]
-          for i in 0..<count {
-            product[i] *= Normal.density((values[variable * count + i] - point[variable]) / h) / h
+      kernels.withUnsafeBufferPointer { kernels in
+        var isFirst = true
+        for variable in variables.indices {
+          defer { isFirst = false }
+          if case .unordered = variables[variable] {
+            let start = starts[variable] &+ Int(point[variable]) &* count
+            let kernel = UnsafeBufferPointer(rebasing: kernels[start..<start + count])
+            if isFirst {
+              _ = product.update(from: kernel)
+            } else {
+              for i in 0..<count { product[i] *= kernel[i] }
+            }
+          } else {
+            if isFirst { product.update(repeating: 1) }
+            let h = bandwidths[variable]
+            for i in 0..<count {
+              product[i] *= Normal.density((values[variable * count + i] - point[variable]) / h) / h
+            }
           }
         }
+        var sum = 0.0
+        for value in product { sum += value }
+        return sum / Double(count)
       }
-      var sum = 0.0
-      for value in product { sum += value }
-      return sum / Double(count)
     }
   }
 }

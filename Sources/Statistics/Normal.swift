@@ -24,12 +24,14 @@ extension RandomGenerator {
   }
 
   /// An index drawn with probabilities in proportion to weights, none negative, not all zero.
-  public mutating func index(weights: some Collection<Double>) -> Int {
+  @inlinable public mutating func index(weights: some Collection<Double>) -> Int {
     var rest = uniform() * weights.reduce(0, +)
-    for (index, weight) in weights.enumerated() {
+    var index = 0
+    for weight in weights {
       rest -= weight
       if rest < 0 { return index }
+      index += 1
     }
-    return weights.count - 1
+    return index - 1
   }
 }

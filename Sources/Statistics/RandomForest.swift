@@ -38,7 +38,6 @@ public struct RandomForest: Sendable {
 
   private var nodes: [Node] = []
   private var roots: [Int] = []
-  private let isCategorical: [Bool]
 
   /// Grows a forest.
   ///
@@ -49,7 +48,7 @@ public struct RandomForest: Sendable {
     values: [Double], targets: [Double], features: [Feature], settings: Settings = Settings(),
     using random: inout RandomGenerator
   ) {
-    isCategorical = features.map { $0 == .categories }
+    let isCategorical = features.map { $0 == .categories }
     let count = targets.count
     precondition(count > 0 && values.count == count * features.count)
     var samples = [Int](repeating: 0, count: count)
@@ -71,35 +70,43 @@ public struct RandomForest: Sendable {
   /// The mean and the variance (divided by the number of trees) of the trees' predictions.
   public func predict(_ sample: [Double]) -> (mean: Double, variance: Double) {
     nodes.withUnsafeBufferPointer { nodes in
-      var sum = 0.0
-      var squares = 0.0
-      for root in roots {
-        var place = root
-        while nodes[place].feature >= 0 {
-          let node = nodes[place]
-          let value = sample[Int(node.feature)]
-          let goesLeft =
-            isCategorical[Int(node.feature)]
-            ? node.categories >> UInt64(value) & 1 == 1 : value <= node.threshold
-          place = goesLeft ? place + 1 : Int(node.right)
-        }
-        sum += nodes[place].mean
-        squares += nodes[place].mean * nodes[place].mean
-      }
-      let mean = sum / Double(roots.count)
-      return (mean, max(0, squares / Double(roots.count) - mean * mean))
+      sample.withUnsafeBufferPointer { predict($0, nodes) }
     }
   }
 
+  private func predict(
+    _ sample: UnsafeBufferPointer<Double>, _ nodes: UnsafeBufferPointer<Node>
+  ) -> (mean: Double, variance: Double) {
+    var sum = 0.0
+    var squares = 0.0
+    for root in roots {
+      var place = root
+      while nodes[place].feature >= 0 {
+        let node = nodes[place]
+        let value = sample[Int(node.feature)]
+        // A set of categories on the left is never empty.
+        let goesLeft =
+          node.categories != 0 ? node.categories >> UInt64(value) & 1 == 1 : value <= node.threshold
+        place = goesLeft ? place + 1 : Int(node.right)
+      }
+      sum += nodes[place].mean
+      squares += nodes[place].mean * nodes[place].mean
+    }
+    let mean = sum / Double(roots.count)
+    return (mean, max(0, squares / Double(roots.count) - mean * mean))
+  }
+
   /// Grows one tree after another.
-  private struct Grower {
+  private struct Grower: ~Copyable {
     let values: UnsafeBufferPointer<Double>
     let targets: UnsafeBufferPointer<Double>
     let isCategorical: [Bool]
     let settings: Settings
+    let width: Int
     var order: [Int]
-    var counts = [Double](repeating: 0, count: 64)
-    var sums = [Double](repeating: 0, count: 64)
+    /// By category of the feature at hand: the number of samples and the sum of their targets.
+    private let counts = UnsafeMutablePointer<Double>.allocate(capacity: 64)
+    private let sums = UnsafeMutablePointer<Double>.allocate(capacity: 64)
 
     init(
       values: UnsafeBufferPointer<Double>, targets: UnsafeBufferPointer<Double>, isCategorical: [Bool],
@@ -110,10 +117,16 @@ public struct RandomForest: Sendable {
       self.isCategorical = isCategorical
       self.settings = settings
       order = Array(isCategorical.indices)
+      width = isCategorical.count
+    }
+
+    deinit {
+      counts.deallocate()
+      sums.deallocate()
     }
 
     private func value(_ sample: Int, _ feature: Int) -> Double {
-      values[sample * isCategorical.count + feature]
+      values[sample &* width &+ feature]
     }
 
     /// The best way to divide samples, by the sum of squares that the two means explain.

@@ -74,12 +74,12 @@ public struct RandomGenerator: RandomNumberGenerator, Hashable, Sendable, Codabl
   }
 
   /// A uniformly chosen element, `nil` of an empty collection.
-  public mutating func element<C: RandomAccessCollection>(of choices: C) -> C.Element? {
+  @inlinable public mutating func element<C: RandomAccessCollection>(of choices: C) -> C.Element? {
     choices.isEmpty ? nil : choices[choices.index(choices.startIndex, offsetBy: below(choices.count))]
   }
 
   /// Puts the elements into a uniformly random order (Fisher and Yates).
-  public mutating func shuffle<Element>(_ elements: inout [Element]) {
+  @inlinable public mutating func shuffle<Element>(_ elements: inout [Element]) {
     for i in stride(from: elements.count - 1, to: 0, by: -1) { elements.swapAt(i, below(i + 1)) }
   }
 }
