@@ -31,6 +31,7 @@ struct Cells: ParsableCommand {
       EXAMPLES
         anytime cells --space 1 --count
         anytime cells --space nas-bench-101 --hashes | head
+        anytime cells --space 1 --configurations > configurations.csv
       """)
 
   @Option(help: "mini, 1, 2, 3 or nas-bench-101.")
@@ -38,6 +39,9 @@ struct Cells: ParsableCommand {
 
   @Flag(help: "Print the NAS-Bench-101 hash of every cell, sorted, one a line.")
   var hashes = false
+
+  @Flag(help: "Print every configuration, as the numbers of its choices, with its cell's hash: CSV.")
+  var configurations = false
 
   @Flag(help: "Print only how many there are.")
   var count = false
@@ -47,6 +51,23 @@ struct Cells: ParsableCommand {
       throw UsageError(
         "'\(space)' is no search space; use one of "
           + SearchSpace.all.map(\.name).joined(separator: ", "))
+    }
+    if configurations {
+      guard case .some(..<(1 << 24)) = space.parameters.count, let total = space.parameters.count else {
+        throw UsageError("the space \(space.name) has too many configurations to list")
+      }
+      var hashes: [Cell: CellHash] = [:]
+      let header = space.parameters.parameters.map(\.name) + ["hash"]
+      printLines(
+        [header.joined(separator: ",")]
+          + (0..<total).compactMap { index in
+            let configuration = space.parameters.configuration(at: index)
+            guard let cell = space.cell(configuration) else { return nil }
+            let hash = hashes[cell] ?? cell.hash
+            hashes[cell] = hash
+            return configuration.values.map { String(Int($0)) }.joined(separator: ",") + ",\(hash)"
+          })
+      return
     }
     let cells = space.uniqueCells()
     if count {
