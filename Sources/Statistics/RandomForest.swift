@@ -38,6 +38,7 @@ public struct RandomForest: Sendable {
 
   private var nodes: [Node] = []
   private var roots: [Int] = []
+  private let isCategorical: [Bool]
 
   /// Grows a forest.
   ///
@@ -48,7 +49,8 @@ public struct RandomForest: Sendable {
     values: [Double], targets: [Double], features: [Feature], settings: Settings = Settings(),
     using random: inout RandomGenerator
   ) {
-    let isCategorical = features.map { $0 == .categories }
+    isCategorical = features.map { $0 == .categories }
+    let isCategorical = isCategorical
     let count = targets.count
     precondition(count > 0 && values.count == count * features.count)
     var samples = [Int](repeating: 0, count: count)
@@ -69,25 +71,32 @@ public struct RandomForest: Sendable {
 
   /// The mean and the variance (divided by the number of trees) of the trees' predictions.
   public func predict(_ sample: [Double]) -> (mean: Double, variance: Double) {
-    nodes.withUnsafeBufferPointer { nodes in
-      sample.withUnsafeBufferPointer { predict($0, nodes) }
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: isCategorical.count) { bits in
+      for feature in 0..<isCategorical.count {
+        bits[feature] = isCategorical[feature] ? 1 << UInt64(UInt8(sample[feature])) : 0
+      }
+      return nodes.withUnsafeBufferPointer { nodes in
+        sample.withUnsafeBufferPointer { predict($0, UnsafeBufferPointer(bits), nodes) }
+      }
     }
   }
 
+  /// - Parameter bits: Per feature with categories, the category's bit.
   private func predict(
-    _ sample: UnsafeBufferPointer<Double>, _ nodes: UnsafeBufferPointer<Node>
+    _ sample: UnsafeBufferPointer<Double>, _ bits: UnsafeBufferPointer<UInt64>,
+    _ nodes: UnsafeBufferPointer<Node>
   ) -> (mean: Double, variance: Double) {
     var sum = 0.0
     var squares = 0.0
     for root in roots {
       var place = root
       while nodes[place].feature >= 0 {
-        let node = nodes[place]
-        let value = sample[Int(node.feature)]
+        let feature = Int(nodes[place].feature)
         // A set of categories on the left is never empty.
+        let categories = nodes[place].categories
         let goesLeft =
-          node.categories != 0 ? node.categories >> UInt64(value) & 1 == 1 : value <= node.threshold
-        place = goesLeft ? place + 1 : Int(node.right)
+          categories != 0 ? categories & bits[feature] != 0 : sample[feature] <= nodes[place].threshold
+        place = goesLeft ? place &+ 1 : Int(nodes[place].right)
       }
       sum += nodes[place].mean
       squares += nodes[place].mean * nodes[place].mean
@@ -104,9 +113,12 @@ public struct RandomForest: Sendable {
     let settings: Settings
     let width: Int
     var order: [Int]
-    /// By category of the feature at hand: the number of samples and the sum of their targets.
-    private let counts = UnsafeMutablePointer<Double>.allocate(capacity: 64)
-    private let sums = UnsafeMutablePointer<Double>.allocate(capacity: 64)
+    /// The categories, feature after feature, and the number of categories of each.
+    private let codes: [UInt8]
+    private let levels: [Int]
+    /// By category of the feature at hand, the number of samples and the sum of their targets; four times over,
+    /// so that samples that follow each other need not wait for one another.
+    private let tallies = UnsafeMutablePointer<SIMD2<Double>>.allocate(capacity: 4 * 64)
 
     init(
       values: UnsafeBufferPointer<Double>, targets: UnsafeBufferPointer<Double>, isCategorical: [Bool],
@@ -118,11 +130,22 @@ public struct RandomForest: Sendable {
       self.settings = settings
       order = Array(isCategorical.indices)
       width = isCategorical.count
+      let samples = targets.count
+      var codes = [UInt8](repeating: 0, count: samples * isCategorical.count)
+      var levels = [Int](repeating: 0, count: isCategorical.count)
+      for (feature, isCategorical) in isCategorical.enumerated() where isCategorical {
+        for sample in 0..<samples {
+          let code = UInt8(values[sample * width + feature])
+          codes[feature * samples + sample] = code
+          levels[feature] = max(levels[feature], Int(code) + 1)
+        }
+      }
+      self.codes = codes
+      self.levels = levels
     }
 
     deinit {
-      counts.deallocate()
-      sums.deallocate()
+      tallies.deallocate()
     }
 
     private func value(_ sample: Int, _ feature: Int) -> Double {
@@ -165,11 +188,12 @@ public struct RandomForest: Sendable {
       // Nothing is explained where all targets are alike.
       guard best.feature >= 0, best.score > base * (1 + 1e-12) + 1e-300 else { return }
       var left = 0
+      let column = best.feature * targets.count
       for place in 0..<samples.count {
-        let value = value(samples[place], best.feature)
         let goesLeft =
-          isCategorical[best.feature]
-          ? best.categories >> UInt64(value) & 1 == 1 : value <= best.threshold
+          best.categories != 0
+          ? best.categories >> UInt64(codes[column + samples[place]]) & 1 == 1
+          : value(samples[place], best.feature) <= best.threshold
         if goesLeft {
           samples.swapAt(left, place)
           left += 1
@@ -187,32 +211,38 @@ public struct RandomForest: Sendable {
     private mutating func splitCategories(
       _ samples: UnsafeMutableBufferPointer<Int>, _ feature: Int, _ sum: Double, _ best: inout Split
     ) {
-      var present: UInt64 = 0
-      for sample in samples {
-        let category = Int(value(sample, feature))
-        if present >> UInt64(category) & 1 == 0 {
-          present |= 1 << UInt64(category)
-          counts[category] = 0
-          sums[category] = 0
+      let levels = levels[feature]
+      for level in 0..<levels {
+        for lane in 0..<4 { tallies[64 * lane + level] = .zero }
+      }
+      codes.withUnsafeBufferPointer { codes in
+        let codes = UnsafeBufferPointer(rebasing: codes[(feature * targets.count)...])
+        for place in 0..<samples.count {
+          let sample = samples[place]
+          tallies[64 * (place & 3) + Int(codes[sample])] += SIMD2(1, targets[sample])
         }
-        counts[category] += 1
-        sums[category] += targets[sample]
+      }
+      var rest: UInt64 = 0
+      for level in 0..<levels {
+        tallies[level] += tallies[64 + level] + tallies[128 + level] + tallies[192 + level]
+        if tallies[level].x > 0 { rest |= 1 << UInt64(level) }
       }
       var left: UInt64 = 0
       var (leftCount, leftSum) = (0.0, 0.0)
-      var rest = present
       while rest & (rest &- 1) != 0 {
         var least = rest.trailingZeroBitCount
         var others = rest & (rest &- 1)
         while others != 0 {
           let category = others.trailingZeroBitCount
-          if sums[category] * counts[least] < sums[least] * counts[category] { least = category }
+          if tallies[category].y * tallies[least].x < tallies[least].y * tallies[category].x {
+            least = category
+          }
           others &= others &- 1
         }
         rest &= ~(1 << UInt64(least))
         left |= 1 << UInt64(least)
-        leftCount += counts[least]
-        leftSum += sums[least]
+        leftCount += tallies[least].x
+        leftSum += tallies[least].y
         consider(leftCount, leftSum, Double(samples.count), sum, &best) {
           Split(score: $0, feature: feature, categories: left)
         }
