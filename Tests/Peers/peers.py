@@ -386,16 +386,19 @@ def main():
 
 
 def plot(source, target, methods):
-    pairs = ", ".join(
-        f"'< grep ^{m}, {source}' using 3:4:5 with yerrorlines lc {i + 1} dt 1 title '{m}', "
-        f"'< grep ^{m}, {source}' using 3:6:7 with yerrorlines lc {i + 1} dt 2 pt 6 title '{METHODS[m][1]}'"
-        for i, m in enumerate(methods)
+    """A panel per pair: ours drawn through, the reference dashed."""
+    panels = "".join(
+        f"set title '{m}'\n"
+        f"plot '< grep ^{m}, {source}' using 3:4:5 with yerrorlines lc rgb '#0072b2' lw 2 pt 7 title 'ours', "
+        f"'' using 3:6:7 with yerrorlines lc rgb '#d55e00' lw 2 pt 6 dt 2 title '{METHODS[m][1]}'\n"
+        for m in methods
     )
+    rows = (len(methods) + 1) // 2
     script = (
-        "set terminal svg size 900,600 font 'DejaVu Sans,14' background '#ffffff'\n"
-        f"set output '{target}'\nset datafile separator ','\nset logscale xy\nset key outside\n"
-        "set xlabel 'benchmark seconds'\nset ylabel 'mean test regret (%), with standard error'\n"
-        f"plot {pairs}\n"
+        f"set terminal svg size 900,{330 * rows} font 'DejaVu Sans,13' background '#ffffff'\n"
+        f"set output '{target}'\nset datafile separator ','\nset logscale xy\nset offsets graph 0.05, graph 0.05, graph 0, graph 0\n"
+        "set format x '10^{%L}'\nset key bottom left\nset xlabel 'benchmark seconds'\n"
+        f"set ylabel 'mean test regret (%)'\nset multiplot layout {rows},2\n{panels}unset multiplot\n"
     )
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
 

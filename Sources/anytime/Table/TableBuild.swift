@@ -79,7 +79,8 @@
         return
       }
       let summary = try MergedTable.write(
-        [folder], to: URL(filePath: output), command: settings.command, machine: machineDescription())
+        [folder], to: URL(filePath: output), command: settings.command(output: URL(filePath: output).lastPathComponent),
+        machine: machineDescription())
       printSummary(summary, of: output)
     }
 
@@ -140,7 +141,8 @@
     func run() throws {
       let summary = try MergedTable.write(
         folders.map(BuildFolder.init), to: URL(filePath: output),
-        command: "anytime table merge " + folders.joined(separator: " "), machine: machineDescription())
+        command: "anytime table merge " + folders.joined(separator: " ")
+          + " -o \(URL(filePath: output).lastPathComponent)", machine: machineDescription())
       printSummary(summary, of: output)
     }
   }
@@ -276,6 +278,8 @@
     }
 
     /// The command that builds this table, for its provenance.
-    var command: String { "anytime table build " + arguments.joined(separator: " ") }
+    func command(output: String) -> String {
+      "anytime table build \(output) " + arguments.joined(separator: " ")
+    }
   }
 #endif
