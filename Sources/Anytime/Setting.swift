@@ -33,10 +33,15 @@ public struct Setting: Sendable {
   public var range: String {
     switch domain {
     case .integer(let range, _): "\(range.lowerBound) to \(range.upperBound)"
-    case .real(let range, _): "\(range.lowerBound) to \(range.upperBound)"
+    case .real(let range, _): "\(plain(range.lowerBound)) to \(plain(range.upperBound))"
     case .choice(let choices, _): choices.joined(separator: " | ")
     case .flag: "true | false"
     }
+  }
+
+  /// A number without a fraction that is zero.
+  private func plain(_ value: Double) -> String {
+    Int(exactly: value).map { String($0) } ?? String(value)
   }
 
   /// The canonical text of a value given as text.

@@ -20,8 +20,12 @@ struct Methods: ParsableCommand {
   func run() throws {
     guard let name else {
       let methods = AnytimeCommand.registry.methods.map { $0.method }
-      print(aligned([["method", "family"]] + methods.map { [$0.name, $0.family.rawValue] }))
-      print("\n'anytime methods NAME' describes one.")
+      for method in methods {
+        print("\(method.name) (\(method.family.rawValue)): \(method.citation)")
+        let rows = method.settings.map { ["   \($0.name)", $0.defaultValue, $0.range] }
+        if !rows.isEmpty { print(aligned(rows)) }
+      }
+      print("\nSettings with their defaults and ranges; 'anytime methods NAME' describes one method in full.")
       return
     }
     let type: any Optimizer.Type

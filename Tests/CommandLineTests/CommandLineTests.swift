@@ -58,6 +58,17 @@ struct Program {
 
   init() throws { program = try Program() }
 
+  @Test("every configuration is listed with its cell's hash") func configurations() throws {
+    defer { program.remove() }
+    let lines = try program.run("cells --space mini --configurations").output.split(separator: "\n")
+    let cells = try program.run("cells --space mini --hashes").output.split(separator: "\n")
+    #expect(lines.first?.hasSuffix(",parents-output,hash") == true)
+    // Three operations of three choices each, three pairs of parents of the third block, six of the output.
+    #expect(lines.count == 1 + 27 * 3 * 6)
+    let listed = Set(lines.dropFirst().compactMap { $0.split(separator: ",").last })
+    #expect(listed == Set(cells))
+  }
+
   @Test("counts and hashes cells") func cells() throws {
     defer { program.remove() }
     #expect(try program.run("cells --space 1 --count").output == "2685\n")

@@ -79,7 +79,8 @@
         return
       }
       let summary = try MergedTable.write(
-        [folder], to: URL(filePath: output), command: settings.command(output: URL(filePath: output).lastPathComponent),
+        [folder], to: URL(filePath: output),
+        command: settings.command(output: URL(filePath: output).lastPathComponent),
         machine: machineDescription())
       printSummary(summary, of: output)
     }
