@@ -85,7 +85,8 @@ let package = Package(
       path: "Optimizers/Blackbox"),
 
     // Curves, exports, plots
-    .target(name: "Reports", dependencies: ["Anytime", "Statistics"], path: "Reports"),
+    .target(
+      name: "Reports", dependencies: ["Anytime", "TabularBenchmark", "CellSpace", "Statistics"], path: "Reports"),
 
     // The command line
     .executableTarget(

@@ -2,6 +2,7 @@ import Anytime
 import ArgumentParser
 import CellSpace
 import Foundation
+import Reports
 import Statistics
 import TabularBenchmark
 
@@ -62,6 +63,7 @@ struct TableInfo: ParsableCommand {
     print(aligned(rows))
     print("(repeat noise: standard deviation between repeats, root mean square over cells)")
     printRepeatCorrelation(table)
+    printLandscape(table)
 
     print("\nprovenance:")
     for (key, value) in table.provenance.sorted(by: { $0.key < $1.key }) { print("  \(key): \(value)") }
@@ -74,6 +76,49 @@ struct TableInfo: ParsableCommand {
       return values.standardDeviation.map { $0 * $0 }
     }
     return variances.mean.map { $0.squareRoot() }
+  }
+
+  private func printLandscape(_ table: Table) {
+    guard table.has(.validationAccuracy) else { return }
+    let landscape = Landscape(table)
+    for (low, high, correlation) in landscape.fidelityCorrelations {
+      print("Spearman correlation of \(low) and \(high) epochs: \(decimals(correlation, 3))")
+    }
+    if let fit = landscape.cost {
+      print(
+        String(
+          format: "seconds = %.3g + %.3g x multiply-accumulates x epochs, R² %.3f", fit.intercept, fit.slope,
+          fit.rSquared))
+    }
+    let top = table.epochs.last ?? 0
+    print("\nmean validation accuracy and seconds at \(top) epochs:")
+    func row(_ name: String, _ group: Landscape.Group) -> [String] {
+      [
+        name, String(group.count), grouped(group.cells), decimals(group.accuracy, 4),
+        decimals(group.seconds, 2),
+      ]
+    }
+    print(
+      aligned(
+        [["", "count", "cells", "accuracy", "seconds"]] + landscape.depths.map { row("depth", $0) }
+          + landscape.operations.flatMap { operation, groups in groups.map { row(operation.name, $0) } }))
+    for space in SearchSpace.all.reversed() {
+      guard let count = space.parameters.count, count < 1 << 22,
+        let benchmark = try? Benchmark(table: table, space: space)
+      else {
+        continue
+      }
+      let walk = Landscape.autocorrelation(benchmark, distances: [1, 2, 3, 4, 5, 6, 8, 10])
+      print(
+        "\nautocorrelation of validation accuracy along a random walk, space \(space.name), by distance:\n"
+          + walk.map { "\($0.distance): \(decimals($0.correlation, 3))" }.joined(separator: "  "))
+      break
+    }
+    print("\nbest cells by validation accuracy:")
+    for row in landscape.best.prefix(5) {
+      let accuracy = table.mean(.validationAccuracy, row: row, epochs: table.epochs.count - 1)
+      print("\(accuracy.map { decimals($0, 4) } ?? "-")  \(table.hash(row))  \(table.cell(row))")
+    }
   }
 
   private func printRepeatCorrelation(_ table: Table) {

@@ -1,0 +1,110 @@
+import CellSpace
+import Statistics
+import TabularBenchmark
+
+/// What a table says about the architectures in it, as NAS-Bench-101's paper describes its own data (Ying et al.
+/// 2019, section 4): how epoch counts agree, what depth and operations do, how smooth the space is.
+///
+/// All accuracies are means over repeats on the validation images, at the highest epoch count where nothing else
+/// is said.
+public struct Landscape: Sendable {
+  /// Cells that have something in common.
+  public struct Group: Hashable, Sendable {
+    /// The depth, or the number of vertices with the operation.
+    public let count: Int
+    public let cells: Int
+    public let accuracy: Double
+    /// Of a training at the highest epoch count.
+    public let seconds: Double
+  }
+
+  /// Spearman's correlation over cells between two epoch counts.
+  public let fidelityCorrelations: [(low: Int, high: Int, correlation: Double)]
+  /// By number of edges on the longest path from input to output.
+  public let depths: [Group]
+  /// By number of vertices with an operation.
+  public let operations: [(operation: Cell.Operation, groups: [Group])]
+  /// Rows from the best downwards.
+  public let best: [Int]
+  /// Training seconds as a line in multiply-accumulates times epochs, over all cells and epoch counts: what converts
+  /// a supernet's work into benchmark seconds. `nil` if the table has no multiply-accumulates.
+  public let cost: LinearFit?
+
+  public init(_ table: Table) {
+    let top = table.epochs.count - 1
+    let rows = 0..<table.rowCount
+    func accuracy(_ row: Int, _ place: Int) -> Double? {
+      table.mean(.validationAccuracy, row: row, epochs: place)
+    }
+    var correlations: [(low: Int, high: Int, correlation: Double)] = []
+    for high in table.epochs.indices {
+      for low in 0..<high {
+        let pairs = rows.compactMap { row in
+          accuracy(row, low).flatMap { a in accuracy(row, high).map { (a, $0) } }
+        }
+        if let rho = pairs.map(\.0).spearman(pairs.map(\.1)) {
+          correlations.append((table.epochs[low], table.epochs[high], rho))
+        }
+      }
+    }
+    fidelityCorrelations = correlations
+
+    func groups(_ key: (Cell) -> Int) -> [Group] {
+      var members: [Int: [Int]] = [:]
+      for row in rows where accuracy(row, top) != nil {
+        members[key(table.cell(row)), default: []].append(row)
+      }
+      return members.sorted { $0.key < $1.key }.map { count, rows in
+        Group(
+          count: count, cells: rows.count, accuracy: rows.compactMap { accuracy($0, top) }.mean ?? 0,
+          seconds: rows.compactMap { table.mean(.seconds, row: $0, epochs: top) }.mean ?? 0)
+      }
+    }
+    depths = groups(\.depth)
+    operations = Cell.Operation.allCases.map { operation in
+      (
+        operation,
+        groups { cell in
+          cell.interiorCount == 0 ? 0 : (1...cell.interiorCount).count { cell.operation(of: $0) == operation }
+        }
+      )
+    }
+    best = rows.filter { accuracy($0, top) != nil }
+      .sorted { (accuracy($0, top) ?? 0, $1) > (accuracy($1, top) ?? 0, $0) }
+
+    var (work, seconds): ([Double], [Double]) = ([], [])
+    for row in rows {
+      guard let macs = table.multiplyAccumulates(row) else { continue }
+      for (place, epochs) in table.epochs.enumerated() {
+        guard let mean = table.mean(.seconds, row: row, epochs: place) else { continue }
+        work.append(Double(macs) * Double(epochs))
+        seconds.append(mean)
+      }
+    }
+    cost = LinearFit(x: work, y: seconds)
+  }
+
+  /// The autocorrelation of validation accuracy along a random walk whose every step gives one parameter another value,
+  /// at some distances: how long neighbours stay alike.
+  ///
+  /// - Parameter steps: The walk's length.
+  public static func autocorrelation(
+    _ benchmark: Benchmark, distances: [Int], steps: Int = 100_000, seed: UInt64 = 0
+  ) -> [(distance: Int, correlation: Double)] {
+    var random = RandomGenerator(seed: seed, stream: "random walk")
+    var place = benchmark.space.sample(using: &random)
+    let top = benchmark.table.epochs.count - 1
+    var accuracies: [Double] = []
+    for _ in 0..<steps {
+      if let row = benchmark.row(of: place),
+        let accuracy = benchmark.table.mean(.validationAccuracy, row: row, epochs: top)
+      {
+        accuracies.append(accuracy)
+      }
+      place = benchmark.space.mutate(place, rule: .oneParameter, using: &random)
+    }
+    return distances.compactMap { distance in
+      accuracies.autocorrelation(lag: distance).map { (distance, $0) }
+    }
+  }
+}

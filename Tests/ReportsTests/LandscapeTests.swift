@@ -1,0 +1,55 @@
+import CellSpace
+import Foundation
+import Reports
+import TabularBenchmark
+import Testing
+
+@Suite("Landscapes") struct LandscapeTests {
+  /// Every cell of the mini space: accuracy follows depth, seconds are a line in the work.
+  static func table() throws -> Table {
+    let url = FileManager.default.temporaryDirectory.appending(path: "landscape-\(UUID().uuidString).table")
+    defer { try? FileManager.default.removeItem(at: url) }
+    let writer = try TableWriter(destination: url)
+    for cell in SearchSpace.mini.uniqueCells() {
+      let work = 1_000 * (1 + cell.edgeCount)
+      let row = writer.add(cell: cell, multiplyAccumulates: Int64(work))
+      for epochs in [2, 6] {
+        let accuracy = Float(0.5 + 0.0625 * Double(cell.depth) + Double(epochs) / 64)
+        try writer.append(
+          Measurement(
+            final: .init(
+              seconds: Float(0.5 + 0.25 * Double(work * epochs)), trainAccuracy: accuracy,
+              validationAccuracy: accuracy, testAccuracy: accuracy)), row: row, epochs: epochs)
+      }
+    }
+    try writer.finish(provenance: [:])
+    return try Table(contentsOf: url)
+  }
+
+  @Test("groups, correlations, the best and the cost of work") func whole() throws {
+    let table = try Self.table()
+    let landscape = Landscape(table)
+    #expect(landscape.depths.map(\.cells).reduce(0, +) == table.rowCount)
+    for group in landscape.depths {
+      #expect(abs(group.accuracy - (0.5 + 0.0625 * Double(group.count) + 6.0 / 64)) < 1e-6)
+    }
+    for (_, groups) in landscape.operations {
+      #expect(groups.map(\.count) == [0, 1, 2, 3])
+      #expect(groups.map(\.cells).reduce(0, +) == table.rowCount)
+    }
+    let correlations = landscape.fidelityCorrelations
+    #expect(correlations.count == 1 && correlations[0].low == 2 && correlations[0].high == 6)
+    #expect(abs(correlations[0].correlation - 1) < 1e-12)
+    let cost = try #require(landscape.cost)
+    #expect(abs(cost.intercept - 0.5) < 1e-3 && abs(cost.slope - 0.25) < 1e-6 && cost.rSquared > 0.999_999)
+    let depths = landscape.best.map { table.cell($0).depth }
+    #expect(depths == depths.sorted(by: >) && Set(landscape.best).count == table.rowCount)
+  }
+
+  @Test("neighbours are alike, and far cells are not") func locality() throws {
+    let benchmark = try Benchmark(table: Self.table(), space: .mini)
+    let walk = Landscape.autocorrelation(benchmark, distances: [0, 1, 30], steps: 20_000)
+    #expect(walk.map(\.distance) == [1, 30])
+    #expect(walk[0].correlation > 0.3 && abs(walk[1].correlation) < 0.1)
+  }
+}
