@@ -11,7 +11,9 @@ import Statistics
 ///
 /// Configurations are points of the unit cube: a categorical parameter's side is cut into equal parts.
 ///
-/// Differences: a point without a cell (only in NAS-Bench-101's whole space) is replaced by a random one.
+/// Differences: a random choice begins in the middle of its part of the side; the original puts it on the lower
+/// edge, so that half of the mutants fall into the part below (`encoding: edge` does the same). A point without a
+/// cell (only in NAS-Bench-101's whole space) is replaced by a random one.
 public struct DEHB: Optimizer {
   public static let method = Method(
     name: "dehb", title: "DEHB",
@@ -20,16 +22,21 @@ public struct DEHB: Optimizer {
     settings: Brackets.settings(rounding: .hpbandster) + [
       Setting("mutation-factor", .real(0...2, default: 0.5), "length of the difference that is added"),
       Setting("crossover", .real(0...1, default: 0.5), "probability of a mutant's coordinate"),
+      Setting(
+        "encoding", .choice(["middle", "edge"], default: "middle"),
+        "where a choice lies in its part of a side; the original has the lower edge"),
     ])
 
   private let brackets: Brackets
   private let factor: Double
   private let crossover: Double
+  private let liesAtEdge: Bool
 
   public init(settings: Settings) {
     brackets = Brackets(settings: settings)
     factor = settings.real("mutation-factor")
     crossover = settings.real("crossover")
+    liesAtEdge = settings.choice("encoding") == "edge"
   }
 
   private struct Population {
@@ -52,7 +59,10 @@ public struct DEHB: Optimizer {
       Configuration(values: zip(parameters, point).map { $0.value(unit: $1) })
     }
     func randomPoint() -> [Double] {
-      zip(parameters, session.space.sample(using: &session.random).values).map { $0.unit($1) }
+      zip(parameters, session.space.sample(using: &session.random).values).map { parameter, value in
+        if liesAtEdge, let categories = parameter.categories { return value / Double(categories) }
+        return parameter.unit(value)
+      }
     }
     var populations = session.fidelities.indices.map { fidelity in
       let size = schedule.flatMap { $0 }.filter { $0.fidelity == fidelity }.map(\.configurations).max() ?? 1
@@ -106,13 +116,13 @@ public struct DEHB: Optimizer {
     _ random: inout RandomGenerator
   ) -> [Double] {
     let lower = populations[below]
+    var point = populations[rung.fidelity].points[target]
     var parents = lower.ranking.prefix(rung.configurations).map { lower.points[$0] }
     if parents.count < 3 {
       let everyone = populations.flatMap(\.points)
-      for _ in 0..<4 - parents.count { parents.append(mutant(everyone, &random)) }
+      for _ in 0..<4 - parents.count { parents.append(mutant(everyone, except: point, &random)) }
     }
-    let mutant = mutant(parents, &random)
-    var point = populations[rung.fidelity].points[target]
+    let mutant = mutant(parents, except: point, &random)
     var crosses = point.map { _ in random.chance(crossover) }
     if !crosses.contains(true) { crosses[random.below(point.count)] = true }
     for index in point.indices where crosses[index] { point[index] = mutant[index] }
@@ -120,15 +130,15 @@ public struct DEHB: Optimizer {
     return point
   }
 
-  /// a + factor (b - c) for three members.
-  private func mutant(_ members: [[Double]], _ random: inout RandomGenerator) -> [Double] {
-    var chosen: [Int] = []
-    while chosen.count < min(3, members.count) {
-      let member = random.below(members.count)
-      if !chosen.contains(member) { chosen.append(member) }
-    }
-    guard chosen.count == 3 else { return members[chosen[0]].map { _ in random.uniform() } }
-    let (a, b, c) = (members[chosen[0]], members[chosen[1]], members[chosen[2]])
-    return a.indices.map { a[$0] + factor * (b[$0] - c[$0]) }
+  /// a + factor (b - c) for three members other than the target; random points stand in for missing ones.
+  private func mutant(
+    _ members: [[Double]], except target: [Double], _ random: inout RandomGenerator
+  ) -> [Double] {
+    var members = members
+    if let own = members.firstIndex(of: target), members.count > 1 { members.remove(at: own) }
+    while members.count < 3 { members.append(target.map { _ in random.uniform() }) }
+    // The first three of a shuffled order.
+    for place in 0..<3 { members.swapAt(place, place + random.below(members.count - place)) }
+    return target.indices.map { members[0][$0] + factor * (members[1][$0] - members[2][$0]) }
   }
 }

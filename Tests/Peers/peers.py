@@ -31,6 +31,7 @@ METHODS = {
     "bohb-original": ("bohb: {label: bohb-original, kernels: hpbandster}", "hpbandster-bohb"),
     "bohb": ("bohb", "hpbandster-bohb"),
     "dehb": ("dehb", "dehb-reference"),
+    "dehb-original": ("dehb: {label: dehb-original, encoding: edge}", "dehb-reference"),
     "smac": ("smac: {max-runs: 3}", "smac3"),
     "tpe-optuna": ("tpe: {label: tpe-optuna}", "optuna"),
 }

@@ -31,15 +31,22 @@ struct RecordParser {
 
   /// The decoded message, kept to be filled again.
   private var message: [UInt8] = []
-  /// The text of the last graph, and the graph: a cell's records stand together.
+  // What was read last, as text and as value: a cell's records stand together.
+  private var lastDigits: [UInt8] = []
+  private var lastHash = CellHash(high: 0, low: 0)
   private var lastText: [UInt8] = []
   private var lastGraph = Graph()
 
   mutating func parse(_ payload: UnsafeRawBufferPointer) throws(Problem) -> Record {
     var scanner = Scanner(bytes: payload.bindMemory(to: UInt8.self))
     try scanner.expect("[")
-    guard let hash = CellHash(hexDigits: try scanner.string()) else {
-      throw Problem("the hash is not made of 32 hexadecimal digits")
+    let digits = try scanner.string()
+    if !Self.isEqual(lastDigits, digits) {
+      guard let hash = CellHash(hexDigits: digits) else {
+        throw Problem("the hash is not made of 32 hexadecimal digits")
+      }
+      lastDigits = Array(digits)
+      lastHash = hash
     }
     try scanner.expect(",")
     let epochs = try scanner.number()
@@ -78,7 +85,7 @@ struct RecordParser {
         "there are \(metrics.evaluationData.count) evaluations where start, halfway and end are needed")
     }
     return Record(
-      hash: hash, epochs: epochs, graph: graph, parameters: Int64(metrics.trainableParameters),
+      hash: lastHash, epochs: epochs, graph: graph, parameters: Int64(metrics.trainableParameters),
       measurement: Measurement(
         halfway: try Self.point(metrics.evaluationData[1]), final: try Self.point(metrics.evaluationData[2])))
   }
@@ -97,6 +104,11 @@ struct RecordParser {
   }
 
   private typealias Bytes = UnsafeBufferPointer<UInt8>
+
+  private static func isEqual(_ a: [UInt8], _ b: Bytes) -> Bool {
+    guard a.count == b.count, let start = b.baseAddress else { return false }
+    return memcmp(a, start, b.count) == 0
+  }
 
   private static func graph(_ adjacency: Bytes, _ operations: Bytes) throws(Problem) -> Graph {
     var graph = Graph()
