@@ -65,7 +65,10 @@ public struct RunStore: Sendable {
   }
 
   private func access<T>(_ body: (DatabaseQueue) throws -> T) throws(RunStoreError) -> T {
-    do { return try body(queue) } catch { throw .unusable(path, reason: Self.reason(error)) }
+    do { return try body(queue) } catch {
+      if (error as? DatabaseError)?.resultCode == .SQLITE_FULL { throw .full(path) }
+      throw .unusable(path, reason: Self.reason(error))
+    }
   }
 
   // MARK: Experiments
@@ -208,11 +211,14 @@ public struct RunStore: Sendable {
 /// Why a run store cannot be used.
 public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
   case missing(String)
+  case full(String)
   case unusable(String, reason: String)
 
   public var description: String {
     switch self {
     case .missing(let path): "there is no run store \(path); make it with 'anytime run'"
+    case .full(let path):
+      "there is no space left for the run store \(path); make room and start again, what is done is kept"
     case .unusable(let path, let reason):
       "the run store \(path) cannot be used: \(reason); move it away and run the experiment again"
     }
