@@ -25,7 +25,7 @@ struct Demo: AsyncParsableCommand {
       table: embedded
       space: mini
       policy: fair
-      horizon: 400
+      horizon: 200
       seeds: \(seeds)
       methods:
         - random-search
