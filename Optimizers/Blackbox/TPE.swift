@@ -46,19 +46,6 @@ public struct TPE: Optimizer {
   }
 }
 
-extension SearchSpace {
-  /// The first suggestion that gives a cell, after many that do not a random one.
-  func firstCell(
-    using random: inout RandomGenerator, _ suggest: (inout RandomGenerator) -> Configuration
-  ) -> Configuration {
-    for _ in 0..<100 {
-      let configuration = suggest(&random)
-      if isCell(configuration) { return configuration }
-    }
-    return sample(using: &random)
-  }
-}
-
 /// The model of ``TPE``, for any parameters and any loss.
 public struct TPEModel: Sendable {
   private let space: ParameterSpace

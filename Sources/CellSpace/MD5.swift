@@ -9,7 +9,7 @@ package struct MD5Lanes: ~Copyable {
   /// The longest message: five blocks, less a one and the length.
   package static let maximumLength = 5 * 64 - 9
 
-  private static let lanes = 8
+  package static let lanes = 8
   private static let stride = 5 * 64
   private let buffer = UnsafeMutableRawPointer.allocate(byteCount: lanes * stride, alignment: 64)
   private let lengths = UnsafeMutablePointer<Int>.allocate(capacity: lanes)
@@ -42,10 +42,6 @@ package struct MD5Lanes: ~Copyable {
 
   package mutating func append(_ text: StaticString, to lane: Int) {
     append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount), to: lane)
-  }
-
-  package mutating func append(digit: Int, to lane: Int) {
-    withUnsafeBytes(of: UInt8(48 + digit)) { append($0, to: lane) }
   }
 
   /// The digests of the first `count` messages.

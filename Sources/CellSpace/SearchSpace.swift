@@ -109,6 +109,19 @@ public struct SearchSpace: Sendable {
     return cell(configuration) != nil
   }
 
+  /// The first suggestion that gives a cell; after a hundred that give none, a random configuration.
+  ///
+  /// For methods whose models know nothing of what makes a cell.
+  public func firstCell(
+    using random: inout RandomGenerator, _ suggest: (inout RandomGenerator) -> Configuration
+  ) -> Configuration {
+    for _ in 0..<100 {
+      let configuration = suggest(&random)
+      if isCell(configuration) { return configuration }
+    }
+    return sample(using: &random)
+  }
+
   /// A configuration drawn uniformly from those that give a cell.
   ///
   /// In NAS-Bench-101's whole space by rejection, as `random_spec` in its authors' notebook does.

@@ -90,7 +90,7 @@ struct Cells: ParsableCommand {
     result.withUnsafeMutableBufferPointer { buffer in
       nonisolated(unsafe) let parts = buffer  // each written by one iteration
       DispatchQueue.concurrentPerform(iterations: chunks) { index in
-        parts[index] = cells[index * chunk..<min((index + 1) * chunk, cells.count)].map(\.hash)
+        parts[index] = Cell.hashes(cells[index * chunk..<min((index + 1) * chunk, cells.count)])
       }
     }
     return Array(result.joined())

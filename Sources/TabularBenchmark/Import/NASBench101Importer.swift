@@ -134,10 +134,10 @@ private final class HashCheck: Sendable {
     places.wait()
     DispatchQueue.global().async(group: group) { [self] in
       defer { places.signal() }
-      for entry in entries where entry.cell.hash != entry.hash {
+      for (entry, computed) in zip(entries, Cell.hashes(entries.map(\.cell))) where computed != entry.hash {
         found.withLock { found in
           if found.map({ $0.record > entry.record }) ?? true {
-            found = Mismatch(record: entry.record, stated: entry.hash, computed: entry.cell.hash)
+            found = Mismatch(record: entry.record, stated: entry.hash, computed: computed)
           }
         }
         return
