@@ -69,7 +69,14 @@ at::Tensor channels_last(const at::Tensor &x) {
   return x.suggest_memory_format() == format && x.is_contiguous(format) ? x : x.clone(format);
 }
 
-bool is_ours(const at::Tensor &x) { return x.device().is_cpu() && x.scalar_type() == at::kFloat; }
+// Where new tensors lie, and whether only operations that can be differentiated twice may be used. Our own
+// cannot.
+at::Device device(at::kCPU);
+thread_local bool differentiates_twice = false;
+
+bool is_ours(const at::Tensor &x) {
+  return x.device().is_cpu() && x.scalar_type() == at::kFloat && !differentiates_twice;
+}
 
 // The loops below do the same operations in the same order whatever the width of the vectors: no fused
 // multiply-add, sums in explicit lanes. So every processor gives the same bits.
@@ -325,6 +332,162 @@ struct BatchNormRelu : torch::autograd::Function<BatchNormRelu> {
   }
 };
 
+// y += w x, and the sum of x g.
+VECTORISED void add_scaled(const float *__restrict x, float w, int64_t size, float *__restrict y) {
+  for (int64_t i = 0; i < size; ++i) y[i] += w * x[i];
+}
+
+VECTORISED void scale(const float *__restrict x, float w, int64_t size, float *__restrict y) {
+  for (int64_t i = 0; i < size; ++i) y[i] = w * x[i];
+}
+
+constexpr int64_t kLanes = 64;
+
+VECTORISED void add_products(const float *__restrict x, const float *__restrict g, int64_t size,
+                             float *__restrict total) {
+  int64_t start = 0;
+  for (; start + kLanes <= size; start += kLanes)
+    for (int64_t i = 0; i < kLanes; ++i) total[i] += x[start + i] * g[start + i];
+  for (int64_t i = 0; start + i < size; ++i) total[i] += x[start + i] * g[start + i];
+}
+
+// Tensors of a mixture are gone through together, in pieces that stay in the first cache.
+constexpr int64_t kPiece = 2048;
+
+// w[0] x[0] + w[1] x[1] + …, one node of the graph, one pass over the data each way.
+struct Mixture : torch::autograd::Function<Mixture> {
+  static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &weights,
+                            torch::autograd::variable_list inputs) {
+    torch::autograd::variable_list saved;
+    for (const at::Tensor &input : inputs) saved.push_back(channels_last(input));
+    at::Tensor result = at::empty_like(saved[0]);
+    const at::Tensor w = weights.contiguous();
+    const float *weight = w.data_ptr<float>();
+    const int64_t size = result.numel();
+    float *y = result.data_ptr<float>();
+    for (int64_t start = 0; start < size; start += kPiece) {
+      const int64_t count = std::min(kPiece, size - start);
+      scale(saved[0].data_ptr<float>() + start, weight[0], count, y + start);
+      for (size_t k = 1; k < saved.size(); ++k)
+        add_scaled(saved[k].data_ptr<float>() + start, weight[k], count, y + start);
+    }
+    saved.push_back(w);
+    context->saved_data["learns"] = weights.requires_grad();
+    context->save_for_backward(saved);
+    return result;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
+                                                 torch::autograd::variable_list gradients) {
+    auto inputs = context->get_saved_variables();
+    const at::Tensor w = inputs.back();
+    inputs.pop_back();
+    const bool learns = context->saved_data["learns"].toBool();
+    const at::Tensor gradient = channels_last(gradients[0]);
+    const float *g = gradient.data_ptr<float>();
+    const int64_t size = gradient.numel();
+    torch::autograd::variable_list results;
+    for (size_t k = 0; k < inputs.size(); ++k) results.push_back(at::empty_like(gradient));
+    std::vector<std::vector<float>> totals(inputs.size(), std::vector<float>(kLanes, 0.0f));
+    for (int64_t start = 0; start < size; start += kPiece) {
+      const int64_t count = std::min(kPiece, size - start);
+      for (size_t k = 0; k < inputs.size(); ++k) {
+        scale(g + start, w.data_ptr<float>()[k], count, results[k].data_ptr<float>() + start);
+        if (learns) add_products(inputs[k].data_ptr<float>() + start, g + start, count, totals[k].data());
+      }
+    }
+    at::Tensor weights;
+    if (learns) {
+      weights = at::empty_like(w);
+      for (size_t k = 0; k < inputs.size(); ++k) {
+        double sum = 0;
+        for (const float part : totals[k]) sum += part;
+        weights.data_ptr<float>()[k] = static_cast<float>(sum);
+      }
+    }
+    results.insert(results.begin(), weights);
+    return results;
+  }
+};
+
+// The output of a supernet's cell: w[0] x[0] plus the others, each times its weight, one after another along
+// the channels. x[0] has as many channels as all others together.
+struct WeightedConcatenation : torch::autograd::Function<WeightedConcatenation> {
+  static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &weights,
+                            torch::autograd::variable_list inputs) {
+    torch::autograd::variable_list saved;
+    for (const at::Tensor &input : inputs) saved.push_back(channels_last(input));
+    at::Tensor result = at::empty_like(saved[0]);
+    const at::Tensor w = weights.contiguous();
+    const float *weight = w.data_ptr<float>();
+    const int64_t wide = saved[0].size(1), rows = saved[0].numel() / wide;
+    scale(saved[0].data_ptr<float>(), weight[0], result.numel(), result.data_ptr<float>());
+    int64_t first = 0;
+    for (size_t k = 1; k < saved.size(); ++k) {
+      const int64_t channels = saved[k].size(1);
+      const float *x = saved[k].data_ptr<float>();
+      float *y = result.data_ptr<float>() + first;
+      for (int64_t row = 0; row < rows; ++row)
+        for (int64_t c = 0; c < channels; ++c) y[row * wide + c] += weight[k] * x[row * channels + c];
+      first += channels;
+    }
+    saved.push_back(w);
+    context->saved_data["learns"] = weights.requires_grad();
+    context->save_for_backward(saved);
+    return result;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
+                                                 torch::autograd::variable_list gradients) {
+    auto inputs = context->get_saved_variables();
+    const at::Tensor w = inputs.back();
+    inputs.pop_back();
+    const bool learns = context->saved_data["learns"].toBool();
+    const at::Tensor gradient = channels_last(gradients[0]);
+    const float *weight = w.data_ptr<float>();
+    const int64_t wide = gradient.size(1), rows = gradient.numel() / wide;
+    std::vector<double> sums(inputs.size(), 0.0);
+    torch::autograd::variable_list results{at::Tensor(), at::empty_like(gradient)};
+    scale(gradient.data_ptr<float>(), weight[0], gradient.numel(), results[1].data_ptr<float>());
+    std::vector<float> total(kLanes, 0.0f);
+    if (learns) {
+      add_products(inputs[0].data_ptr<float>(), gradient.data_ptr<float>(), gradient.numel(), total.data());
+      for (const float part : total) sums[0] += part;
+    }
+    int64_t first = 0;
+    for (size_t k = 1; k < inputs.size(); ++k) {
+      results.push_back(at::empty_like(inputs[k]));
+      const int64_t channels = inputs[k].size(1);
+      const float *g = gradient.data_ptr<float>() + first, *x = inputs[k].data_ptr<float>();
+      float *to = results[k + 1].data_ptr<float>();
+      for (int64_t row = 0; row < rows; ++row) {
+        float sum = 0;
+        for (int64_t c = 0; c < channels; ++c) {
+          to[row * channels + c] = weight[k] * g[row * wide + c];
+          sum += x[row * channels + c] * g[row * wide + c];
+        }
+        sums[k] += sum;
+      }
+      first += channels;
+    }
+    if (learns) results[0] = tensor(sums);
+    return results;
+  }
+};
+
+std::vector<at::Tensor> listed(ct_tensor *const *tensors, int count) {
+  std::vector<at::Tensor> values;
+  for (int i = 0; i < count; ++i) values.push_back(tensors[i]->value);
+  return values;
+}
+
+// The sum of tensors, each times its weight, by the library alone.
+at::Tensor mixed(const at::Tensor &weights, const std::vector<at::Tensor> &inputs) {
+  at::Tensor sum = weights[0] * inputs[0];
+  for (size_t k = 1; k < inputs.size(); ++k) sum = sum + weights[static_cast<int64_t>(k)] * inputs[k];
+  return sum;
+}
+
 }  // namespace
 
 const char *ct_last_error(void) { return last_error.c_str(); }
@@ -353,18 +516,51 @@ int ct_start(int threads) {
   });
 }
 
+int ct_set_device(const char *name) {
+  return done([&] {
+    const at::Device wanted(name);
+    at::zeros({1}, at::TensorOptions(wanted));  // refused here, not in the middle of a training
+    device = wanted;
+  });
+}
+
+int ct_set_twice_differentiable(int on) {
+  const int before = differentiates_twice;
+  differentiates_twice = on != 0;
+  return before;
+}
+
 ct_tensor *ct_from_floats(const float *values, const int64_t *shape, int rank) {
   return made([&] {
-    return at::from_blob(const_cast<float *>(values), at::IntArrayRef(shape, rank), at::kFloat).clone();
+    return at::from_blob(const_cast<float *>(values), at::IntArrayRef(shape, rank), at::kFloat)
+        .clone()
+        .to(device);
+  });
+}
+
+ct_tensor *ct_from_doubles(const double *values, const int64_t *shape, int rank) {
+  return made([&] {
+    return at::from_blob(const_cast<double *>(values), at::IntArrayRef(shape, rank), at::kDouble)
+        .clone()
+        .to(device);
   });
 }
 
 ct_tensor *ct_from_integers(const int64_t *values, int64_t count) {
-  return made([&] { return at::from_blob(const_cast<int64_t *>(values), {count}, at::kLong).clone(); });
+  return made(
+      [&] { return at::from_blob(const_cast<int64_t *>(values), {count}, at::kLong).clone().to(device); });
 }
 
 ct_tensor *ct_zeros(const int64_t *shape, int rank) {
-  return made([&] { return at::zeros(at::IntArrayRef(shape, rank), at::kFloat); });
+  return made([&] { return at::zeros(at::IntArrayRef(shape, rank), at::TensorOptions(device)); });
+}
+
+ct_tensor *ct_zeros_like(const ct_tensor *tensor) {
+  return made([&] { return at::zeros_like(tensor->value).detach(); });
+}
+
+ct_tensor *ct_copy(const ct_tensor *tensor) {
+  return made([&] { return tensor->value.detach().clone(); });
 }
 
 void ct_free(ct_tensor *tensor) { delete tensor; }
@@ -382,6 +578,27 @@ int ct_copy_floats(const ct_tensor *tensor, float *values) {
   });
 }
 
+int ct_copy_doubles(const ct_tensor *tensor, double *values) {
+  return done([&] {
+    const at::Tensor plain = tensor->value.detach().to(at::kCPU, at::kDouble).contiguous();
+    std::copy_n(plain.data_ptr<double>(), plain.numel(), values);
+  });
+}
+
+int ct_assign(ct_tensor *tensor, const ct_tensor *source) {
+  return done([&] {
+    NoRecording scope;
+    tensor->value.copy_(source->value);
+  });
+}
+
+int ct_increase(ct_tensor *tensor, const ct_tensor *source, double factor) {
+  return done([&] {
+    NoRecording scope;
+    tensor->value.add_(source->value, factor);
+  });
+}
+
 int ct_require_gradient(ct_tensor *tensor) {
   return done([&] { tensor->value.requires_grad_(true); });
 }
@@ -395,6 +612,45 @@ ct_tensor *ct_gradient(const ct_tensor *tensor) {
 
 int ct_backward(const ct_tensor *loss) {
   return done([&] { torch::autograd::backward({loss->value}, {}); });
+}
+
+int ct_backward_to(const ct_tensor *loss, ct_tensor *const *inputs, int count) {
+  return done([&] {
+    torch::autograd::backward({loss->value}, {}, c10::nullopt, false, listed(inputs, count));
+  });
+}
+
+int ct_gradients(const ct_tensor *loss, ct_tensor *const *inputs, int count, int create_graph,
+                 ct_tensor **results) {
+  return done([&] {
+    const auto variables = listed(inputs, count);
+    const auto gradients = torch::autograd::grad({loss->value}, variables, {}, c10::nullopt,
+                                                 create_graph != 0, true);
+    for (int i = 0; i < count; ++i)
+      results[i] = new ct_tensor{gradients[i].defined() ? gradients[i] : at::zeros_like(variables[i])};
+  });
+}
+
+int ct_set_gradient(ct_tensor *tensor, const ct_tensor *gradient) {
+  return done([&] { tensor->value.mutable_grad() = gradient->value.detach().clone(); });
+}
+
+int ct_clip_gradients(ct_tensor *const *tensors, int count, double limit, double *norm) {
+  return done([&] {
+    NoRecording scope;
+    std::vector<at::Tensor> norms;
+    for (int i = 0; i < count; ++i)
+      if (tensors[i]->value.grad().defined()) norms.push_back(at::norm(tensors[i]->value.grad()));
+    if (norms.empty()) {
+      *norm = 0;
+      return;
+    }
+    *norm = at::norm(at::stack(norms)).item<double>();
+    const double factor = limit / (*norm + 1e-6);
+    if (factor >= 1) return;
+    for (int i = 0; i < count; ++i)
+      if (tensors[i]->value.grad().defined()) tensors[i]->value.mutable_grad().mul_(factor);
+  });
 }
 
 int ct_set_recording(int on) {
@@ -436,8 +692,83 @@ ct_tensor *ct_relu(ct_tensor *x) {
   return made([&] { return at::relu_(x->value); });
 }
 
-ct_tensor *ct_add(const ct_tensor *a, const ct_tensor *b) {
-  return made([&] { return at::add(a->value, b->value); });
+ct_tensor *ct_add(const ct_tensor *a, const ct_tensor *b, double factor) {
+  return made([&] { return at::add(a->value, b->value, factor); });
+}
+
+ct_tensor *ct_multiply(const ct_tensor *a, const ct_tensor *b) {
+  return made([&] { return at::mul(a->value, b->value); });
+}
+
+ct_tensor *ct_scale(const ct_tensor *x, double factor) {
+  return made([&] { return at::mul(x->value, factor); });
+}
+
+ct_tensor *ct_tanh(const ct_tensor *x) {
+  return made([&] { return at::tanh(x->value); });
+}
+
+ct_tensor *ct_sum(const ct_tensor *x) {
+  return made([&] { return at::sum(x->value); });
+}
+
+ct_tensor *ct_softmax(const ct_tensor *x, int logarithm) {
+  return made([&] { return logarithm ? at::log_softmax(x->value, -1) : at::softmax(x->value, -1); });
+}
+
+ct_tensor *ct_straight_through(const ct_tensor *soft) {
+  return made([&] {
+    const at::Tensor &y = soft->value;
+    const at::Tensor hard = at::zeros_like(y).scatter_(-1, y.argmax(-1, true), 1.0);
+    return hard - y.detach() + y;
+  });
+}
+
+ct_tensor *ct_mixture(const ct_tensor *weights, ct_tensor *const *tensors, int count) {
+  return made([&] {
+    const auto inputs = listed(tensors, count);
+    return is_ours(inputs[0]) ? Mixture::apply(weights->value, inputs) : mixed(weights->value, inputs);
+  });
+}
+
+ct_tensor *ct_weighted_concatenation(const ct_tensor *weights, ct_tensor *const *tensors, int count) {
+  return made([&] {
+    auto inputs = listed(tensors, count);
+    if (is_ours(inputs[0])) return WeightedConcatenation::apply(weights->value, inputs);
+    for (size_t k = 0; k < inputs.size(); ++k) inputs[k] = weights->value[static_cast<int64_t>(k)] * inputs[k];
+    const at::Tensor first = inputs[0];
+    inputs.erase(inputs.begin());
+    return first + at::cat(inputs, 1);
+  });
+}
+
+ct_tensor *ct_shuffle_channels(const ct_tensor *x, int64_t groups) {
+  return made([&] {
+    const at::Tensor &value = x->value;
+    const int64_t channels = value.size(1);
+    std::vector<int64_t> order;
+    for (int64_t i = 0; i < channels; ++i) order.push_back(i % groups * (channels / groups) + i / groups);
+    const at::Tensor index = at::from_blob(order.data(), {channels}, at::kLong).clone().to(value.device());
+    return at::index_select(value, 1, index);
+  });
+}
+
+ct_tensor *ct_dense(const ct_tensor *x, const ct_tensor *weight) {
+  return made([&] { return at::matmul(x->value, weight->value.t()); });
+}
+
+ct_tensor *ct_transpose(const ct_tensor *x) {
+  return made([&] { return x->value.t(); });
+}
+
+int ct_lstm_cell(const ct_tensor *x, const ct_tensor *h, const ct_tensor *c, ct_tensor *const *weights,
+                 ct_tensor **results) {
+  return done([&] {
+    const auto next = at::lstm_cell(x->value, {h->value, c->value}, weights[0]->value, weights[1]->value,
+                                    weights[2]->value, weights[3]->value);
+    results[0] = new ct_tensor{std::get<0>(next)};
+    results[1] = new ct_tensor{std::get<1>(next)};
+  });
 }
 
 ct_tensor *ct_max_pool_3x3(const ct_tensor *x) {
@@ -457,14 +788,12 @@ ct_tensor *ct_average_pool(const ct_tensor *x, int window) {
 
 ct_tensor *ct_concatenate(ct_tensor *const *tensors, int count) {
   return made([&] {
-    std::vector<at::Tensor> values;
-    for (int i = 0; i < count; ++i) values.push_back(tensors[i]->value);
-    return at::cat(values, 1);
+    return at::cat(listed(tensors, count), 1);
   });
 }
 
-ct_tensor *ct_first_channels(const ct_tensor *x, int64_t channels) {
-  return made([&] { return x->value.narrow(1, 0, channels); });
+ct_tensor *ct_channels(const ct_tensor *x, int64_t start, int64_t end) {
+  return made([&] { return x->value.slice(1, start, end); });
 }
 
 ct_tensor *ct_global_mean(const ct_tensor *x) {
@@ -535,6 +864,27 @@ int ct_rmsprop_step(ct_tensor *const *parameters, ct_tensor *const *squares, ct_
       velocities[i]->value.mul_(momentum).addcdiv_(gradient, at::sqrt(squares[i]->value + epsilon),
                                                    learning_rate);
       parameter.sub_(velocities[i]->value);
+    }
+  });
+}
+
+int ct_adam_step(ct_tensor *const *parameters, ct_tensor *const *means, ct_tensor *const *squares, int count,
+                 int64_t step, double learning_rate, double beta1, double beta2, double epsilon,
+                 double weight_decay) {
+  return done([&] {
+    NoRecording scope;
+    const double correction1 = 1 - std::pow(beta1, step), correction2 = 1 - std::pow(beta2, step);
+    for (int i = 0; i < count; ++i) {
+      at::Tensor &parameter = parameters[i]->value;
+      at::Tensor &slot = parameter.mutable_grad();
+      if (!slot.defined()) continue;
+      at::Tensor gradient = slot;
+      slot = at::Tensor();
+      if (weight_decay != 0) gradient = gradient.add(parameter, weight_decay);
+      means[i]->value.mul_(beta1).add_(gradient, 1 - beta1);
+      squares[i]->value.mul_(beta2).addcmul_(gradient, gradient, 1 - beta2);
+      const at::Tensor deviation = squares[i]->value.sqrt().div_(std::sqrt(correction2)).add_(epsilon);
+      parameter.addcdiv_(means[i]->value, deviation, -learning_rate / correction1);
     }
   });
 }

@@ -156,7 +156,7 @@ public final class CellNetwork {
       var sum: Tensor?
       for source in 1..<vertex where cell.hasEdge(source, vertex) {
         let wide = layers.channels[vertex]
-        let part = wide == layers.channels[source] ? values[source] : try values[source].firstChannels(wide)
+        let part = wide == layers.channels[source] ? values[source] : try values[source].channels(0..<wide)
         sum = try sum.map { try $0 + part } ?? part
       }
       if let projection = layers.projections[vertex] {

@@ -6,14 +6,18 @@ public struct GradientDescent {
   public enum Rule: String, CaseIterable, Sendable, Codable {
     /// Stochastic gradient descent with Nesterov momentum, as `torch.optim.SGD`.
     case nesterov
+    /// Stochastic gradient descent with momentum, as `torch.optim.SGD`.
+    case sgd
     /// RMSProp with momentum, decay 0.9 and epsilon 1.0, as NAS-Bench-101 trained (TensorFlow's
     /// `RMSPropOptimizer`).
     case rmsprop
   }
 
   private let parameters: [Tensor]
-  private let velocities: [Tensor]
-  private let squares: [Tensor]
+  /// Per parameter its running sum of gradients: with parameters and ``squares`` the whole state.
+  public let velocities: [Tensor]
+  /// Per parameter its running mean of squared gradients; empty unless the rule is RMSProp.
+  public let squares: [Tensor]
   private let rule: Rule
   private let momentum: Double
   private let weightDecay: Double
@@ -27,7 +31,7 @@ public struct GradientDescent {
     self.momentum = momentum
     self.weightDecay = weightDecay
     func zeros() throws(TorchError) -> [Tensor] {
-      try parameters.map { parameter throws(TorchError) in try Tensor.zeros(parameter.shape) }
+      try parameters.map { parameter throws(TorchError) in try parameter.zeros() }
     }
     velocities = try zeros()
     // TensorFlow's accumulators begin at one.
@@ -44,9 +48,9 @@ public struct GradientDescent {
     let scale: [OpaquePointer?] = squares.map(\.handle)
     let status: Int32
     switch rule {
-    case .nesterov:
+    case .nesterov, .sgd:
       status = ct_sgd_step(
-        handles, moving, Int32(handles.count), learningRate, momentum, weightDecay, 1)
+        handles, moving, Int32(handles.count), learningRate, momentum, weightDecay, rule == .nesterov ? 1 : 0)
     case .rmsprop:
       status = ct_rmsprop_step(
         handles, scale, moving, Int32(handles.count), learningRate, 0.9, momentum, 1.0,

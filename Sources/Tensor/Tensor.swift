@@ -15,10 +15,23 @@ public enum Torch {
   /// The library's version.
   public static var version: String { ct_version().map { String(cString: $0) } ?? "none" }
 
-  /// Sets the number of threads within an operation, once per process. Results depend on it in the last
+  /// Sets the number of threads within an operation for the calling thread. Results depend on it in the last
   /// bits: everything here uses one.
   public static func start(threads: Int32 = 1) throws(TorchError) {
     guard ct_start(threads) == 0 else { throw .last() }
+  }
+
+  /// Where tensors that are made from now on lie: `cpu`, `cuda` or `cuda:1`.
+  public static func use(device: String) throws(TorchError) {
+    guard ct_set_device(device) == 0 else { throw .last() }
+  }
+
+  /// Runs a body with operations that can be differentiated twice, which are slower. The body must not
+  /// suspend.
+  public static func twiceDifferentiable<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let before = ct_set_twice_differentiable(1)
+    defer { _ = ct_set_twice_differentiable(before) }
+    return try body()
   }
 
   /// Runs a body without recording gradients. The body must not suspend: the mode belongs to the thread.
@@ -37,7 +50,7 @@ public enum Torch {
 public final class Tensor {
   let handle: OpaquePointer
 
-  private init(owning handle: OpaquePointer?) throws(TorchError) {
+  init(owning handle: OpaquePointer?) throws(TorchError) {
     guard let handle else { throw .last() }
     self.handle = handle
   }
@@ -50,6 +63,14 @@ public final class Tensor {
       throw TorchError(description: "\(values.count) values do not fill the shape \(shape)")
     }
     try self.init(owning: ct_from_floats(values, shape.map(Int64.init), Int32(shape.count)))
+  }
+
+  /// A tensor of double precision, for checks.
+  public convenience init(doubles values: [Double], shape: [Int]) throws(TorchError) {
+    guard shape.reduce(1, *) == values.count else {
+      throw TorchError(description: "\(values.count) values do not fill the shape \(shape)")
+    }
+    try self.init(owning: ct_from_doubles(values, shape.map(Int64.init), Int32(shape.count)))
   }
 
   /// Labels.
@@ -72,17 +93,33 @@ public final class Tensor {
     return values
   }
 
-  /// Marks a parameter: its ``gradient()`` is wanted.
-  public func requireGradient() throws(TorchError) {
-    guard ct_require_gradient(handle) == 0 else { throw .last() }
+  /// The elements in double precision, in row-major order.
+  public func doubles() throws(TorchError) -> [Double] {
+    var values = [Double](repeating: 0, count: count)
+    guard ct_copy_doubles(handle, &values) == 0 else { throw .last() }
+    return values
   }
 
-  /// What ``backward()`` left for a parameter.
-  public func gradient() throws(TorchError) -> Tensor { try Tensor(owning: ct_gradient(handle)) }
+  /// The only element.
+  public func value() throws(TorchError) -> Double {
+    guard let value = try doubles().first else { throw TorchError(description: "the tensor is empty") }
+    return value
+  }
 
-  /// Computes the gradients of all parameters that this single number depends on.
-  public func backward() throws(TorchError) {
-    guard ct_backward(handle) == 0 else { throw .last() }
+  /// A copy with the same numbers, of which nothing is recorded.
+  public func copy() throws(TorchError) -> Tensor { try Tensor(owning: ct_copy(handle)) }
+
+  /// Zeros of the same shape.
+  public func zeros() throws(TorchError) -> Tensor { try Tensor(owning: ct_zeros_like(handle)) }
+
+  /// Takes over the numbers of a tensor of the same shape, unrecorded.
+  public func assign(_ source: Tensor) throws(TorchError) {
+    guard ct_assign(handle, source.handle) == 0 else { throw .last() }
+  }
+
+  /// Adds a multiple of a tensor of the same shape, unrecorded.
+  public func increase(by source: Tensor, times factor: Double = 1) throws(TorchError) {
+    guard ct_increase(handle, source.handle, factor) == 0 else { throw .last() }
   }
 
   // MARK: Operations
@@ -119,7 +156,81 @@ public final class Tensor {
   public consuming func relu() throws(TorchError) -> Tensor { try Tensor(owning: ct_relu(handle)) }
 
   public static func + (a: Tensor, b: Tensor) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_add(a.handle, b.handle))
+    try Tensor(owning: ct_add(a.handle, b.handle, 1))
+  }
+
+  /// This tensor plus a multiple of another one.
+  public func adding(_ other: Tensor, times factor: Double) throws(TorchError) -> Tensor {
+    try Tensor(owning: ct_add(handle, other.handle, factor))
+  }
+
+  public static func * (a: Tensor, b: Tensor) throws(TorchError) -> Tensor {
+    try Tensor(owning: ct_multiply(a.handle, b.handle))
+  }
+
+  public static func * (a: Tensor, factor: Double) throws(TorchError) -> Tensor {
+    try Tensor(owning: ct_scale(a.handle, factor))
+  }
+
+  public func tanh() throws(TorchError) -> Tensor { try Tensor(owning: ct_tanh(handle)) }
+
+  /// The sum of all elements.
+  public func sum() throws(TorchError) -> Tensor { try Tensor(owning: ct_sum(handle)) }
+
+  /// Softmax over the last dimension.
+  public func softmax() throws(TorchError) -> Tensor { try Tensor(owning: ct_softmax(handle, 0)) }
+
+  /// The logarithm of the softmax over the last dimension.
+  public func logSoftmax() throws(TorchError) -> Tensor { try Tensor(owning: ct_softmax(handle, 1)) }
+
+  /// One at the greatest element of every last dimension and zero elsewhere, with the gradient of this tensor
+  /// itself (the straight-through estimator).
+  public func straightThrough() throws(TorchError) -> Tensor {
+    try Tensor(owning: ct_straight_through(handle))
+  }
+
+  /// The sum of tensors of one shape, each times its weight: one vectorised node of the graph.
+  ///
+  /// - Parameter weights: One number per tensor.
+  public static func mixture(_ tensors: [Tensor], weights: Tensor) throws(TorchError) -> Tensor {
+    try Tensor(owning: ct_mixture(weights.handle, tensors.map(\.handle), Int32(tensors.count)))
+  }
+
+  /// The first tensor times its weight, plus the others, each times its weight, one after another along the
+  /// channels.
+  public static func weightedConcatenation(
+    _ tensors: [Tensor], weights: Tensor
+  ) throws(TorchError) -> Tensor {
+    try Tensor(
+      owning: ct_weighted_concatenation(weights.handle, tensors.map(\.handle), Int32(tensors.count)))
+  }
+
+  /// The channels dealt out among groups: channel `i` comes from place `i / groups` of group `i % groups`.
+  public func shufflingChannels(groups: Int) throws(TorchError) -> Tensor {
+    try Tensor(owning: ct_shuffle_channels(handle, Int64(groups)))
+  }
+
+  /// x Wᵀ, for x `[count, in]`, W `[out, in]`.
+  public func dense(_ weight: Tensor) throws(TorchError) -> Tensor {
+    try Tensor(owning: ct_dense(handle, weight.handle))
+  }
+
+  /// A matrix with rows and columns exchanged, sharing memory.
+  public func transposed() throws(TorchError) -> Tensor { try Tensor(owning: ct_transpose(handle)) }
+
+  /// One step of an LSTM whose input this is, `[1, in]`.
+  ///
+  /// - Parameter weights: Of the input `[4h, in]` and the hidden state `[4h, h]`, and their biases `[4h]`.
+  /// - Returns: The next hidden state and cell state, `[1, h]`.
+  public func lstmCell(
+    hidden: Tensor, cell: Tensor, weights: [Tensor]
+  ) throws(TorchError) -> (hidden: Tensor, cell: Tensor) {
+    var results: [OpaquePointer?] = [nil, nil]
+    guard
+      weights.count == 4,
+      ct_lstm_cell(handle, hidden.handle, cell.handle, weights.map(\.handle), &results) == 0
+    else { throw .last() }
+    return (try Tensor(owning: results[0]), try Tensor(owning: results[1]))
   }
 
   /// The maximum over 3x3 windows, stride 1, padding 1: the shape stays.
@@ -141,9 +252,9 @@ public final class Tensor {
     try Tensor(owning: ct_concatenate(tensors.map(\.handle), Int32(tensors.count)))
   }
 
-  /// The first channels, sharing memory.
-  public func firstChannels(_ count: Int) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_first_channels(handle, Int64(count)))
+  /// A range of channels (of columns, for a matrix), sharing memory.
+  public func channels(_ range: Range<Int>) throws(TorchError) -> Tensor {
+    try Tensor(owning: ct_channels(handle, Int64(range.lowerBound), Int64(range.upperBound)))
   }
 
   /// The mean over height and width: `[count, channels]`.

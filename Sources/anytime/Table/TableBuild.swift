@@ -203,7 +203,7 @@
     @Option(help: "Images per training step.")
     var batchSize = 64
 
-    @Option(help: "nesterov or rmsprop.")
+    @Option(help: "nesterov, sgd or rmsprop.")
     var optimizer = "nesterov"
 
     @Option(help: "The learning rate at the first step.")
@@ -223,7 +223,7 @@
         throw UsageError("'\(dataset)' is no data set; use fashion-mnist or cifar-10")
       }
       guard let rule = GradientDescent.Rule(rawValue: optimizer) else {
-        throw UsageError("'\(optimizer)' is no optimizer; use nesterov or rmsprop")
+        throw UsageError("'\(optimizer)' is no optimizer; use nesterov, sgd or rmsprop")
       }
       let counts = epochs.split(separator: ",").compactMap { Int($0) }
       guard !counts.isEmpty, counts.count == epochs.split(separator: ",").count,

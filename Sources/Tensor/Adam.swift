@@ -1,0 +1,38 @@
+import CTorch
+
+/// Adam (Kingma and Ba, ICLR 2015), as `torch.optim.Adam`: weight decay is added to the gradients. A step uses
+/// the gradients that `backward()` left and clears them.
+public struct Adam {
+  private let parameters: [Tensor]
+  private let means, squares: [Tensor]
+  private let betas: (Double, Double)
+  private let epsilon: Double
+  private let weightDecay: Double
+  /// How many steps were made.
+  public var steps = 0
+
+  public init(
+    _ parameters: [Tensor], betas: (Double, Double) = (0.9, 0.999), epsilon: Double = 1e-8,
+    weightDecay: Double = 0
+  ) throws(TorchError) {
+    self.parameters = parameters
+    self.betas = betas
+    self.epsilon = epsilon
+    self.weightDecay = weightDecay
+    means = try parameters.map { parameter throws(TorchError) in try parameter.zeros() }
+    squares = try parameters.map { parameter throws(TorchError) in try parameter.zeros() }
+  }
+
+  /// What a checkpoint must hold, beside ``steps``.
+  public var state: [Tensor] { means + squares }
+
+  public mutating func step(learningRate: Double) throws(TorchError) {
+    steps += 1
+    let handles: [OpaquePointer?] = parameters.map(\.handle)
+    guard
+      ct_adam_step(
+        handles, means.map(\.handle), squares.map(\.handle), Int32(handles.count), Int64(steps), learningRate,
+        betas.0, betas.1, epsilon, weightDecay) == 0
+    else { throw .last() }
+  }
+}
