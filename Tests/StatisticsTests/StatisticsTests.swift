@@ -62,6 +62,15 @@ import Testing
     #expect(abs(try #require(sample.spearman(other)) - 0.19885368120992467) < 1e-14)
   }
 
+  @Test func kendall() throws {
+    #expect(abs(try #require(sample.kendall(other)) - 0.16051447078102563) < 1e-14)
+    let long = (0..<500).map { (i: Int) in Double((i * i * 7 + 13 * i) % 31) }
+    let there = (0..<500).map { (i: Int) in Double((i * i * 3 + 5 * i) % 47) }
+    #expect(abs(try #require(long.kendall(there)) + 0.008961720896415625) < 1e-14)
+    #expect(long.kendall(long) == 1 && long.kendall(long.map { -$0 }) == -1)
+    #expect([1.0, 1, 1].kendall([1, 2, 3]) == nil && [1.0, .nan].kendall([1, 2]) == nil)
+  }
+
   @Test func linearFit() throws {
     let fit = try #require(LinearFit(x: sample, y: other))
     #expect(abs(fit.intercept - 3.6264775413711585) < 1e-12)
