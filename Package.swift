@@ -22,6 +22,7 @@ let package = Package(
     .library(name: "Anytime", targets: ["Anytime", "TabularBenchmark", "CellSpace", "Statistics"]),
     .library(name: "OptimizerConformance", targets: ["OptimizerConformance"]),
     .library(name: "Blackbox", targets: ["Blackbox"]),
+    .library(name: "OneShot", targets: ["OneShot", "Supernet"]),
     .library(name: "Reports", targets: ["Reports"]),
     .executable(name: "anytime", targets: ["anytime"]),
   ],
@@ -84,6 +85,14 @@ let package = Package(
       name: "Blackbox", dependencies: ["Anytime", "CellSpace", "Statistics"],
       path: "Optimizers/Blackbox"),
 
+    // The weight-sharing network, opened with a session, and the methods that search with it
+    .target(
+      name: "Supernet",
+      dependencies: ["Anytime", "CellNetworks", "TabularBenchmark", "CellSpace", "Statistics", "Tensor"]),
+    .target(
+      name: "OneShot", dependencies: ["Supernet", "Anytime", "CellSpace", "Statistics", "Tensor"],
+      path: "Optimizers/OneShot"),
+
     // Curves, exports, plots
     .target(
       name: "Reports", dependencies: ["Anytime", "TabularBenchmark", "CellSpace", "Statistics"], path: "Reports"),
@@ -94,6 +103,7 @@ let package = Package(
       dependencies: [
         "Blackbox", "Reports", "Anytime", "OptimizerConformance",
         .target(name: "TableBuilder", condition: .when(traits: ["Torch"])),
+        .target(name: "OneShot", condition: .when(traits: ["Torch"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ]),
@@ -108,6 +118,8 @@ let package = Package(
     .testTarget(name: "AnytimeTests", dependencies: ["Anytime", "Blackbox", "OptimizerConformance"]),
     .testTarget(
       name: "BlackboxTests", dependencies: ["Blackbox", "Anytime", "OptimizerConformance", "Statistics"]),
+    .testTarget(
+      name: "OneShotTests", dependencies: ["OneShot", "Supernet", "Anytime", "Blackbox", "OptimizerConformance"]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
     .testTarget(name: "CommandLineTests", dependencies: ["anytime", "Blackbox", "OptimizerConformance"]),
   ],

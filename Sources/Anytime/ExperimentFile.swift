@@ -202,6 +202,13 @@ private struct ExperimentReader {
           let name = try scalar(key)
           if name == "label" {
             label = try scalar(value)
+          } else if let parts = value.mapping {
+            // correlation: {cells: 200} is short for correlation-cells: 200
+            for (key, value) in parts {
+              let part = "\(name)-\(try scalar(key))"
+              values[part] = try scalar(value)
+              lines[part] = key
+            }
           } else {
             values[name] = try scalar(value)
             lines[name] = key

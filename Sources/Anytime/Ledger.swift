@@ -8,9 +8,10 @@ public struct BudgetExhausted: Error, Hashable, Sendable, CustomStringConvertibl
 public struct Spending: Hashable, Sendable, Codable {
   /// Benchmark seconds.
   public var seconds = 0.0
-  /// Trained epochs.
+  /// Trained epochs; a supernet's passes count by their cost, in epochs of average length.
   public var epochs = 0.0
-  /// Trainings.
+  /// Trainings; a supernet's passes count by their cost, in trainings of average length at the highest epoch
+  /// count.
   public var evaluations = 0.0
 
   public init(seconds: Double = 0, epochs: Double = 0, evaluations: Double = 0) {
@@ -39,11 +40,15 @@ public struct Spending: Hashable, Sendable, Codable {
 ///
 /// A charge that would end past the horizon takes what is left and throws, so ``spent`` never exceeds
 /// ``horizon``.
-public struct Ledger: Hashable, Sendable {
+public struct Ledger: Hashable, Sendable, Codable {
   /// What money went for.
   public enum Kind: String, CaseIterable, Sendable, Codable {
     /// Stand-alone trainings that ended in time.
     case training
+    /// Steps of a supernet's weights and of what chooses architectures by it.
+    case supernet
+    /// Passes over images that a supernet is not trained on.
+    case validation
     /// The optimizer's own thinking, where the policy charges it.
     case overhead
     /// The rest of the budget, taken by a charge that would have ended past the horizon.
@@ -51,7 +56,7 @@ public struct Ledger: Hashable, Sendable {
   }
 
   /// One charge.
-  public struct Entry: Hashable, Sendable {
+  public struct Entry: Hashable, Sendable, Codable {
     public let kind: Kind
     /// In the ledger's currency.
     public let amount: Double

@@ -53,11 +53,28 @@ public struct Method: Sendable {
   /// The papers, with authors and year.
   public let citation: String
   public let settings: [Setting]
+  /// Named sets of settings, chosen with `preset=name`; single settings may still be given beside it.
+  public let presets: [Preset]
+
+  /// Values for some settings, under one name.
+  public struct Preset: Sendable {
+    public let name: String
+    /// What it is for, in a few words.
+    public let summary: String
+    public let values: [String: String]
+
+    public init(_ name: String, _ summary: String, _ values: [String: String]) {
+      self.name = name
+      self.summary = summary
+      self.values = values
+    }
+  }
 
   public init(
     name: String, title: String, family: Family = .blackbox, summary: String, citation: String,
-    settings: [Setting] = []
+    settings: [Setting] = [], presets: [Preset] = []
   ) {
+    self.presets = presets
     self.name = name
     self.title = title
     self.family = family

@@ -40,11 +40,13 @@ public struct RunIdentity: Hashable, Sendable, Codable {
 
   /// SHA-256 of the canonical JSON of all fields, in 64 hexadecimal digits.
   public var digest: String {
-    SHA256.hash(data: Data(canonicalJSON(self).utf8)).map { byte in
-      let digits = String(byte, radix: 16)
-      return byte < 16 ? "0" + digits : digits
-    }.joined()
+    SHA256.hash(data: Data(canonicalJSON(self).utf8)).hexadecimal
   }
+}
+
+extension Sequence<UInt8> {
+  /// Two digits a byte.
+  var hexadecimal: String { map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
 }
 
 /// JSON with sorted keys: equal values give equal text.
@@ -60,17 +62,24 @@ func canonicalJSON(_ value: some Encodable) -> String {
 /// - Parameters:
 ///   - horizon: The budget, in the policy's currency.
 ///   - seed: Equal seeds, with all else equal, give equal results on any machine, thread and day.
+///   - checkpoint: A file in which a method that takes long may keep how far it is, to go on from there after an
+///     interruption. It is removed in the end.
+///   - progress: Called now and then by methods that take long, with what is spent.
 /// - Throws: What the optimizer throws, except ``BudgetExhausted``, which ends a run.
 public func run(
-  _ optimizer: any Optimizer, on benchmark: Benchmark, policy: BudgetPolicy, horizon: Double, seed: UInt64
+  _ optimizer: any Optimizer, on benchmark: Benchmark, policy: BudgetPolicy, horizon: Double, seed: UInt64,
+  checkpoint: URL? = nil, progress: (@Sendable (_ spent: Double) -> Void)? = nil
 ) throws -> RunResult {
   let session = Session(benchmark: benchmark, policy: policy, horizon: horizon, seed: seed)
+  session.checkpoint = checkpoint
+  session.onProgress = progress
   do { try optimizer.search(session) } catch is BudgetExhausted {}
+  if let checkpoint { try? FileManager.default.removeItem(at: checkpoint) }
   let builder = TrajectoryBuilder(benchmark: benchmark, policy: policy, horizon: horizon)
   return RunResult(
     trajectory: builder.trajectory(session.events), spent: session.ledger.total,
     ledger: Ledger.Kind.allCases.compactMap { kind in
       let (amount, count) = session.ledger.total(of: kind)
       return count > 0 ? RunResult.LedgerTotal(kind: kind, amount: amount, count: count) : nil
-    }, overheadSeconds: session.overheadSeconds)
+    }, overheadSeconds: session.overheadSeconds, trace: builder.correlated(session.trace))
 }

@@ -13,6 +13,7 @@ import GRDB
 ///   `spent_epochs`, `evaluations`, `overhead_seconds`, `ledger` (JSON: kind, amount and count of entries)
 /// - `trajectory`: `run_id`, `step`, `amount`, `spent_seconds`, `spent_epochs`, `evaluations`, `cell`,
 ///   `epochs`, `validation_regret`, `test_regret`, `final_training_seconds`
+/// - `trace`: `run_id`, `epoch`, `json` (a ``TracePoint``), for one-shot methods
 public struct RunStore: Sendable {
   private let queue: DatabaseQueue
   /// The file's path.
@@ -57,6 +58,9 @@ public struct RunStore: Sendable {
           evaluations REAL NOT NULL, cell TEXT NOT NULL, epochs INTEGER NOT NULL,
           validation_regret REAL NOT NULL, test_regret REAL, final_training_seconds REAL NOT NULL,
           PRIMARY KEY (run_id, step)) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS trace (
+          run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, epoch INTEGER NOT NULL,
+          json TEXT NOT NULL, PRIMARY KEY (run_id, epoch)) WITHOUT ROWID;
         """)
   }
 
@@ -98,6 +102,11 @@ public struct RunStore: Sendable {
   }
 
   // MARK: Runs
+
+  /// Where a run that takes long keeps how far it is: a file in a folder beside the store.
+  func checkpoint(of identity: RunIdentity, seed: UInt64) -> URL {
+    URL(filePath: path + ".checkpoints").appending(path: "\(identity.digest.prefix(16))-\(seed)")
+  }
 
   /// The seeds of an identity whose runs are done.
   public func seeds(of identity: RunIdentity) throws(RunStoreError) -> Set<UInt64> {
@@ -141,6 +150,10 @@ public struct RunStore: Sendable {
             point.cell, point.epochs, point.validationRegret, point.testRegret, point.finalTrainingSeconds,
           ])
         }
+        for point in result.trace {
+          try database.cachedStatement(sql: "INSERT INTO trace VALUES (?, ?, ?)")
+            .execute(arguments: [run, point.epoch, canonicalJSON(point)])
+        }
       }
     }
   }
@@ -172,6 +185,19 @@ public struct RunStore: Sendable {
               cell: row["cell"], epochs: row["epochs"], validationRegret: row["validation_regret"],
               testRegret: row["test_regret"], finalTrainingSeconds: row["final_training_seconds"]))
         }
+        var traces: [Int64: [TracePoint]] = [:]
+        let lines = try Row.fetchCursor(
+          database,
+          sql: """
+            SELECT trace.run_id, trace.json FROM trace JOIN run ON run.id = trace.run_id
+            JOIN identity ON identity.id = run.identity_id WHERE identity.digest = ?
+            ORDER BY trace.run_id, trace.epoch
+            """, arguments: [identity.digest])
+        while let row = try lines.next() {
+          let json: String = row["json"]
+          traces[row["run_id"], default: []].append(
+            try JSONDecoder().decode(TracePoint.self, from: Data(json.utf8)))
+        }
         return try runs.compactMap { row -> (seed: UInt64, result: RunResult)? in
           let text: String = row["seed"]
           guard let seed = UInt64(text), wanted.contains(seed) else { return nil }
@@ -183,7 +209,7 @@ public struct RunStore: Sendable {
               spent: Spending(
                 seconds: row["spent_seconds"], epochs: row["spent_epochs"], evaluations: row["evaluations"]),
               ledger: try JSONDecoder().decode([RunResult.LedgerTotal].self, from: Data(ledger.utf8)),
-              overheadSeconds: row["overhead_seconds"])
+              overheadSeconds: row["overhead_seconds"], trace: traces[row["id"]] ?? [])
           )
         }.sorted { $0.seed < $1.seed }
       }

@@ -69,7 +69,7 @@ public struct Runner: Sendable {
             let job = pending[index]
             let result = try Anytime.run(
               job.optimizer, on: benchmark, policy: experiment.policy, horizon: experiment.horizon,
-              seed: job.seed)
+              seed: job.seed, checkpoint: store.checkpoint(of: job.identity, seed: job.seed))
             try store.add(result, identity: job.identity, seed: job.seed)
             tally.done.withLock {
               $0 += 1

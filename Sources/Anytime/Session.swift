@@ -53,12 +53,16 @@ public final class Session {
   /// What is spent so far, at most ``horizon``.
   public var spent: Double { ledger.spent }
 
-  private let benchmark: Benchmark
-  private let policy: BudgetPolicy
+  package let benchmark: Benchmark
+  package let policy: BudgetPolicy
   /// Draws which repeat of a training an evaluation sees.
   private var repeats: RandomGenerator
   package private(set) var ledger: Ledger
   package private(set) var events: [Event] = []
+  package var trace: [TracePoint] = []
+  /// Where a method that takes long may keep how far it is.
+  package var checkpoint: URL?
+  package var onProgress: (@Sendable (_ spent: Double) -> Void)?
   /// With `resume`: the last training of a row, which a longer one may go on from.
   private var trained: [Int: (epochs: Int, seconds: Double)] = [:]
   /// When the optimizer got its last answer, and how long it has thought so far.
@@ -66,7 +70,7 @@ public final class Session {
   private var thinking: UInt64 = 0
 
   /// Something that may change the incumbent.
-  package struct Event: Hashable, Sendable {
+  package struct Event: Hashable, Sendable, Codable {
     /// In every currency, at the moment when it was known.
     package let spent: Spending
     /// In the policy's currency.
@@ -75,7 +79,7 @@ public final class Session {
     /// The place of the epoch count and the repeat that was drawn; `nil` for a recommendation.
     package let training: Training?
 
-    package struct Training: Hashable, Sendable {
+    package struct Training: Hashable, Sendable, Codable {
       package let place: Int
       package let number: Int
     }
@@ -181,6 +185,77 @@ public final class Session {
     let elapsed = Self.now &- answered
     thinking &+= elapsed
     if policy.chargeOverhead { try ledger.charge(.overhead, Spending(seconds: Double(elapsed) * 1e-9)) }
+  }
+
+  /// Does work that is not a stand-alone training, and charges it. Its time is not the optimizer's own.
+  ///
+  /// - Parameter cost: From the CPU seconds that the body took.
+  /// - Throws: ``BudgetExhausted`` if the work ended past the horizon; what it showed is lost.
+  package func work<Result>(
+    _ kind: Ledger.Kind, cost: (_ seconds: Double) -> Spending, _ body: () throws -> Result
+  ) throws -> Result {
+    try think()
+    defer { answered = Self.now }
+    let start = Self.threadSeconds
+    let result = try body()
+    try ledger.charge(kind, cost(Self.threadSeconds - start))
+    onProgress?(ledger.spent)
+    return result
+  }
+
+  /// Spends benchmark seconds on a search whose work was done elsewhere.
+  ///
+  /// - Throws: ``BudgetExhausted`` if they end past the horizon.
+  package func spend(seconds: Double) throws {
+    let table = benchmark.table
+    let top = table.epochs.count - 1
+    let training = benchmark.rows.compactMap { table.mean(.seconds, row: $0, epochs: top) }.mean ?? 1
+    let trainings = seconds / training
+    try work(
+      .supernet,
+      cost: { _ in
+        Spending(seconds: seconds, epochs: trainings * Double(table.epochs[top]), evaluations: trainings)
+      }
+    ) {}
+  }
+
+  /// CPU seconds of this thread.
+  package static var threadSeconds: Double {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+
+  /// Does work that nobody pays for and no method sees: probes.
+  package func unchargedWork<Result>(_ body: () throws -> Result) throws -> Result {
+    try think()
+    defer { answered = Self.now }
+    return try body()
+  }
+
+  /// All of a session that changes: with a method's own state, enough to go on after an interruption.
+  package struct State: Codable {
+    var random, repeats: RandomGenerator
+    var ledger: Ledger
+    var events: [Event]
+    var trace: [TracePoint]
+    var thinking: UInt64
+  }
+
+  package var state: State {
+    get {
+      State(
+        random: random, repeats: repeats, ledger: ledger, events: events, trace: trace, thinking: thinking)
+    }
+    set {
+      random = newValue.random
+      repeats = newValue.repeats
+      ledger = newValue.ledger
+      events = newValue.events
+      trace = newValue.trace
+      thinking = newValue.thinking
+      answered = Self.now
+    }
   }
 
   private static var now: UInt64 {

@@ -1,3 +1,6 @@
+import Crypto
+import Foundation
+
 /// Something that can be set about a method: its name, range and default.
 public struct Setting: Sendable {
   /// The values that a setting takes.
@@ -6,6 +9,8 @@ public struct Setting: Sendable {
     case real(ClosedRange<Double>, default: Double)
     case choice([String], default: String)
     case flag(default: Bool)
+    /// The path of a file. Its content belongs to the value: a changed file makes other runs.
+    case file
   }
 
   public let name: String
@@ -26,6 +31,7 @@ public struct Setting: Sendable {
     case .real(_, let value): String(value)
     case .choice(_, let value): value
     case .flag(let value): String(value)
+    case .file: ""
     }
   }
 
@@ -36,6 +42,7 @@ public struct Setting: Sendable {
     case .real(let range, _): "\(plain(range.lowerBound)) to \(plain(range.upperBound))"
     case .choice(let choices, _): choices.joined(separator: " | ")
     case .flag: "true | false"
+    case .file: "the path of a file"
     }
   }
 
@@ -55,6 +62,11 @@ public struct Setting: Sendable {
       if choices.contains(text) { return text }
     case .flag:
       if let value = Bool(text) { return String(value) }
+    case .file:
+      guard let content = FileManager.default.contents(atPath: text) else {
+        throw SettingError("the file '\(text)' of setting '\(name)' of \(method) cannot be read; check its path")
+      }
+      return "\(SHA256.hash(data: content).prefix(8).hexadecimal) \(text)"
     }
     throw SettingError(
       "'\(text)' is no value for setting '\(name)' of \(method): use \(range)")
@@ -72,13 +84,20 @@ public struct Settings: Hashable, Sendable, Codable {
   /// By name, in canonical text: equal settings have equal text.
   public let values: [String: String]
 
-  /// Defaults, except where values are given.
+  /// Defaults, except where values are given; those of a preset, if `preset` is among them.
   ///
   /// - Throws: ``UnknownWord`` for a name that the method does not have, ``SettingError`` for a value out of
   ///   range.
   public init(_ method: Method, _ given: [String: String] = [:]) throws {
     var values: [String: String] = [:]
     for setting in method.settings { values[setting.name] = setting.defaultValue }
+    var given = given
+    if let name = given.removeValue(forKey: "preset") {
+      guard let preset = method.presets.first(where: { $0.name == name }) else {
+        throw UnknownWord(name, kind: "preset of \(method.name)", known: method.presets.map(\.name))
+      }
+      given.merge(preset.values) { given, _ in given }
+    }
     for (name, text) in given.sorted(by: { $0.key < $1.key }) {
       guard let setting = method.settings.first(where: { $0.name == name }) else {
         throw UnknownWord(name, kind: "setting of \(method.name)", known: method.settings.map(\.name))
@@ -96,6 +115,12 @@ public struct Settings: Hashable, Sendable, Codable {
 
   /// - Precondition: The method declares a flag of this name.
   public func flag(_ name: String) -> Bool { required(name, Bool.init) }
+
+  /// - Precondition: The method declares a file of this name.
+  public func file(_ name: String) -> String {
+    // After the digest of its content.
+    required(name) { String($0.drop { $0 != " " }.dropFirst()) }
+  }
 
   /// - Precondition: The method declares a choice of this name.
   public func choice(_ name: String) -> String { required(name) { $0 } }

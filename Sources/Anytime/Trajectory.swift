@@ -42,6 +42,8 @@ public struct RunResult: Hashable, Sendable {
   public var ledger: [LedgerTotal]
   /// The optimizer's own time, measured. The only part of a result that differs from time to time.
   public var overheadSeconds: Double
+  /// What a one-shot method's supernet was like after its epochs; empty for others.
+  public var trace: [TracePoint]
 
   public struct LedgerTotal: Hashable, Sendable, Codable {
     public var kind: Ledger.Kind
@@ -56,8 +58,10 @@ public struct RunResult: Hashable, Sendable {
   }
 
   public init(
-    trajectory: [TrajectoryPoint], spent: Spending, ledger: [LedgerTotal], overheadSeconds: Double
+    trajectory: [TrajectoryPoint], spent: Spending, ledger: [LedgerTotal], overheadSeconds: Double,
+    trace: [TracePoint] = []
   ) {
+    self.trace = trace
     self.trajectory = trajectory
     self.spent = spent
     self.ledger = ledger

@@ -354,12 +354,30 @@ VECTORISED void add_products(const float *__restrict x, const float *__restrict 
 // Tensors of a mixture are gone through together, in pieces that stay in the first cache.
 constexpr int64_t kPiece = 2048;
 
+// Functions of autograd take a fixed number of tensors, of which some may be absent.
+constexpr size_t kMost = 7;
+using Maybe = const c10::optional<at::Tensor> &;
+
+template <typename Function>
+at::Tensor applied(const at::Tensor &weights, const std::vector<at::Tensor> &inputs) {
+  TORCH_CHECK(inputs.size() <= kMost, "at most ", kMost, " tensors can be mixed");
+  std::vector<c10::optional<at::Tensor>> x(inputs.begin(), inputs.end());
+  x.resize(kMost);
+  return Function::apply(weights, x[0], x[1], x[2], x[3], x[4], x[5], x[6]);
+}
+
+std::vector<at::Tensor> present(std::initializer_list<c10::optional<at::Tensor>> inputs) {
+  std::vector<at::Tensor> result;
+  for (const auto &input : inputs)
+    if (input) result.push_back(channels_last(*input));
+  return result;
+}
+
 // w[0] x[0] + w[1] x[1] + …, one node of the graph, one pass over the data each way.
 struct Mixture : torch::autograd::Function<Mixture> {
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &weights,
-                            torch::autograd::variable_list inputs) {
-    torch::autograd::variable_list saved;
-    for (const at::Tensor &input : inputs) saved.push_back(channels_last(input));
+                            Maybe a, Maybe b, Maybe c, Maybe d, Maybe e, Maybe f, Maybe g) {
+    auto saved = present({a, b, c, d, e, f, g});
     at::Tensor result = at::empty_like(saved[0]);
     const at::Tensor w = weights.contiguous();
     const float *weight = w.data_ptr<float>();
@@ -406,6 +424,7 @@ struct Mixture : torch::autograd::Function<Mixture> {
       }
     }
     results.insert(results.begin(), weights);
+    results.resize(kMost + 1);
     return results;
   }
 };
@@ -414,9 +433,8 @@ struct Mixture : torch::autograd::Function<Mixture> {
 // the channels. x[0] has as many channels as all others together.
 struct WeightedConcatenation : torch::autograd::Function<WeightedConcatenation> {
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &weights,
-                            torch::autograd::variable_list inputs) {
-    torch::autograd::variable_list saved;
-    for (const at::Tensor &input : inputs) saved.push_back(channels_last(input));
+                            Maybe a, Maybe b, Maybe c, Maybe d, Maybe e, Maybe f, Maybe g) {
+    auto saved = present({a, b, c, d, e, f, g});
     at::Tensor result = at::empty_like(saved[0]);
     const at::Tensor w = weights.contiguous();
     const float *weight = w.data_ptr<float>();
@@ -471,6 +489,7 @@ struct WeightedConcatenation : torch::autograd::Function<WeightedConcatenation> 
       first += channels;
     }
     if (learns) results[0] = tensor(sums);
+    results.resize(kMost + 1);
     return results;
   }
 };
@@ -727,14 +746,14 @@ ct_tensor *ct_straight_through(const ct_tensor *soft) {
 ct_tensor *ct_mixture(const ct_tensor *weights, ct_tensor *const *tensors, int count) {
   return made([&] {
     const auto inputs = listed(tensors, count);
-    return is_ours(inputs[0]) ? Mixture::apply(weights->value, inputs) : mixed(weights->value, inputs);
+    return is_ours(inputs[0]) ? applied<Mixture>(weights->value, inputs) : mixed(weights->value, inputs);
   });
 }
 
 ct_tensor *ct_weighted_concatenation(const ct_tensor *weights, ct_tensor *const *tensors, int count) {
   return made([&] {
     auto inputs = listed(tensors, count);
-    if (is_ours(inputs[0])) return WeightedConcatenation::apply(weights->value, inputs);
+    if (is_ours(inputs[0])) return applied<WeightedConcatenation>(weights->value, inputs);
     for (size_t k = 0; k < inputs.size(); ++k) inputs[k] = weights->value[static_cast<int64_t>(k)] * inputs[k];
     const at::Tensor first = inputs[0];
     inputs.erase(inputs.begin());

@@ -13,11 +13,16 @@ public struct ArchitectureParameters: Hashable, Sendable {
     /// How many of them are selected: 1 operation, or the vertex's number of parents.
     public let selected: Int
     /// The choices of the parameter, each an ascending list of selected weights.
-    let selections: [[Int]]
+    package let selections: [[Int]]
   }
 
   /// The rows, in the order of the search space's parameters.
   public let rows: [Row]
+
+  /// The selected weights of every row, in ascending order, of a configuration.
+  package func selections(of configuration: Configuration) -> [[Int]] {
+    rows.indices.map { rows[$0].selections[configuration[choice: $0]] }
+  }
 
   /// The configuration that given weights stand for: the operation with the greatest weight, and the
   /// vertices with the greatest weights as parents. Of equal weights the first wins.

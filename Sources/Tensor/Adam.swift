@@ -8,8 +8,8 @@ public struct Adam {
   private let betas: (Double, Double)
   private let epsilon: Double
   private let weightDecay: Double
-  /// How many steps were made.
-  public var steps = 0
+  /// How many steps were made: one number, in a tensor, so that it is part of the state like all else.
+  private let steps: Tensor
 
   public init(
     _ parameters: [Tensor], betas: (Double, Double) = (0.9, 0.999), epsilon: Double = 1e-8,
@@ -21,17 +21,19 @@ public struct Adam {
     self.weightDecay = weightDecay
     means = try parameters.map { parameter throws(TorchError) in try parameter.zeros() }
     squares = try parameters.map { parameter throws(TorchError) in try parameter.zeros() }
+    steps = try Tensor.zeros([1])
   }
 
-  /// What a checkpoint must hold, beside ``steps``.
-  public var state: [Tensor] { means + squares }
+  /// What a checkpoint must hold beside the parameters.
+  public var state: [Tensor] { means + squares + [steps] }
 
-  public mutating func step(learningRate: Double) throws(TorchError) {
-    steps += 1
+  public func step(learningRate: Double) throws(TorchError) {
+    let step = try steps.value() + 1
+    try steps.assign(try Tensor([Float(step)], shape: [1]))
     let handles: [OpaquePointer?] = parameters.map(\.handle)
     guard
       ct_adam_step(
-        handles, means.map(\.handle), squares.map(\.handle), Int32(handles.count), Int64(steps), learningRate,
+        handles, means.map(\.handle), squares.map(\.handle), Int32(handles.count), Int64(step), learningRate,
         betas.0, betas.1, epsilon, weightDecay) == 0
     else { throw .last() }
   }

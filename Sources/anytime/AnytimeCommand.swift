@@ -4,6 +4,10 @@ import Blackbox
 import Foundation
 import Reports
 
+#if Torch
+  import OneShot
+#endif
+
 /// The program. Exit status: 0 success, 1 failure, 2 wrong usage.
 @main
 struct AnytimeCommand: AsyncParsableCommand {
@@ -25,7 +29,13 @@ struct AnytimeCommand: AsyncParsableCommand {
     ])
 
   /// Every method that the program knows: the one place that lists them.
-  static let registry = Registry(blackboxMethods)
+  static let registry: Registry = {
+    #if Torch
+      return Registry(blackboxMethods + oneShotMethods)
+    #else
+      return Registry(blackboxMethods)
+    #endif
+  }()
 
   static func main() async {
     signal(SIGPIPE, SIG_DFL)  // quiet under `| head`

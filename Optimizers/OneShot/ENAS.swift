@@ -1,0 +1,195 @@
+import Anytime
+import CellSpace
+import Foundation
+import Statistics
+import Supernet
+import Tensor
+
+/// ENAS: a recurrent controller writes architectures; the supernet trains what it writes, and the controller learns
+/// by REINFORCE from how good that is with the shared weights, in turns of an epoch.
+///
+/// Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", ICML 2018; in NAS-Bench-1Shot1
+/// `optimizers/enas`: 300 steps of the controller per epoch, Adam with learning rate 3.5e-4, betas 0.1 and 0.999 and
+/// epsilon 1e-3, reward the accuracy in percent on one batch plus 1e-4 times the entropy, baseline a moving average
+/// with decay 0.99; weight decay of the supernet 1e-4, its gradients clipped to 0.25.
+///
+/// Differences: the controller's is described there. The baseline begins with the first reward (the script's begins
+/// at zero, where every early architecture is encouraged); the supernet's learning rate falls by the epoch, not by
+/// the batch; rewards come from the search half; scoring the drawn cells is charged, and the best is chosen by
+/// validation, where the script took test images.
+public struct ENAS: Optimizer {
+  public static let method = Method(
+    name: "enas", title: "ENAS", family: .oneShot,
+    summary: "A recurrent controller learns by REINFORCE which paths of a supernet are good.",
+    citation: "Pham et al., ICML 2018; Zela, Siems and Hutter, ICLR 2020",
+    settings: SupernetSettings.declared(
+      epochs: 50, batchSize: 64, gradientClip: 0.25, weightDecay: 1e-4, validates: false)
+      + SampledSelection.declared(samples: 1_000) + [
+        Setting("controller-steps", .integer(0...100_000, default: 300), "per epoch"),
+        Setting("controller-learning-rate", .real(1e-9...100, default: 3.5e-4), "of its Adam"),
+        Setting("entropy-weight", .real(0...1e3, default: 1e-4), "of the entropy in the reward"),
+        Setting("baseline-decay", .real(0...0.999_999, default: 0.99), "of the reward's moving average"),
+        Setting("hidden", .integer(1...1_024, default: 64), "size of the controller's LSTM"),
+      ],
+    presets: [
+      SupernetSettings.quick([
+        "samples": "50", "finalists": "3", "controller-steps": "50", "controller-learning-rate": "0.0035",
+      ])
+    ])
+
+  private let settings: Settings
+
+  public init(settings: Settings) { self.settings = settings }
+
+  public func search(_ session: Session) throws {
+    let supernet = try Supernet(session, SupernetSettings(settings))
+    let controller = try Controller(
+      supernet.shape, hidden: settings.integer("hidden"), random: &session.random)
+    let selection = SampledSelection(settings)
+    let adam = try Adam(controller.parameters, betas: (0.1, 0.999), epsilon: 1e-3)
+    // In a tensor, so that a checkpoint holds it: the baseline, and whether there is one.
+    let baseline = try Tensor.zeros([2])
+    let decay = settings.real("baseline-decay")
+
+    func draw() throws -> Configuration {
+      try Torch.withoutGradients { try controller.sample(using: &session.random).configuration }
+    }
+    func learn(_ step: Int) throws {
+      let drawn = try controller.sample(using: &session.random)
+      let batch = supernet.settings.batchSize
+      let start = step * batch % max(1, supernet.searchImages - batch + 1)
+      let accuracy = try supernet.accuracy(of: drawn.configuration, images: start..<start + batch)
+      let reward = 100 * accuracy + settings.real("entropy-weight") * drawn.entropy
+      let before = try baseline.doubles()
+      let average = before[1] == 0 ? reward : decay * before[0] + (1 - decay) * reward
+      try baseline.assign(try Tensor([Float(average), 1], shape: [2]))
+      try (drawn.logProbability * (average - reward)).backward(to: controller.parameters)
+      try adam.step(learningRate: settings.real("controller-learning-rate"))
+    }
+    try supernet.run(
+      state: controller.parameters + adam.state + [baseline],
+      step: { batch in
+        let gates = supernet.shape.gates(of: try draw())
+        try supernet.train(batch) { _ in gates }
+      },
+      afterEpoch: { _ in
+        for step in 0..<settings.integer("controller-steps") { try learn(step) }
+      },
+      choose: { try selection.best(supernet, draw: draw) })
+  }
+}
+
+/// ENAS's controller: an LSTM that attends to the vertices written so far to choose parents, then chooses an
+/// operation (Pham et al. 2018, section 2.4; NAS-Bench-1Shot1's `micro_controller.py`, temperature 5, logits of
+/// parents within 2.5 and of operations within 0.5 by a hyperbolic tangent, parameters uniform within 0.1).
+///
+/// Differences: operations are of the vertex that is being written (the script shifts them by one), no operation is
+/// favoured (the script's bias favours the first two), and the probability of several parents is that of drawing
+/// them one after another without replacement, by logits of the same vertex.
+struct Controller {
+  let parameters: [Tensor]
+  private let shape: SupernetShape
+  private let hidden: Int
+  /// Embeddings: the start, then the operations.
+  private let embeddings: Tensor
+  private let lstm: [Tensor]
+  private let operationWeights: Tensor
+  private let attentionOfVertex, attentionOfState, attention: Tensor
+
+  /// A drawn architecture.
+  struct Drawn {
+    let configuration: Configuration
+    /// A single number that can be differentiated.
+    let logProbability: Tensor
+    /// The sum of the entropies of all choices.
+    let entropy: Double
+  }
+
+  init(_ shape: SupernetShape, hidden: Int, random: inout RandomGenerator) throws {
+    self.shape = shape
+    self.hidden = hidden
+    func uniform(_ dimensions: [Int]) throws -> Tensor {
+      let values = (0..<dimensions.reduce(1, *)).map { _ in Float(0.2 * random.uniform() - 0.1) }
+      let tensor = try Tensor(values, shape: dimensions)
+      try tensor.requireGradient()
+      return tensor
+    }
+    embeddings = try uniform([1 + Cell.Operation.allCases.count, hidden])
+    lstm = try [
+      uniform([4 * hidden, hidden]), uniform([4 * hidden, hidden]), uniform([4 * hidden]), uniform([4 * hidden]),
+    ]
+    operationWeights = try uniform([Cell.Operation.allCases.count, hidden])
+    attentionOfVertex = try uniform([hidden, hidden])
+    attentionOfState = try uniform([hidden, hidden])
+    attention = try uniform([1, hidden])
+    parameters = [embeddings] + lstm + [operationWeights, attentionOfVertex, attentionOfState, attention]
+  }
+
+  /// Draws an architecture.
+  func sample(using random: inout RandomGenerator) throws -> Drawn {
+    try sample { weights in random.index(weights: weights) }
+  }
+
+  /// - Parameter draw: Chooses a place by weights that need not sum to 1.
+  func sample(draw: ([Double]) -> Int) throws -> Drawn {
+    let rows = shape.architecture.rows
+    var values = [Double](repeating: 0, count: rows.count)
+    var logProbability: Tensor?
+    var entropy = 0.0
+    func add(_ part: Tensor) throws { logProbability = try logProbability.map { try $0 + part } ?? part }
+
+    let start = try embeddings.selecting([0])
+    var state = (hidden: try Tensor.zeros([1, hidden]), cell: try Tensor.zeros([1, hidden]))
+    /// What later vertices attend to: one row per vertex written so far, the cell's input first.
+    var anchors: [(state: Tensor, key: Tensor)] = []
+    func read(_ input: Tensor) throws {
+      state = try input.lstmCell(hidden: state.hidden, cell: state.cell, weights: lstm)
+    }
+    try read(start)
+    anchors.append((state.hidden, try state.hidden.dense(attentionOfVertex)))
+
+    for vertex in 1...shape.blocks + 1 {
+      var input = start
+      if let row = rows.indices.dropFirst(shape.blocks).first(where: { rows[$0].count == vertex }) {
+        try read(input)
+        let query = try state.hidden.dense(attentionOfState)
+        let scores = try anchors.map { try ($0.key + query).tanh().dense(attention) }
+        let logits = try ((try Tensor.concatenated(scores)) * (1 / 5.0)).tanh() * 2.5
+        var (remaining, chosen): ([Int], [Int]) = (Array(0..<vertex), [])
+        for _ in 0..<rows[row].selected {
+          let open = try Tensor.concatenated(try remaining.map { try logits.channels($0..<$0 + 1) })
+          let (place, log, uncertainty) = try choose(open, draw)
+          try add(log)
+          if chosen.isEmpty { entropy += uncertainty }
+          chosen.append(remaining.remove(at: place))
+        }
+        input = anchors[chosen[chosen.count - 1]].state
+        chosen.sort()
+        values[row] = Double(rows[row].selections.firstIndex(of: chosen) ?? 0)
+      }
+      guard vertex <= shape.blocks else { break }
+      try read(input)
+      let logits = try (try state.hidden.dense(operationWeights) * (1 / 5.0)).tanh() * 0.5
+      let (operation, log, uncertainty) = try choose(logits, draw)
+      try add(log)
+      entropy += uncertainty
+      values[vertex - 1] = Double(operation)
+      try read(try embeddings.selecting([Int64(operation + 1)]))
+      anchors.append((state.hidden, try state.hidden.dense(attentionOfVertex)))
+    }
+    guard let logProbability else { preconditionFailure("a space has choices") }
+    return Drawn(
+      configuration: Configuration(values: values), logProbability: try logProbability.sum(), entropy: entropy)
+  }
+
+  private func choose(
+    _ logits: Tensor, _ draw: ([Double]) -> Int
+  ) throws -> (place: Int, log: Tensor, entropy: Double) {
+    let logs = try logits.logSoftmax()
+    let values = try logs.doubles()
+    let place = draw(values.map { exp($0) })
+    return (
+      place, try logs.channels(place..<place + 1), -values.reduce(0) { $0 + exp($1) * $1 }
+    )
+  }
+}

@@ -1,0 +1,90 @@
+import Anytime
+import CellSpace
+import Foundation
+
+/// A search that was made elsewhere, put on the same curves: at every epoch it spends what the search spent and
+/// recommends what the search would have returned.
+///
+/// The file is JSON:
+///
+///     {"space": "1", "epochs": [
+///       {"epoch": 1, "seconds": 12.5, "cell": "0111|0010|0001|0000 input,conv3x3-bn-relu,maxpool3x3,output"},
+///       {"epoch": 2, "seconds": 12.4, "architecture": [[0.1, 0.7, 0.2], …]}]}
+///
+/// `seconds` are those that the epoch cost, in the table's benchmark seconds. A cell is given as text, or by the
+/// weights of every row of the space's architecture parameters (`anytime spaces NAME` lists them), operations in the
+/// order conv1x1-bn-relu, conv3x3-bn-relu, maxpool3x3.
+public struct ImportedTrace: Optimizer {
+  public static let method = Method(
+    name: "trace", title: "Trace", family: .oneShot,
+    summary: "Replays a search that was made elsewhere, from a JSON file.", citation: "the file's author",
+    settings: [Setting("file", .file, "the trace")])
+
+  private struct File: Decodable {
+    struct Epoch: Decodable {
+      var epoch: Int
+      var seconds: Double
+      var cell: String?
+      var architecture: [[Double]]?
+    }
+    var space: String
+    var epochs: [Epoch]
+  }
+
+  private let path: String
+
+  public init(settings: Settings) { path = settings.file("file") }
+
+  public func search(_ session: Session) throws {
+    guard !path.isEmpty, let data = FileManager.default.contents(atPath: path) else {
+      throw TraceError("the method trace needs the setting 'file', the path of a JSON file")
+    }
+    let file: File
+    do { file = try JSONDecoder().decode(File.self, from: data) } catch {
+      throw TraceError("\(path) is no trace: \(Self.reason(error)); 'anytime methods trace' shows the format")
+    }
+    guard file.space == session.space.name else {
+      throw TraceError("\(path) is a trace of space \(file.space), and the experiment's is \(session.space.name)")
+    }
+    for point in file.epochs {
+      let cell = try cell(of: point, in: session.space)
+      guard point.seconds >= 0, point.seconds.isFinite else {
+        throw TraceError("\(path), epoch \(point.epoch): 'seconds' must be a number from 0 on")
+      }
+      try session.spend(seconds: point.seconds)
+      try session.recommend(cell)
+    }
+  }
+
+  private func cell(of point: File.Epoch, in space: SearchSpace) throws -> Cell {
+    let place = "\(path), epoch \(point.epoch)"
+    if let text = point.cell {
+      do { return try Cell(text: text) } catch { throw TraceError("\(place): \(error)") }
+    }
+    guard let weights = point.architecture, let parameters = space.architectureParameters else {
+      throw TraceError("\(place): give 'cell' or 'architecture'")
+    }
+    guard weights.map(\.count) == parameters.rows.map(\.count),
+      let cell = space.cell(parameters.discretise(weights))
+    else {
+      let counts = parameters.rows.map { String($0.count) }.joined(separator: ", ")
+      throw TraceError("\(place): 'architecture' needs rows of \(counts) weights")
+    }
+    return cell
+  }
+
+  private static func reason(_ error: any Error) -> String {
+    switch error {
+    case DecodingError.keyNotFound(let key, _): "'\(key.stringValue)' is missing"
+    case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
+      "'\(context.codingPath.map(\.stringValue).joined(separator: "."))' has the wrong type"
+    default: "it is not JSON"
+    }
+  }
+}
+
+/// What is wrong with a trace.
+public struct TraceError: Error, Hashable, Sendable, CustomStringConvertible {
+  public let description: String
+  init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,49 @@
+import Anytime
+import CellSpace
+import Supernet
+
+/// PC-DARTS: DARTS whose operations see one channel in four, the others passing by, and channels shuffled after;
+/// so a step is cheap, and operations without weights gain less from an early start.
+///
+/// Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", ICLR 2020; in
+/// NAS-Bench-1Shot1 `optimizers/pc_darts`. What the paper calls edge normalisation is part of these spaces already:
+/// every choice of parents has weights of its own.
+///
+/// Differences: those of ``DARTS``. The architecture begins to learn after 15 epochs, as in the paper and its code;
+/// NAS-Bench-1Shot1's script has the option but defaults to 0.
+public struct PCDARTS: Optimizer {
+  public static let method = Method(
+    name: "pc-darts", title: "PC-DARTS", family: .oneShot,
+    summary: "DARTS on a quarter of the channels, after a warm start of the weights.",
+    citation: "Xu et al., ICLR 2020",
+    settings: SupernetSettings.declared(epochs: 100, batchSize: 96, gradientClip: 5)
+      + Architect.declared(warmStart: 15) + [
+        Setting("channel-parts", .integer(1...64, default: 4), "of which operations see one")
+      ],
+    presets: [SupernetSettings.quick(["arch-learning-rate": "0.003", "warm-start-epochs": "8"])])
+
+  private let settings: Settings
+
+  public init(settings: Settings) { self.settings = settings }
+
+  public func search(_ session: Session) throws {
+    let supernet = try Supernet(
+      session, SupernetSettings(settings), partial: settings.integer("channel-parts"))
+    let shape = supernet.shape
+    let architect = try Architect(supernet, settings)
+    let warmStart = settings.integer("warm-start-epochs")
+    try supernet.run(
+      architecture: architect.rows, state: architect.state,
+      step: { batch in
+        if batch.epoch >= warmStart {
+          let gates = try architect.softmax(shape)
+          try supernet.architectureGradient(architect.rows, batch) { _ in gates }
+          try architect.step()
+        }
+        let gates = try architect.fixedSoftmax(shape)
+        try supernet.train(batch) { _ in gates }
+      },
+      gates: { _ in try architect.softmax(shape) },
+      choose: { try architect.configuration(shape) })
+  }
+}

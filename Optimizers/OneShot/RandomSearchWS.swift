@@ -1,0 +1,79 @@
+import Anytime
+import CellSpace
+import Supernet
+
+/// Random search with weight sharing: the supernet trains one uniformly drawn architecture per step; after an epoch
+/// many are drawn and scored with the shared weights on a few images, and the best few on all.
+///
+/// Li and Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019; in
+/// NAS-Bench-1Shot1 `optimizers/random_ws`: 1,000 architectures, the best five validated fully, gradients clipped to
+/// 0.25.
+///
+/// Differences: scoring is charged, architectures are scored on one batch as in the paper (the script takes ten),
+/// batch norm's running statistics have the right momentum, and what an architecture does not have is not executed.
+public struct RandomSearchWS: Optimizer {
+  public static let method = Method(
+    name: "random-search-ws", title: "Random search WS", family: .oneShot,
+    summary: "Trains random paths of a supernet, then scores random cells with its weights.",
+    citation: "Li and Talwalkar, UAI 2019",
+    settings: SupernetSettings.declared(epochs: 50, batchSize: 64, gradientClip: 0.25, validates: false)
+      + SampledSelection.declared(samples: 1_000),
+    presets: [SupernetSettings.quick(["samples": "50", "finalists": "3"])])
+
+  private let settings: Settings
+
+  public init(settings: Settings) { self.settings = settings }
+
+  public func search(_ session: Session) throws {
+    let supernet = try Supernet(session, SupernetSettings(settings))
+    let selection = SampledSelection(settings)
+    try supernet.run(
+      step: { batch in
+        let gates = supernet.shape.gates(of: session.space.sample(using: &session.random))
+        try supernet.train(batch) { _ in gates }
+      },
+      choose: {
+        try selection.best(supernet) { session.space.sample(using: &session.random) }
+      })
+  }
+}
+
+/// The choice of random search with weight sharing and of ENAS: draw many architectures, score each on one batch,
+/// and the best few on all images of the search half.
+struct SampledSelection {
+  private let samples, finalists: Int
+
+  static func declared(samples: Int) -> [Setting] {
+    [
+      Setting("samples", .integer(1...100_000, default: samples), "architectures scored on one batch per epoch"),
+      Setting("finalists", .integer(1...1_000, default: 5), "of them scored on all search images"),
+    ]
+  }
+
+  init(_ settings: Settings) {
+    samples = settings.integer("samples")
+    finalists = settings.integer("finalists")
+  }
+
+  func best(_ supernet: Supernet, draw: () throws -> Configuration) throws -> Configuration {
+    let batch = supernet.settings.batchSize
+    var scored: [(configuration: Configuration, accuracy: Double)] = []
+    for number in 0..<samples {
+      let configuration = try draw()
+      let start = number * batch % max(1, supernet.searchImages - batch + 1)
+      scored.append((configuration, try supernet.accuracy(of: configuration, images: start..<start + batch)))
+    }
+    // A stable order: of equal scores the one drawn first wins.
+    let ranked = scored.enumerated().sorted {
+      (-$0.element.accuracy, $0.offset) < (-$1.element.accuracy, $1.offset)
+    }
+    var best: (configuration: Configuration, accuracy: Double)?
+    for (_, candidate) in ranked.prefix(finalists) {
+      let accuracy = try supernet.accuracy(of: candidate.configuration)
+      if accuracy > best?.accuracy ?? -1 { best = (candidate.configuration, accuracy) }
+    }
+    guard let best else { preconditionFailure("there is at least one finalist") }
+    supernet.note("validation accuracy", best.accuracy)
+    return best.configuration
+  }
+}

@@ -1,0 +1,57 @@
+import CellSpace
+import Statistics
+import TabularBenchmark
+
+/// What a one-shot method's supernet was like after one epoch. Stored with the run; nothing of it changes a
+/// trajectory.
+public struct TracePoint: Hashable, Sendable, Codable {
+  /// Epochs of the supernet that are done, from 1.
+  public var epoch: Int
+  /// What was spent until then, in the policy's currency.
+  public var amount: Double
+  /// The NAS-Bench-101 hash of the cell that was recommended.
+  public var cell: String
+  /// What was measured, by name: `supernet loss` and `supernet accuracy` on the images that weights are trained
+  /// on, `validation accuracy`, `spearman` and `kendall` (rank correlation of one-shot error and the table's mean
+  /// validation error over ``errors``), `eigenvalue` (the dominant one of the architecture's Hessian).
+  public var values: [String: Double]
+  /// Per row of `ArchitectureParameters` its weights, each row summing to 1; empty for methods without any.
+  public var weights: [[Double]]
+  /// The one-shot validation error of a fixed sample of cells, by hash; empty where it was not probed.
+  public var errors: [String: Double]
+
+  public init(
+    epoch: Int, amount: Double, cell: String, values: [String: Double], weights: [[Double]],
+    errors: [String: Double]
+  ) {
+    self.epoch = epoch
+    self.amount = amount
+    self.cell = cell
+    self.values = values
+    self.weights = weights
+    self.errors = errors
+  }
+}
+
+extension TrajectoryBuilder {
+  /// Adds to every probed point how its one-shot errors agree with the table. Done when a run has ended, so that
+  /// no method can learn from it.
+  func correlated(_ trace: [TracePoint]) -> [TracePoint] {
+    trace.map { point in
+      guard !point.errors.isEmpty else { return point }
+      var (seen, measured): ([Double], [Double]) = ([], [])
+      for (hash, error) in point.errors.sorted(by: { $0.key < $1.key }) {
+        guard let hash = CellHash(hash), let row = benchmark.table.row(of: hash),
+          let accuracy = benchmark.table.mean(
+            .validationAccuracy, row: row, epochs: benchmark.table.epochs.count - 1)
+        else { continue }
+        seen.append(error)
+        measured.append(1 - accuracy)
+      }
+      var point = point
+      point.values["spearman"] = seen.spearman(measured)
+      point.values["kendall"] = seen.kendall(measured)
+      return point
+    }
+  }
+}

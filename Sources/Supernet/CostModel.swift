@@ -1,0 +1,78 @@
+import CellNetworks
+import CellSpace
+import Statistics
+import TabularBenchmark
+
+/// What a pass costs in a table's currency, whatever the machine it runs on.
+///
+/// Seconds per image of a training pass (forward, and backward to inputs and to weights: three times the work of
+/// a forward pass) are fitted by least squares to the table's own trainings at the highest epoch count, as a
+/// constant plus multiply-accumulates plus written numbers (``Work``). A pass is then charged by the work that it
+/// executes. The second regressor is there because small networks spend their time on it: with
+/// multiply-accumulates alone a supernet would be charged a fraction of what it takes.
+public struct CostModel: Hashable, Sendable {
+  /// Benchmark seconds of a training pass per image, per multiply-accumulate and per written number of its forward
+  /// pass.
+  public let perImage, perMultiplyAccumulate, perElement: Double
+  /// Of the fit: the part of the variance between cells that it explains, and the standard deviation of what is
+  /// left, in seconds per image.
+  public let rSquared, residualDeviation: Double
+  /// The number of cells that it was fitted to.
+  public let cells: Int
+  /// The mean benchmark seconds of an epoch and of a whole training at the highest epoch count.
+  public let secondsPerEpoch, secondsPerTraining: Double
+
+  /// - Returns: `nil` if no cell has training seconds.
+  public init?(_ benchmark: Benchmark, task: SearchTask) {
+    let table = benchmark.table
+    let top = table.epochs.count - 1
+    let images = Double(task.dataset.trainingImages)
+    let shape = task.imageShape
+    var (ones, macs, elements, seconds): ([Double], [Double], [Double], [Double]) = ([], [], [], [])
+    for row in benchmark.rows {
+      guard let mean = table.mean(.seconds, row: row, epochs: top) else { continue }
+      let work = Work(
+        of: table.cell(row), settings: task.network, channels: shape.channels, height: shape.height,
+        width: shape.width, classes: 10)
+      ones.append(1)
+      macs.append(work.multiplyAccumulates)
+      elements.append(work.elements)
+      seconds.append(mean / (Double(table.epochs[top]) * images))
+    }
+    guard let mean = seconds.mean, let meanWork = macs.mean, meanWork > 0 else { return nil }
+    cells = seconds.count
+    secondsPerEpoch = mean * images
+    secondsPerTraining = secondsPerEpoch * Double(table.epochs[top])
+
+    // Costs are not negative: regressors that would be are left out.
+    let models = [[ones, macs, elements], [ones, macs], [ones, elements], [macs]]
+    let fit = models.lazy.compactMap { columns in
+      LeastSquares(columns, y: seconds).map { (columns, $0) }
+    }.first { $0.1.coefficients.allSatisfy { $0 >= 0 } }
+    func coefficient(of column: [Double]) -> Double {
+      fit.flatMap { columns, fit in columns.firstIndex(of: column).map { fit.coefficients[$0] } } ?? 0
+    }
+    if let fit {
+      perImage = coefficient(of: ones)
+      perMultiplyAccumulate = coefficient(of: macs)
+      perElement = coefficient(of: elements)
+      rSquared = fit.1.rSquared
+      residualDeviation = fit.1.residualDeviation
+    } else {
+      (perImage, perMultiplyAccumulate, perElement) = (0, mean / meanWork, 0)
+      (rSquared, residualDeviation) = (0, seconds.standardDeviation ?? 0)
+    }
+  }
+
+  /// Benchmark seconds of passes over images.
+  ///
+  /// - Parameters:
+  ///   - work: Of the forward passes of all images together.
+  ///   - images: How many those are.
+  ///   - passes: Times the work of a forward pass that is done in all: 1 for a forward pass, 2 with one backward to
+  ///     inputs alone, 3 with one to weights too.
+  public func seconds(_ work: Work, images: Int, passes: Double) -> Double {
+    passes / 3
+      * (perImage * Double(images) + perMultiplyAccumulate * work.multiplyAccumulates + perElement * work.elements)
+  }
+}

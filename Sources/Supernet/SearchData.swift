@@ -1,0 +1,99 @@
+import CellNetworks
+import Foundation
+import Statistics
+import Synchronization
+import Tensor
+
+/// The images of a search: one half for weights, the other for choosing architectures. Test images are not among
+/// them.
+final class SearchData {
+  /// Places of the images that weights are trained on, and of those that architectures are chosen by.
+  private(set) var weightPlaces, searchPlaces: [Int64]
+  /// Changes the images that weights are trained on; `nil` for nothing.
+  struct Augmentation {
+    var cropsAndFlips: Bool
+    var cutout: Int
+    var cutoutProbability: Double
+  }
+
+  private let part: LabelledImages
+  private let images, labels: Tensor
+
+  /// - Parameters:
+  ///   - task: Its training and validation images together are halved.
+  ///   - random: Draws the halves.
+  init(_ task: SearchTask, random: inout RandomGenerator) throws {
+    part = try Self.development(task.dataset)
+    images = try Tensor(part.values, shape: [part.count, part.channels, part.height, part.width])
+    labels = try Tensor(labels: part.labels)
+    var places = (0..<Int64(part.count)).map { $0 }
+    random.shuffle(&places)
+    weightPlaces = Array(places[..<(places.count / 2)])
+    searchPlaces = Array(places[(places.count / 2)...])
+  }
+
+  /// A new order of both halves.
+  func shuffle(using random: inout RandomGenerator) {
+    random.shuffle(&weightPlaces)
+    random.shuffle(&searchPlaces)
+  }
+
+  /// Puts the halves into ascending order, so that the next shuffle depends on the generator alone.
+  func sort() {
+    weightPlaces.sort()
+    searchPlaces.sort()
+  }
+
+  func batch(_ places: ArraySlice<Int64>) throws -> (images: Tensor, labels: Tensor) {
+    (try images.selecting(places), try labels.selecting(places))
+  }
+
+  /// Random crops of images padded by four pixels, flips, and squares of zeros (DeVries and Taylor 2017), as
+  /// `_data_transforms_cifar10` does. Pixels outside are zero, which is a channel's mean.
+  func batch(
+    _ places: ArraySlice<Int64>, _ augmentation: Augmentation, using random: inout RandomGenerator
+  ) throws -> (images: Tensor, labels: Tensor) {
+    guard augmentation.cropsAndFlips || augmentation.cutout > 0 else { return try batch(places) }
+    let (channels, height, width) = (part.channels, part.height, part.width)
+    var values = [Float](repeating: 0, count: places.count * channels * height * width)
+    for (number, place) in places.enumerated() {
+      let crops = augmentation.cropsAndFlips
+      let (dy, dx) = crops ? (random.below(9) - 4, random.below(9) - 4) : (0, 0)
+      let flips = crops && random.chance(0.5)
+      let cuts = augmentation.cutout > 0 && random.chance(augmentation.cutoutProbability)
+      let (cutY, cutX) = cuts ? (random.below(height), random.below(width)) : (0, 0)
+      let half = augmentation.cutout / 2
+      for y in 0..<height where (0..<height).contains(y + dy) {
+        for x in 0..<width {
+          let from = (flips ? width - 1 - x : x) + dx
+          guard (0..<width).contains(from) else { continue }
+          if cuts, (cutY - half..<cutY + half).contains(y), (cutX - half..<cutX + half).contains(x) { continue }
+          for channel in 0..<channels {
+            values[((number * channels + channel) * height + y) * width + x] =
+              part.values[((Int(place) * channels + channel) * height + y + dy) * width + from]
+          }
+        }
+      }
+    }
+    return (
+      try Tensor(values, shape: [places.count, channels, height, width]), try labels.selecting(places)
+    )
+  }
+
+  /// A data set's images but those of the test, read once per process.
+  private static func development(_ settings: DatasetSettings) throws -> LabelledImages {
+    var settings = settings
+    settings.testImages = 0
+    return try cache.withLock { cache in
+      if let part = cache[settings] { return part }
+      let dataset = try Dataset(settings, folder: ProcessInfo.processInfo.environment["ANYTIME_DATA"])
+      var part = dataset.training
+      part.values += dataset.validation.values
+      part.labels += dataset.validation.labels
+      cache[settings] = part
+      return part
+    }
+  }
+
+  private static let cache = Mutex<[DatasetSettings: LabelledImages]>([:])
+}

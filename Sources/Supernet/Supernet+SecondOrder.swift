@@ -1,0 +1,127 @@
+import Anytime
+import CellNetworks
+import CellSpace
+import Foundation
+import Statistics
+import Tensor
+
+extension Supernet {
+  /// Leaves the gradient, with an architecture, of the loss on the search half after one step of the weights on
+  /// the other half (Liu, Simonyan and Yang, "DARTS", ICLR 2019, equations 6 to 8).
+  ///
+  /// With weights w, momentum buffer v and learning rate η, the weights after the step are
+  /// w' = w - η (μ v + ∇L_train(w) + λ w), and the gradient is ∇α L_search(w', α) less η times the second
+  /// derivative of L_train by α and w, applied to ∇w' L_search(w', α).
+  ///
+  /// - Parameters:
+  ///   - exact: Whether that second derivative is exact; else it is the finite difference of two gradients at
+  ///     w ± ε ∇w' L_search, ε = 0.01 / norm, as in the original code.
+  public func unrolledArchitectureGradient(
+    _ architecture: [Tensor], _ batch: Batch, exact: Bool, gates: (_ cell: Int) throws -> CellGates
+  ) throws {
+    let images = batch.images.shape[0]
+    // Forward and back for the step and for the search loss, then twice to the architecture alone; or, exactly,
+    // back through the first gradient, which is about as much.
+    try charged(.supernet, images: (exact ? 2 : 4) * images, passes: exact ? 5 : 2.5) {
+      let descent = UnrolledDescent(
+        network: network, velocities: velocities, momentum: settings.momentum,
+        weightDecay: settings.weightDecay, learningRate: batch.learningRate)
+      let gradients = try descent.gradients(
+        architecture, training: (batch.images, batch.labels), search: (batch.searchImages, batch.searchLabels),
+        exact: exact, gates: gates)
+      for (parameter, gradient) in zip(architecture, gradients) { try parameter.setGradient(gradient) }
+    }
+  }
+
+  /// The dominant eigenvalue of the Hessian of the search loss with an architecture, on the first search images
+  /// (Zela et al., "Understanding and Robustifying Differentiable Architecture Search", ICLR 2020).
+  ///
+  /// The whole Hessian, by central differences of the gradient: there are only a few dozen numbers.
+  func dominantEigenvalue(_ architecture: [Tensor], gates: (Int) throws -> CellGates) throws -> Double {
+    let batch = try data.batch(data.searchPlaces.sorted()[..<min(250, data.searchPlaces.count)])
+    let hessian = try centralHessian(architecture) {
+      try network.logits(batch.images, gates: gates, statistics: .batch).crossEntropy(batch.labels)
+        .gradients(of: architecture).flatMap { try $0.doubles() }
+    }
+    return symmetricEigenvalues(hessian).max { abs($0) < abs($1) } ?? 0
+  }
+}
+
+/// The symmetric part of the matrix of derivatives of a gradient, by central differences.
+func centralHessian(
+  _ parameters: [Tensor], step: Double = 1e-2, gradient: () throws -> [Double]
+) throws -> [[Double]] {
+  var rows: [[Double]] = []
+  for parameter in parameters {
+    for place in 0..<parameter.count {
+      var unit = [Float](repeating: 0, count: parameter.count)
+      unit[place] = 1
+      let direction = try Tensor(unit, shape: parameter.shape)
+      try parameter.increase(by: direction, times: step)
+      let above = try gradient()
+      try parameter.increase(by: direction, times: -2 * step)
+      let below = try gradient()
+      try parameter.increase(by: direction, times: step)
+      rows.append(zip(above, below).map { ($0 - $1) / (2 * step) })
+    }
+  }
+  return rows.indices.map { row in rows.indices.map { (rows[row][$0] + rows[$0][row]) / 2 } }
+}
+
+/// The gradient of a loss after one step of the weights, with an architecture.
+struct UnrolledDescent {
+  let network: SupernetNetwork
+  /// Momentum buffers of the weights.
+  let velocities: [Tensor]
+  let momentum, weightDecay, learningRate: Double
+
+  typealias Images = (images: Tensor, labels: Tensor)
+
+  func gradients(
+    _ architecture: [Tensor], training: Images, search: Images, exact: Bool,
+    gates: (Int) throws -> CellGates
+  ) throws -> [Tensor] {
+    func loss(_ part: Images, _ parameters: [Tensor]) throws -> Tensor {
+      try network.logits(part.images, gates: gates, statistics: .batch, parameters: parameters)
+        .crossEntropy(part.labels)
+    }
+    let weights = network.parameters
+    func stepped(_ gradients: [Tensor]) throws -> [Tensor] {
+      try weights.indices.map { place in
+        let step = try gradients[place].adding(velocities[place], times: momentum)
+          .adding(weights[place], times: weightDecay)
+        return try weights[place].adding(step, times: -learningRate)
+      }
+    }
+    if exact {
+      return try Torch.twiceDifferentiable {
+        let next = try stepped(try loss(training, weights).gradients(of: weights, again: true))
+        return try loss(search, next).gradients(of: architecture)
+      }
+    }
+    let gradients = try loss(training, weights).gradients(of: weights)
+    let next = try Torch.withoutGradients { try stepped(gradients) }
+    for parameter in next { try parameter.requireGradient() }
+    let all = try loss(search, next).gradients(of: architecture + next)
+    let direct = all[..<architecture.count]
+    let vector = Array(all[architecture.count...])
+
+    var squares = 0.0
+    for part in vector { squares += try (part * part).sum().value() }
+    let radius = 0.01 / max(squares.squareRoot(), 1e-12)
+    func shift(_ factor: Double) throws {
+      for (parameter, part) in zip(weights, vector) { try parameter.increase(by: part, times: factor) }
+    }
+    let before = try weights.map { try $0.copy() }
+    try shift(radius)
+    let above = try loss(training, weights).gradients(of: architecture)
+    try shift(-2 * radius)
+    let below = try loss(training, weights).gradients(of: architecture)
+    // Back to the bit: adding the same number again would round.
+    for (parameter, value) in zip(weights, before) { try parameter.assign(value) }
+    return try direct.indices.map { place in
+      let second = try above[place].adding(below[place], times: -1) * (1 / (2 * radius))
+      return try direct[place].adding(second, times: -learningRate)
+    }
+  }
+}

@@ -1,0 +1,343 @@
+import Anytime
+import CellNetworks
+import CellSpace
+import Foundation
+import Statistics
+import Tensor
+
+/// A weight-sharing network, opened with a session, which pays for every pass.
+///
+/// A one-shot method opens one, then lets ``run(architecture:state:step:afterEpoch:gates:choose:)`` train it: the
+/// method says what happens at a step and which cell it would choose now.
+///
+///     let supernet = try Supernet(session, SupernetSettings(settings))
+///     try supernet.run(
+///       step: { batch in try supernet.train(batch) { _ in gates } },
+///       choose: { best })
+///
+/// Weights are trained on one half of the table's training and validation images, by gradient descent with
+/// momentum; architectures are chosen by the other half, which is never augmented. Test images are not there.
+public final class Supernet {
+  public let session: Session
+  public let settings: SupernetSettings
+  public let shape: SupernetShape
+  public let cost: CostModel
+  /// The task that the table's cells were trained for.
+  public let task: SearchTask
+
+  let network: SupernetNetwork
+  let data: SearchData
+  private let descent: GradientDescent
+  /// Momentum buffers of the weights.
+  var velocities: [Tensor] { descent.velocities }
+  /// Draws weights, halves, orders and augmentations.
+  var random: RandomGenerator
+  /// Of probes: the same for every epoch and run.
+  private let probeSeed: UInt64
+  /// Benchmark seconds per CPU second of this machine, with the policy's measured clock.
+  private var calibration: Double?
+  var epoch = 0
+  /// Sums over the steps of an epoch.
+  private var lossSum = 0.0
+  private var correct = 0
+  private var seen = 0
+  private var notes: [String: Double] = [:]
+
+  /// Opens a supernet of the session's space, with fresh weights.
+  ///
+  /// - Parameter partial: Operations see one of this many parts of the channels (PC-DARTS).
+  /// - Throws: ``SupernetError`` where the space or the table allows no supernet, `DataError` where images are
+  ///   missing, `TorchError`.
+  public init(_ session: Session, _ settings: SupernetSettings, partial: Int = 1) throws {
+    guard let shape = SupernetShape(session.space) else { throw SupernetError.noSupernet(session.space.name) }
+    try Torch.start()
+    if settings.device != "cpu" { try Torch.use(device: settings.device) }
+    let task = SearchTask(of: session.benchmark.table)
+    guard let cost = CostModel(session.benchmark, task: task) else { throw SupernetError.noCosts }
+    var random = RandomGenerator(seed: session.random.next(), stream: "supernet")
+    let asPublished = session.policy.supernet == .asPublished
+    let channels = settings.channels ?? task.network.channels
+    guard channels % partial == 0 else { throw SupernetError.channels(channels, parts: partial) }
+    let network = try SupernetNetwork(
+      shape, channels: channels, stacks: task.network.stacks,
+      cellsPerStack: settings.cellsPerStack ?? task.network.cellsPerStack,
+      imageChannels: task.imageShape.channels, classes: 10,
+      batchNorm: (asPublished ? 0.997 : 0.1, task.network.batchNormEpsilon), padsBeforePooling: asPublished,
+      partial: partial, random: &random)
+    data = try SearchData(task, random: &random)
+    guard data.weightPlaces.count >= settings.batchSize else {
+      throw SupernetError.fewImages(data.weightPlaces.count, batch: settings.batchSize)
+    }
+    self.session = session
+    self.settings = settings
+    self.shape = shape
+    self.cost = cost
+    self.task = task
+    self.network = network
+    probeSeed = random.next()
+    self.random = random
+    descent = try GradientDescent(
+      network.parameters, rule: .sgd, momentum: settings.momentum, weightDecay: settings.weightDecay)
+    if session.policy.clock == .measured { calibration = try measuredCalibration() }
+  }
+
+  // MARK: Passes
+
+  /// The images of one step.
+  public struct Batch {
+    /// To train weights on, possibly augmented.
+    public let images, labels: Tensor
+    /// To choose architectures by.
+    public let searchImages, searchLabels: Tensor
+    /// Of the weights.
+    public let learningRate: Double
+    /// Epochs done before this one.
+    public let epoch: Int
+  }
+
+  /// Charges the work of forward passes that a body does, and what goes back from them.
+  ///
+  /// - Parameter passes: As in ``CostModel/seconds(_:images:passes:)``.
+  func charged<Result>(
+    _ kind: Ledger.Kind, images: Int, passes: Double, _ body: () throws -> Result
+  ) throws -> Result {
+    try session.work(
+      kind,
+      cost: { measured in
+        let seconds =
+          calibration.map { $0 * measured } ?? cost.seconds(network.work, images: images, passes: passes)
+        return Spending(
+          seconds: seconds, epochs: seconds / cost.secondsPerEpoch,
+          evaluations: seconds / cost.secondsPerTraining)
+      }
+    ) {
+      network.work = Work()
+      return try body()
+    }
+  }
+
+  /// One step of gradient descent on the weights.
+  ///
+  /// - Parameter gates: Of the cell of a number, counted through all stacks. Weights in them that are being
+  ///   learnt are left alone.
+  /// - Returns: The loss before the step.
+  @discardableResult
+  public func train(_ batch: Batch, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
+    try charged(.supernet, images: batch.images.shape[0], passes: 3) {
+      let logits = try network.logits(
+        batch.images, gates: gates, statistics: .updating,
+        dropPath: settings.dropPath > 0 ? { try self.dropPath(images: $0) } : nil)
+      let loss = try logits.crossEntropy(batch.labels)
+      try loss.backward(to: network.parameters)
+      try Tensor.clipGradients(of: network.parameters, to: settings.gradientClip)
+      try descent.step(learningRate: batch.learningRate)
+      let value = try loss.value()
+      lossSum += value
+      correct += try logits.correctCount(batch.labels)
+      seen += batch.images.shape[0]
+      return value
+    }
+  }
+
+  /// Leaves the gradient of the loss on the images of the search half with an architecture (first order).
+  ///
+  /// - Parameter gates: Computed from the architecture.
+  public func architectureGradient(
+    _ architecture: [Tensor], _ batch: Batch, gates: (_ cell: Int) throws -> CellGates
+  ) throws {
+    try charged(.supernet, images: batch.searchImages.shape[0], passes: 2) {
+      try network.logits(batch.searchImages, gates: gates, statistics: .batch)
+        .crossEntropy(batch.searchLabels).backward(to: architecture)
+    }
+  }
+
+  /// Accuracy on images of the search half, with running statistics.
+  ///
+  /// - Parameter images: How many, from the start of the epoch's order; all if `nil`.
+  public func accuracy(images: Int? = nil, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
+    let places = data.searchPlaces[..<min(images ?? .max, data.searchPlaces.count)]
+    return try charged(.validation, images: places.count, passes: 1) {
+      try accuracy(places, .running, gates)
+    }
+  }
+
+  /// Accuracy of one architecture on images of the search half, after batch norm's statistics have been averaged
+  /// anew if the settings say so.
+  ///
+  /// - Parameter images: A range of the epoch's order; all if `nil`.
+  public func accuracy(of configuration: Configuration, images: Range<Int>? = nil) throws -> Double {
+    let range = (images ?? 0..<data.searchPlaces.count).clamped(to: 0..<data.searchPlaces.count)
+    let clean = settings.recalibration * settings.batchSize
+    return try charged(.validation, images: range.count + clean, passes: 1) {
+      try accuracy(of: configuration, data.searchPlaces[range], recalibration: settings.recalibration)
+    }
+  }
+
+  /// The number of images that architectures are chosen by.
+  public var searchImages: Int { data.searchPlaces.count }
+
+  func accuracy(
+    of configuration: Configuration, _ places: ArraySlice<Int64>, recalibration: Int
+  ) throws -> Double {
+    let gates = shape.gates(of: configuration)
+    if recalibration > 0 {
+      try Torch.withoutGradients {
+        for number in 0..<recalibration {
+          let start = number * settings.batchSize % (data.weightPlaces.count - settings.batchSize + 1)
+          let batch = try data.batch(data.weightPlaces[start..<start + settings.batchSize])
+          _ = try network.logits(batch.images, gates: { _ in gates }, statistics: .cleaning(number))
+        }
+      }
+    }
+    return try accuracy(places, recalibration > 0 ? .clean : .running) { _ in gates }
+  }
+
+  private func accuracy(
+    _ places: ArraySlice<Int64>, _ statistics: SupernetNetwork.Statistics, _ gates: (Int) throws -> CellGates
+  ) throws -> Double {
+    try Torch.withoutGradients {
+      var correct = 0
+      for start in stride(from: places.startIndex, to: places.endIndex, by: 250) {
+        let batch = try data.batch(places[start..<min(start + 250, places.endIndex)])
+        correct += try network.logits(batch.images, gates: gates, statistics: statistics)
+          .correctCount(batch.labels)
+      }
+      return Double(correct) / Double(max(1, places.count))
+    }
+  }
+
+  private func dropPath(images: Int) throws -> Tensor {
+    let keep = 1 - settings.dropPath * Double(epoch) / Double(max(1, settings.epochs - 1))
+    return try Tensor(
+      (0..<images).map { _ in random.chance(keep) ? Float(1 / keep) : 0 }, shape: [images, 1, 1, 1])
+  }
+
+  // MARK: The loop
+
+  /// Remembers a number for the trace of this epoch.
+  public func note(_ name: String, _ value: Double) { notes[name] = value }
+
+  /// Trains until the epochs are done or the budget is spent, recommends a cell after every epoch, and keeps
+  /// everything in the session's checkpoint, if it has one, to go on from there.
+  ///
+  /// - Parameters:
+  ///   - architecture: Per row of the architecture the weights that are being learnt, before their softmax; for
+  ///     traces and probes.
+  ///   - state: All tensors that the method changes, those of the architecture too: what a checkpoint must hold.
+  ///   - step: Does one step.
+  ///   - afterEpoch: What else happens before a cell is chosen; it is charged as it does.
+  ///   - gates: Of the whole supernet, to validate it; `nil` for methods that only train single architectures.
+  ///   - choose: The architecture that the method would return now.
+  public func run(
+    architecture: [Tensor] = [], state: [Tensor] = [], step: (Batch) throws -> Void,
+    afterEpoch: (_ epoch: Int) throws -> Void = { _ in }, gates: ((_ cell: Int) throws -> CellGates)? = nil,
+    choose: () throws -> Configuration
+  ) throws {
+    let checkpoint = Checkpoint(
+      session: session, tensors: network.parameters + network.buffers + descent.velocities + state)
+    if let found = try checkpoint.read() { (epoch, random) = (found.epoch, found.random) }
+    let steps = data.weightPlaces.count / settings.batchSize
+    while epoch < settings.epochs {
+      data.sort()
+      data.shuffle(using: &random)
+      (lossSum, correct, seen, notes) = (0, 0, 0, [:])
+      let progress = Double(epoch) / Double(max(1, settings.epochs - 1))
+      let rate =
+        settings.leastLearningRate + 0.5 * (settings.learningRate - settings.leastLearningRate)
+        * (1 + cos(.pi * Double(epoch) / Double(settings.epochs)))
+      let augmentation = SearchData.Augmentation(
+        cropsAndFlips: settings.augment == .cropAndFlip
+          || settings.augment == .auto && task.dataset.name == .cifar10,
+        cutout: settings.cutout, cutoutProbability: progress)
+      for number in 0..<steps {
+        let range = number * settings.batchSize..<(number + 1) * settings.batchSize
+        let search = range.clamped(to: 0..<data.searchPlaces.count)
+        let (images, labels) = try data.batch(data.weightPlaces[range], augmentation, using: &random)
+        let (searchImages, searchLabels) = try data.batch(data.searchPlaces[search])
+        try step(
+          Batch(
+            images: images, labels: labels, searchImages: searchImages, searchLabels: searchLabels,
+            learningRate: rate, epoch: epoch))
+      }
+      try afterEpoch(epoch)
+      if let gates, settings.validates { note("validation accuracy", try accuracy(gates: gates)) }
+      let configuration = try choose()
+      guard let cell = session.space.cell(configuration) else { throw SessionError.notACell }
+      try session.recommend(cell)
+      epoch += 1
+      if seen > 0 {
+        note("supernet loss", lossSum / Double(seen / settings.batchSize))
+        note("supernet accuracy", Double(correct) / Double(seen))
+      }
+      let errors = try session.unchargedWork { try probe(architecture, gates) }
+      session.trace.append(
+        TracePoint(
+          epoch: epoch, amount: session.spent, cell: cell.hash.description, values: notes,
+          weights: try architecture.map { try $0.softmax().doubles() }, errors: errors))
+      try checkpoint.write(epoch: epoch, random: random)
+    }
+  }
+
+  /// One-shot errors of a fixed sample of cells, and the Hessian's eigenvalue, where they are due.
+  private func probe(
+    _ architecture: [Tensor], _ gates: ((Int) throws -> CellGates)?
+  ) throws -> [String: Double] {
+    let isLast = epoch == settings.epochs
+    if let gates, !architecture.isEmpty, settings.hessianEvery > 0,
+      isLast || epoch % settings.hessianEvery == 0
+    {
+      note("eigenvalue", try dominantEigenvalue(architecture, gates: gates))
+    }
+    guard settings.correlationCells > 0, isLast || epoch % settings.correlationEvery == 0 else { return [:] }
+    var sample = RandomGenerator(seed: 0, stream: "probed cells")
+    let places = data.searchPlaces.sorted()[...]
+    var errors: [String: Double] = [:]
+    while errors.count < min(settings.correlationCells, session.benchmark.rows.count) {
+      let configuration = session.space.sample(using: &sample)
+      guard let hash = session.space.cell(configuration)?.hash.description, errors[hash] == nil else { continue }
+      errors[hash] = 1 - (try accuracy(of: configuration, places, recalibration: max(2, settings.recalibration)))
+    }
+    return errors
+  }
+
+  /// How many benchmark seconds a CPU second is here: by a few steps of a stand-alone network of the table.
+  private func measuredCalibration() throws -> Double {
+    let rows = session.benchmark.rows
+    let cell = session.benchmark.table.cell(rows[rows.count / 2])
+    let image = task.imageShape
+    let net = try CellNetwork(
+      cell, settings: task.network, channels: image.channels, height: image.height, width: image.width,
+      classes: 10, random: &random)
+    let batch = try data.batch(data.weightPlaces[..<settings.batchSize])
+    func step() throws { try net(batch.images, training: true).crossEntropy(batch.labels).backward() }
+    for _ in 0..<3 { try step() }
+    let start = Session.threadSeconds
+    for _ in 0..<20 { try step() }
+    let here = (Session.threadSeconds - start) / Double(20 * settings.batchSize)
+    let work = Work(
+      of: cell, settings: task.network, channels: image.channels, height: image.height, width: image.width,
+      classes: 10)
+    return cost.seconds(work, images: 1, passes: 3) / here
+  }
+}
+
+/// Why a supernet cannot be opened.
+public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
+  case noSupernet(String)
+  case noCosts
+  case channels(Int, parts: Int)
+  case fewImages(Int, batch: Int)
+
+  public var description: String {
+    switch self {
+    case .noSupernet(let space):
+      "no supernet covers the space \(space); use mini, 1, 2 or 3 for one-shot methods"
+    case .noCosts:
+      "the table has no training seconds, from which a supernet's cost follows; use a table that has them"
+    case .channels(let channels, let parts):
+      "\(channels) channels cannot be cut into \(parts) equal parts; set 'channels' to a multiple of \(parts)"
+    case .fewImages(let images, let batch):
+      "weights are trained on \(images) images, fewer than the batch of \(batch); set a smaller 'batch-size'"
+    }
+  }
+}

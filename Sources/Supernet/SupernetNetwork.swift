@@ -1,0 +1,333 @@
+import CellNetworks
+import CellSpace
+import Statistics
+import Tensor
+
+/// The network that holds every architecture of a space (Zela, Siems and Hutter 2020, figure 1 and section 3.2).
+///
+/// A 3x3 stem; stacks of cells with 2x2 max pooling and doubled channels between them; ReLU, 1x1 convolution and
+/// batch norm without scale and shift; mean over the image; a dense layer. In a cell every choice block has the
+/// stack's full number of channels: it adds its inputs, of which the cell's own input is projected by a 1x1
+/// conv-bn-relu, and applies a mixture of the three operations. The output is the concatenation of all choice
+/// blocks plus the projected input. Each of these parts counts as its ``Gate`` says.
+///
+/// Inherent to the method: a stand-alone network divides the stack's channels among the vertices that feed the
+/// output, a supernet gives all of them to every choice block.
+///
+/// Weights are drawn as PyTorch's layers draw theirs: uniformly within one over the square root of the fan-in.
+final class SupernetNetwork {
+  /// What gradient descent changes, in order of ``names``.
+  let parameters: [Tensor]
+  /// `stem.weight`, `cells.0.input.1.gamma`, `cells.0.block.1.conv3x3.beta`, `dense.bias`, …
+  let names: [String]
+  /// Work of forward passes since it was last taken away, over all images.
+  var work = Work()
+
+  private let shape: SupernetShape
+  private let stem: Unit
+  /// By stack and cell.
+  private let stacks: [[Layers]]
+  private let final: Unit
+  private let dense: (weight: Int, bias: Int)
+  private let ones, zeros: Tensor
+  private let batchNorm: (momentum: Double, epsilon: Double)
+  private let padsBeforePooling: Bool
+  private let partial: Int
+  private let units: [Unit]
+
+  /// Where batch norm's statistics come from.
+  enum Statistics {
+    /// The batch; running statistics take it in.
+    case updating
+    /// The batch; nothing else changes.
+    case batch
+    /// The running statistics.
+    case running
+    /// The batch; the clean statistics become the mean over this many batches and this one.
+    case cleaning(Int)
+    /// The clean statistics.
+    case clean
+  }
+
+  /// A convolution with batch norm, and a rectifier except in the last one, by places of its parameters.
+  struct Unit {
+    let weight: Int
+    /// `nil` where batch norm has no scale and shift.
+    let gamma, beta: Int?
+    let mean, variance, cleanMean, cleanVariance: Tensor
+    let size, from, to: Int
+  }
+
+  struct Layers {
+    /// The input's projections to the choice blocks and, last, to the output.
+    let projections: [Unit]
+    /// Per choice block its 1x1 and its 3x3 convolution.
+    let convolutions: [(small: Unit, large: Unit)]
+    let channels: Int
+  }
+
+  /// - Parameters:
+  ///   - partial: Operations see one of this many parts of the channels, the others pass by (PC-DARTS).
+  ///   - asPublished: Whether batch norm and pooling are those of the original code.
+  ///   - isDouble: Whether numbers are of double precision, for checks.
+  init(
+    _ shape: SupernetShape, channels: Int, stacks stackCount: Int, cellsPerStack: Int,
+    imageChannels: Int, classes: Int, batchNorm: (momentum: Double, epsilon: Double), padsBeforePooling: Bool,
+    partial: Int = 1, isDouble: Bool = false, random: inout RandomGenerator
+  ) throws {
+    self.shape = shape
+    self.batchNorm = batchNorm
+    self.padsBeforePooling = padsBeforePooling
+    self.partial = partial
+    var maker = Maker(random: random, isDouble: isDouble)
+    stem = try maker.unit("stem", from: imageChannels, to: channels, size: 3)
+    var stacks: [[Layers]] = []
+    var (input, wide) = (channels, channels)
+    for stack in 0..<stackCount {
+      if stack > 0 { wide *= 2 }
+      var cells: [Layers] = []
+      for cell in 0..<cellsPerStack {
+        let name = "cells.\(stack * cellsPerStack + cell)"
+        let inner = wide / partial
+        cells.append(
+          Layers(
+            projections: try (1...shape.blocks + 1).map { vertex in
+              vertex <= shape.blocks
+                ? try maker.unit("\(name).input.\(vertex)", from: input, to: wide, size: 1)
+                : try maker.unit("\(name).input.output", from: input, to: wide * shape.blocks, size: 1)
+            },
+            convolutions: try (1...shape.blocks).map { vertex in
+              (
+                try maker.unit("\(name).block.\(vertex).conv1x1", from: inner, to: inner, size: 1),
+                try maker.unit("\(name).block.\(vertex).conv3x3", from: inner, to: inner, size: 3)
+              )
+            }, channels: wide))
+        input = wide * shape.blocks
+      }
+      stacks.append(cells)
+    }
+    self.stacks = stacks
+    final = try maker.unit("final", from: input, to: wide, size: 1, isAffine: false)
+    let limit = 1 / Double(wide).squareRoot()
+    dense = (
+      try maker.uniform("dense.weight", [wide, classes], limit), try maker.uniform("dense.bias", [classes], limit)
+    )
+    ones = try maker.constant(1, wide)
+    zeros = try maker.constant(0, wide)
+    parameters = maker.parameters
+    names = maker.names
+    units = maker.units
+    random = maker.random
+  }
+
+  /// What a checkpoint must hold beside the parameters.
+  var buffers: [Tensor] { units.flatMap { [$0.mean, $0.variance] } }
+
+  /// The logits `[count, classes]` of images.
+  ///
+  /// - Parameters:
+  ///   - gates: Of the cell of a number, counted through all stacks.
+  ///   - parameters: In place of the network's own.
+  ///   - dropPath: Draws what a choice block's output is multiplied with per image, `[count, 1, 1, 1]`; `nil` for
+  ///     nothing.
+  func logits(
+    _ images: Tensor, gates: (Int) throws -> CellGates, statistics: Statistics, parameters: [Tensor]? = nil,
+    dropPath: ((Int) throws -> Tensor)? = nil
+  ) throws -> Tensor {
+    let pass = Pass(
+      parameters: parameters ?? self.parameters, statistics: statistics, images: images.shape[0],
+      dropPath: dropPath)
+    var x = try apply(stem, to: images, pass)
+    var number = 0
+    for (stack, cells) in stacks.enumerated() {
+      if stack > 0 {
+        x = try x.maxPooled(window: 2, stride: 2, padding: padsBeforePooling ? 1 : 0)
+        count(x)
+      }
+      for layers in cells {
+        x = try apply(layers, to: x, try gates(number), pass)
+        number += 1
+      }
+    }
+    x = try apply(final, to: x.relu(), pass)
+    work.multiplyAccumulates += Double(pass.images * final.to * zeros.count)
+    return try x.globalMean().linear(pass.parameters[dense.weight], bias: pass.parameters[dense.bias])
+  }
+
+  private struct Pass {
+    let parameters: [Tensor]
+    let statistics: Statistics
+    let images: Int
+    let dropPath: ((Int) throws -> Tensor)?
+  }
+
+  /// Counts numbers that were written.
+  private func count(_ x: Tensor, times factor: Int = 1) { work.elements += Double(x.count * factor) }
+
+  private func apply(_ unit: Unit, to x: Tensor, _ pass: Pass) throws -> Tensor {
+    let y = try x.convolved(pass.parameters[unit.weight], padding: unit.size / 2)
+    work.multiplyAccumulates += Double(y.count * unit.from * unit.size * unit.size)
+    count(y)
+    let (training, momentum, isClean): (Bool, Double, Bool) =
+      switch pass.statistics {
+      case .updating: (true, batchNorm.momentum, false)
+      case .batch: (true, 0, false)
+      case .running: (false, 0, false)
+      case .cleaning(let batches): (true, 1 / Double(batches + 1), true)
+      case .clean: (false, 0, true)
+      }
+    let mean = isClean ? unit.cleanMean : unit.mean
+    let variance = isClean ? unit.cleanVariance : unit.variance
+    guard let gamma = unit.gamma, let beta = unit.beta else {
+      return try y.batchNormalized(
+        gamma: ones, beta: zeros, mean: mean, variance: variance, training: training, momentum: momentum,
+        epsilon: batchNorm.epsilon)
+    }
+    return try y.batchNormalizedRelu(
+      gamma: pass.parameters[gamma], beta: pass.parameters[beta], mean: mean, variance: variance,
+      training: training, momentum: momentum, epsilon: batchNorm.epsilon)
+  }
+
+  private func apply(_ layers: Layers, to input: Tensor, _ gates: CellGates, _ pass: Pass) throws -> Tensor {
+    let needed = shape.needed(gates)
+    var states: [Tensor?] = []
+    func source(_ parent: Int, of vertex: Int) throws -> Tensor {
+      guard parent > 0 else { return try apply(layers.projections[vertex - 1], to: input, pass) }
+      guard let state = states[parent - 1] else { preconditionFailure("a needed choice block is left out") }
+      return state
+    }
+    for block in 0..<shape.blocks {
+      guard needed[block] else {
+        states.append(nil)
+        continue
+      }
+      let vertex = block + 1
+      let sum: Tensor
+      switch gates.parents[block] {
+      case .weighted(let weights):
+        let inputs = try (0..<vertex).map { try source($0, of: vertex) }
+        sum = try Tensor.mixture(inputs, weights: weights)
+        count(sum, times: vertex)
+      case .selected(let parents):
+        sum = try added(parents.map { try source($0, of: vertex) })
+      case .sampled(let parent, let weights):
+        sum = try Tensor.mixture([try source(parent, of: vertex)], weights: weights.rows(parent..<parent + 1))
+        count(sum)
+      }
+      var state = try operate(layers, block, on: sum, gates.operations[block], pass)
+      if let dropPath = pass.dropPath { state = try state * dropPath(pass.images) }
+      states.append(state)
+    }
+
+    let last = shape.blocks
+    if case .weighted(let weights) = gates.parents[last] {
+      let result = try Tensor.weightedConcatenation(
+        [try apply(layers.projections[last], to: input, pass)] + states.compactMap { $0 }, weights: weights)
+      count(result, times: 2)
+      return result
+    }
+    guard case .selected(let parents) = gates.parents[last] else {
+      preconditionFailure("the output has several parents")
+    }
+    // The places of choice blocks that are not selected stay empty.
+    var joined: Tensor?
+    if let example = states.compactMap({ $0 }).first {
+      let empty = try example.zeros()
+      let parts = states.enumerated().map { block, state in
+        parents.contains(block + 1) ? state ?? empty : empty
+      }
+      joined = try Tensor.concatenated(parts)
+    }
+    if let joined { count(joined) }
+    guard parents.contains(0) else {
+      guard let joined else { preconditionFailure("the output of a cell has an input") }
+      return joined
+    }
+    let direct = try apply(layers.projections[last], to: input, pass)
+    guard let joined else { return direct }
+    return try added([direct, joined])
+  }
+
+  private func added(_ tensors: [Tensor]) throws -> Tensor {
+    guard var sum = tensors.first else { preconditionFailure("a vertex has an input") }
+    for other in tensors.dropFirst() {
+      sum = try sum + other
+      count(sum)
+    }
+    return sum
+  }
+
+  private func operate(
+    _ layers: Layers, _ block: Int, on input: Tensor, _ gate: Gate, _ pass: Pass
+  ) throws -> Tensor {
+    let wide = layers.channels / partial
+    let x = partial > 1 ? try input.channels(0..<wide) : input
+    func result(_ operation: Int) throws -> Tensor {
+      switch Cell.Operation.allCases[operation] {
+      case .conv1x1: return try apply(layers.convolutions[block].small, to: x, pass)
+      case .conv3x3: return try apply(layers.convolutions[block].large, to: x, pass)
+      case .maxpool3x3:
+        let pooled = try x.maxPooled3x3()
+        count(pooled)
+        return pooled
+      }
+    }
+    let y: Tensor
+    switch gate {
+    case .weighted(let weights):
+      y = try Tensor.mixture(try Cell.Operation.allCases.indices.map(result), weights: weights)
+      count(y, times: 3)
+    case .selected(let operations): y = try added(operations.map(result))
+    case .sampled(let operation, let weights):
+      y = try Tensor.mixture([try result(operation)], weights: weights.rows(operation..<operation + 1))
+      count(y)
+    }
+    guard partial > 1 else { return y }
+    let rest = try input.channels(wide..<layers.channels)
+    count(input, times: 2)
+    return try Tensor.concatenated([y, rest]).shufflingChannels(groups: partial)
+  }
+
+  /// Draws weights.
+  private struct Maker {
+    var random: RandomGenerator
+    let isDouble: Bool
+    var parameters: [Tensor] = []
+    var names: [String] = []
+    var units: [Unit] = []
+
+    func tensor(_ values: [Double], _ shape: [Int]) throws -> Tensor {
+      isDouble ? try Tensor(doubles: values, shape: shape) : try Tensor(values.map { Float($0) }, shape: shape)
+    }
+
+    func constant(_ value: Double, _ count: Int) throws -> Tensor {
+      try tensor([Double](repeating: value, count: count), [count])
+    }
+
+    mutating func add(_ name: String, _ parameter: Tensor) throws -> Int {
+      try parameter.requireGradient()
+      parameters.append(parameter)
+      names.append(name)
+      return parameters.count - 1
+    }
+
+    mutating func uniform(_ name: String, _ shape: [Int], _ limit: Double) throws -> Int {
+      let values = (0..<shape.reduce(1, *)).map { _ in (2 * random.uniform() - 1) * limit }
+      return try add(name, tensor(values, shape))
+    }
+
+    mutating func unit(
+      _ name: String, from: Int, to: Int, size: Int, isAffine: Bool = true
+    ) throws -> Unit {
+      let limit = 1 / Double(from * size * size).squareRoot()
+      let unit = Unit(
+        weight: try uniform("\(name).weight", [to, from, size, size], limit),
+        gamma: isAffine ? try add("\(name).gamma", constant(1, to)) : nil,
+        beta: isAffine ? try add("\(name).beta", constant(0, to)) : nil, mean: try constant(0, to),
+        variance: try constant(1, to), cleanMean: try constant(0, to), cleanVariance: try constant(1, to),
+        size: size, from: from, to: to)
+      units.append(unit)
+      return unit
+    }
+  }
+}
