@@ -104,6 +104,7 @@ let package = Package(
         "Blackbox", "Reports", "Anytime", "OptimizerConformance",
         .target(name: "TableBuilder", condition: .when(traits: ["Torch"])),
         .target(name: "OneShot", condition: .when(traits: ["Torch"])),
+        .target(name: "Supernet", condition: .when(traits: ["Torch"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ]),
@@ -119,7 +120,7 @@ let package = Package(
     .testTarget(
       name: "BlackboxTests", dependencies: ["Blackbox", "Anytime", "OptimizerConformance", "Statistics"]),
     .testTarget(
-      name: "OneShotTests", dependencies: ["OneShot", "Supernet", "Anytime", "Blackbox", "OptimizerConformance"]),
+      name: "OneShotTests", dependencies: ["OneShot", "Supernet", "Anytime", "OptimizerConformance"]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
     .testTarget(name: "CommandLineTests", dependencies: ["anytime", "Blackbox", "OptimizerConformance"]),
   ],

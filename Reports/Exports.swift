@@ -22,7 +22,7 @@ public struct CurveExport: Sendable {
           point.mean, point.standardError, point.median, point.lowerQuartile, point.upperQuartile,
         ]
         let fields =
-          [quoted(curve.label), curve.metric.rawValue, "\(spent)", currency, String(point.n)]
+          [quotedField(curve.label), curve.metric.rawValue, "\(spent)", currency, String(point.n)]
           + numbers.map { $0.map { "\($0)" } ?? "" }
         text += fields.joined(separator: ",") + "\n"
       }
@@ -41,7 +41,7 @@ public struct CurveExport: Sendable {
           let spent = point.spent
           text +=
             [
-              quoted(method.entry.label), String(run.seed), "\(point.amount)", "\(spent.seconds)",
+              quotedField(method.entry.label), String(run.seed), "\(point.amount)", "\(spent.seconds)",
               "\(spent.epochs)", "\(spent.evaluations)", point.cell, String(point.epochs),
               "\(point.validationRegret)", point.testRegret.map { "\($0)" } ?? "",
               "\(point.finalTrainingSeconds)",
@@ -81,11 +81,12 @@ public struct CurveExport: Sendable {
     return (try? encoder.encode(document)) ?? Data()
   }
 
-  /// A CSV field, quoted where RFC 4180 asks for it.
-  private static func quoted(_ field: String) -> String {
-    guard field.contains(where: { ",\"\n\r".contains($0) }) else { return field }
-    return "\"" + field.replacingOccurrences(of: "\"", with: "\"\"") + "\""
-  }
+}
+
+/// A CSV field, quoted where RFC 4180 asks for it.
+func quotedField(_ field: String) -> String {
+  guard field.contains(where: { ",\"\n\r".contains($0) }) else { return field }
+  return "\"" + field.replacingOccurrences(of: "\"", with: "\"\"") + "\""
 }
 
 /// Why a report cannot be written.

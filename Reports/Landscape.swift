@@ -26,9 +26,6 @@ public struct Landscape: Sendable {
   public let operations: [(operation: Cell.Operation, groups: [Group])]
   /// Rows from the best downwards.
   public let best: [Int]
-  /// Training seconds as a line in multiply-accumulates times epochs, over all cells and epoch counts: what converts
-  /// a supernet's work into benchmark seconds. `nil` if the table has no multiply-accumulates.
-  public let cost: LinearFit?
 
   public init(_ table: Table) {
     let top = table.epochs.count - 1
@@ -71,17 +68,6 @@ public struct Landscape: Sendable {
     }
     best = rows.filter { accuracy($0, top) != nil }
       .sorted { (accuracy($0, top) ?? 0, $1) > (accuracy($1, top) ?? 0, $0) }
-
-    var (work, seconds): ([Double], [Double]) = ([], [])
-    for row in rows {
-      guard let macs = table.multiplyAccumulates(row) else { continue }
-      for (place, epochs) in table.epochs.enumerated() {
-        guard let mean = table.mean(.seconds, row: row, epochs: place) else { continue }
-        work.append(Double(macs) * Double(epochs))
-        seconds.append(mean)
-      }
-    }
-    cost = LinearFit(x: work, y: seconds)
   }
 
   /// The autocorrelation of validation accuracy along a random walk whose every step gives one parameter another value,

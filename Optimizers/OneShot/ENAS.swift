@@ -86,8 +86,8 @@ public struct ENAS: Optimizer {
 /// Differences: operations are of the vertex that is being written (the script shifts them by one), no operation is
 /// favoured (the script's bias favours the first two), and the probability of several parents is that of drawing
 /// them one after another without replacement, by logits of the same vertex.
-struct Controller {
-  let parameters: [Tensor]
+package struct Controller {
+  package let parameters: [Tensor]
   private let shape: SupernetShape
   private let hidden: Int
   /// Embeddings: the start, then the operations.
@@ -97,15 +97,15 @@ struct Controller {
   private let attentionOfVertex, attentionOfState, attention: Tensor
 
   /// A drawn architecture.
-  struct Drawn {
-    let configuration: Configuration
+  package struct Drawn {
+    package let configuration: Configuration
     /// A single number that can be differentiated.
-    let logProbability: Tensor
+    package let logProbability: Tensor
     /// The sum of the entropies of all choices.
-    let entropy: Double
+    package let entropy: Double
   }
 
-  init(_ shape: SupernetShape, hidden: Int, random: inout RandomGenerator) throws {
+  package init(_ shape: SupernetShape, hidden: Int, random: inout RandomGenerator) throws {
     self.shape = shape
     self.hidden = hidden
     func uniform(_ dimensions: [Int]) throws -> Tensor {
@@ -126,12 +126,12 @@ struct Controller {
   }
 
   /// Draws an architecture.
-  func sample(using random: inout RandomGenerator) throws -> Drawn {
+  package func sample(using random: inout RandomGenerator) throws -> Drawn {
     try sample { weights in random.index(weights: weights) }
   }
 
   /// - Parameter draw: Chooses a place by weights that need not sum to 1.
-  func sample(draw: ([Double]) -> Int) throws -> Drawn {
+  package func sample(draw: ([Double]) -> Int) throws -> Drawn {
     let rows = shape.architecture.rows
     var values = [Double](repeating: 0, count: rows.count)
     var logProbability: Tensor?

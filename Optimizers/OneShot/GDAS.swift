@@ -60,7 +60,7 @@ public struct GDAS: Optimizer {
 /// Hard Gumbel-softmax over operations, soft over parents.
 ///
 /// - Parameter noise: Draws a standard Gumbel deviate; called weight by weight, row by row.
-func gumbelGates(
+package func gumbelGates(
   _ rows: [Tensor], shape: SupernetShape, temperature: Double, noise: () -> Double
 ) throws -> CellGates {
   shape.gates(

@@ -52,7 +52,9 @@ public struct ImportedTrace: Optimizer {
         throw TraceError("\(path), epoch \(point.epoch): 'seconds' must be a number from 0 on")
       }
       try session.spend(seconds: point.seconds)
-      try session.recommend(cell)
+      do { try session.recommend(cell) } catch let error as SessionError {
+        throw TraceError("\(path), epoch \(point.epoch): \(error)")
+      }
     }
   }
 

@@ -837,7 +837,8 @@ int64_t ct_count_correct(const ct_tensor *logits, const ct_tensor *labels) {
 
 ct_tensor *ct_select(const ct_tensor *x, const int64_t *places, int64_t count) {
   return made([&] {
-    const at::Tensor index = at::from_blob(const_cast<int64_t *>(places), {count}, at::kLong);
+    // A copy: what goes back needs the places too.
+    const at::Tensor index = at::from_blob(const_cast<int64_t *>(places), {count}, at::kLong).clone();
     return at::index_select(x->value, 0, index.to(x->value.device()));
   });
 }

@@ -6,14 +6,20 @@ import Tensor
 
 /// The images of a search: one half for weights, the other for choosing architectures. Test images are not among
 /// them.
-final class SearchData {
+package final class SearchData {
   /// Places of the images that weights are trained on, and of those that architectures are chosen by.
-  private(set) var weightPlaces, searchPlaces: [Int64]
+  package private(set) var weightPlaces, searchPlaces: [Int64]
   /// Changes the images that weights are trained on; `nil` for nothing.
-  struct Augmentation {
+  package struct Augmentation {
     var cropsAndFlips: Bool
     var cutout: Int
     var cutoutProbability: Double
+
+    package init(cropsAndFlips: Bool, cutout: Int, cutoutProbability: Double) {
+      self.cropsAndFlips = cropsAndFlips
+      self.cutout = cutout
+      self.cutoutProbability = cutoutProbability
+    }
   }
 
   private let part: LabelledImages
@@ -22,7 +28,7 @@ final class SearchData {
   /// - Parameters:
   ///   - task: Its training and validation images together are halved.
   ///   - random: Draws the halves.
-  init(_ task: SearchTask, random: inout RandomGenerator) throws {
+  package init(_ task: SearchTask, random: inout RandomGenerator) throws {
     part = try Self.development(task.dataset)
     images = try Tensor(part.values, shape: [part.count, part.channels, part.height, part.width])
     labels = try Tensor(labels: part.labels)
@@ -44,13 +50,13 @@ final class SearchData {
     searchPlaces.sort()
   }
 
-  func batch(_ places: ArraySlice<Int64>) throws -> (images: Tensor, labels: Tensor) {
+  package func batch(_ places: ArraySlice<Int64>) throws -> (images: Tensor, labels: Tensor) {
     (try images.selecting(places), try labels.selecting(places))
   }
 
   /// Random crops of images padded by four pixels, flips, and squares of zeros (DeVries and Taylor 2017), as
   /// `_data_transforms_cifar10` does. Pixels outside are zero, which is a channel's mean.
-  func batch(
+  package func batch(
     _ places: ArraySlice<Int64>, _ augmentation: Augmentation, using random: inout RandomGenerator
   ) throws -> (images: Tensor, labels: Tensor) {
     guard augmentation.cropsAndFlips || augmentation.cutout > 0 else { return try batch(places) }

@@ -48,7 +48,7 @@ extension Supernet {
 }
 
 /// The symmetric part of the matrix of derivatives of a gradient, by central differences.
-func centralHessian(
+package func centralHessian(
   _ parameters: [Tensor], step: Double = 1e-2, gradient: () throws -> [Double]
 ) throws -> [[Double]] {
   var rows: [[Double]] = []
@@ -69,15 +69,29 @@ func centralHessian(
 }
 
 /// The gradient of a loss after one step of the weights, with an architecture.
-struct UnrolledDescent {
-  let network: SupernetNetwork
+package struct UnrolledDescent {
+  package let network: SupernetNetwork
   /// Momentum buffers of the weights.
-  let velocities: [Tensor]
-  let momentum, weightDecay, learningRate: Double
+  package let velocities: [Tensor]
+  package let momentum, weightDecay, learningRate: Double
+  /// The length of the step in weights by which gradients are compared where it is not exact.
+  package let difference: Double
 
-  typealias Images = (images: Tensor, labels: Tensor)
+  package init(
+    network: SupernetNetwork, velocities: [Tensor], momentum: Double, weightDecay: Double, learningRate: Double,
+    difference: Double = 0.01
+  ) {
+    self.difference = difference
+    self.network = network
+    self.velocities = velocities
+    self.momentum = momentum
+    self.weightDecay = weightDecay
+    self.learningRate = learningRate
+  }
 
-  func gradients(
+  package typealias Images = (images: Tensor, labels: Tensor)
+
+  package func gradients(
     _ architecture: [Tensor], training: Images, search: Images, exact: Bool,
     gates: (Int) throws -> CellGates
   ) throws -> [Tensor] {
@@ -108,7 +122,7 @@ struct UnrolledDescent {
 
     var squares = 0.0
     for part in vector { squares += try (part * part).sum().value() }
-    let radius = 0.01 / max(squares.squareRoot(), 1e-12)
+    let radius = difference / max(squares.squareRoot(), 1e-12)
     func shift(_ factor: Double) throws {
       for (parameter, part) in zip(weights, vector) { try parameter.increase(by: part, times: factor) }
     }

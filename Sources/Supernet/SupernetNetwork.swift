@@ -15,13 +15,13 @@ import Tensor
 /// output, a supernet gives all of them to every choice block.
 ///
 /// Weights are drawn as PyTorch's layers draw theirs: uniformly within one over the square root of the fan-in.
-final class SupernetNetwork {
+package final class SupernetNetwork {
   /// What gradient descent changes, in order of ``names``.
-  let parameters: [Tensor]
+  package let parameters: [Tensor]
   /// `stem.weight`, `cells.0.input.1.gamma`, `cells.0.block.1.conv3x3.beta`, `dense.bias`, …
-  let names: [String]
+  package let names: [String]
   /// Work of forward passes since it was last taken away, over all images.
-  var work = Work()
+  package var work = Work()
 
   private let shape: SupernetShape
   private let stem: Unit
@@ -36,7 +36,7 @@ final class SupernetNetwork {
   private let units: [Unit]
 
   /// Where batch norm's statistics come from.
-  enum Statistics {
+  package enum Statistics {
     /// The batch; running statistics take it in.
     case updating
     /// The batch; nothing else changes.
@@ -70,7 +70,7 @@ final class SupernetNetwork {
   ///   - partial: Operations see one of this many parts of the channels, the others pass by (PC-DARTS).
   ///   - asPublished: Whether batch norm and pooling are those of the original code.
   ///   - isDouble: Whether numbers are of double precision, for checks.
-  init(
+  package init(
     _ shape: SupernetShape, channels: Int, stacks stackCount: Int, cellsPerStack: Int,
     imageChannels: Int, classes: Int, batchNorm: (momentum: Double, epsilon: Double), padsBeforePooling: Bool,
     partial: Int = 1, isDouble: Bool = false, random: inout RandomGenerator
@@ -121,7 +121,7 @@ final class SupernetNetwork {
   }
 
   /// What a checkpoint must hold beside the parameters.
-  var buffers: [Tensor] { units.flatMap { [$0.mean, $0.variance] } }
+  package var buffers: [Tensor] { units.flatMap { [$0.mean, $0.variance] } }
 
   /// The logits `[count, classes]` of images.
   ///
@@ -130,7 +130,7 @@ final class SupernetNetwork {
   ///   - parameters: In place of the network's own.
   ///   - dropPath: Draws what a choice block's output is multiplied with per image, `[count, 1, 1, 1]`; `nil` for
   ///     nothing.
-  func logits(
+  package func logits(
     _ images: Tensor, gates: (Int) throws -> CellGates, statistics: Statistics, parameters: [Tensor]? = nil,
     dropPath: ((Int) throws -> Tensor)? = nil
   ) throws -> Tensor {

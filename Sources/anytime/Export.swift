@@ -4,7 +4,7 @@ import Reports
 
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Write results to files.", subcommands: [ExportCurves.self],
+    abstract: "Write results to files.", subcommands: [ExportCurves.self, ExportTrace.self],
     defaultSubcommand: ExportCurves.self)
 }
 

@@ -1,10 +1,9 @@
 import CellNetworks
 import CellSpace
 import Statistics
+import Supernet
 import Tensor
 import Testing
-
-@testable import Supernet
 
 /// A small supernet in double precision with one batch for each half.
 private struct Small {
@@ -42,20 +41,19 @@ private struct Small {
       .crossEntropy(part.labels)
   }
 
-  var descent: UnrolledDescent {
-    get throws {
-      let velocities = try network.parameters.enumerated().map { number, parameter in
-        try Tensor(
-          doubles: (0..<parameter.count).map { 0.01 * Double(($0 + number) % 7 - 3) }, shape: parameter.shape)
-      }
-      return UnrolledDescent(
-        network: network, velocities: velocities, momentum: 0.9, weightDecay: 3e-4, learningRate: 0.1)
+  func descent(difference: Double = 0.01) throws -> UnrolledDescent {
+    let velocities = try network.parameters.enumerated().map { number, parameter in
+      try Tensor(
+        doubles: (0..<parameter.count).map { 0.01 * Double(($0 + number) % 7 - 3) }, shape: parameter.shape)
     }
+    return UnrolledDescent(
+      network: network, velocities: velocities, momentum: 0.9, weightDecay: 3e-4, learningRate: 0.1,
+      difference: difference)
   }
 
   /// The loss on the search half after one step of the weights: what second order differentiates.
   func unrolledLoss() throws -> Double {
-    let descent = try descent
+    let descent = try descent()
     let gradients = try loss(training).gradients(of: network.parameters)
     let next = try Torch.withoutGradients {
       try network.parameters.indices.map { place in
@@ -72,7 +70,7 @@ private struct Small {
   @Test("the exact one is that of finite differences of the loss after a step, in double precision")
   func exactIsRight() throws {
     let small = try Small()
-    let exact = try small.descent.gradients(
+    let exact = try small.descent().gradients(
       small.architecture, training: small.training, search: small.search, exact: true, gates: small.gates
     ).map { try $0.doubles() }
     for (row, parameter) in small.architecture.enumerated() {
@@ -95,7 +93,8 @@ private struct Small {
   func finiteDifferencesAgree() throws {
     let small = try Small()
     func gradients(exact: Bool) throws -> [Double] {
-      try small.descent.gradients(
+      // A short step: the network has kinks.
+      try small.descent(difference: 1e-6).gradients(
         small.architecture, training: small.training, search: small.search, exact: exact, gates: small.gates
       ).flatMap { try $0.doubles() }
     }
@@ -106,7 +105,7 @@ private struct Small {
     func distance(_ a: [Double], _ b: [Double]) -> Double {
       zip(a, b).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }.squareRoot()
     }
-    #expect(distance(exact, approximate) < 0.01 * distance(exact, first))
+    #expect(distance(exact, approximate) < 1e-4 * distance(exact, first))
   }
 
   @Test("the Hessian's central differences are the exact second derivatives")

@@ -6,6 +6,10 @@ import Reports
 import Statistics
 import TabularBenchmark
 
+#if Torch
+  import Supernet
+#endif
+
 struct TableCommand: ParsableCommand {
   static let configuration: CommandConfiguration = {
     var commands: [any ParsableCommand.Type] = [
@@ -84,12 +88,6 @@ struct TableInfo: ParsableCommand {
     for (low, high, correlation) in landscape.fidelityCorrelations {
       print("Spearman correlation of \(low) and \(high) epochs: \(decimals(correlation, 3))")
     }
-    if let fit = landscape.cost {
-      print(
-        String(
-          format: "seconds = %.3g + %.3g x multiply-accumulates x epochs, R² %.3f", fit.intercept, fit.slope,
-          fit.rSquared))
-    }
     let top = table.epochs.last ?? 0
     print("\nmean validation accuracy and seconds at \(top) epochs:")
     func row(_ name: String, _ group: Landscape.Group) -> [String] {
@@ -112,6 +110,9 @@ struct TableInfo: ParsableCommand {
       print(
         "\nautocorrelation of validation accuracy along a random walk, space \(space.name), by distance:\n"
           + walk.map { "\($0.distance): \(decimals($0.correlation, 3))" }.joined(separator: "  "))
+      #if Torch
+        printCosts(benchmark)
+      #endif
       break
     }
     print("\nbest cells by validation accuracy:")
@@ -120,6 +121,21 @@ struct TableInfo: ParsableCommand {
       print("\(accuracy.map { decimals($0, 4) } ?? "-")  \(table.hash(row))  \(table.cell(row))")
     }
   }
+
+  #if Torch
+    /// What a supernet's passes are charged.
+    private func printCosts(_ benchmark: Benchmark) {
+      guard let cost = CostModel(benchmark, task: SearchTask(of: benchmark.table)) else { return }
+      print(
+        String(
+          format: """
+            \na supernet is charged, per image of a training pass, in benchmark seconds (fitted to %d cells, R² %.3f, \
+            standard deviation of residuals %.2g):
+              %.3g + %.3g x multiply-accumulates + %.3g x written numbers
+            """, cost.cells, cost.rSquared, cost.residualDeviation, cost.perImage, cost.perMultiplyAccumulate,
+          cost.perElement))
+    }
+  #endif
 
   private func printRepeatCorrelation(_ table: Table) {
     guard table.repeats > 1 else { return }
