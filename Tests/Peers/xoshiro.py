@@ -35,4 +35,5 @@ def draws(seed, stream, count):
         s[3] = rotl(s[3], 45)
 
 
-print([hex(value) for value in draws(7, "optimizer", 4)])
+if __name__ == "__main__":
+    print([hex(value) for value in draws(7, "optimizer", 4)])

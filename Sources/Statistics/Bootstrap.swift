@@ -1,0 +1,70 @@
+import CGSL
+
+/// Confidence intervals by resampling (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
+public enum Bootstrap {
+  /// How an interval is read off the resampled statistics.
+  public enum Kind: String, CaseIterable, Sendable {
+    /// Between two of their quantiles.
+    case percentile
+    /// Bias-corrected and accelerated: between quantiles that are moved for bias and skewness (Efron 1987).
+    case bca
+  }
+
+  /// An interval for a statistic of one sample.
+  ///
+  /// - Parameters:
+  ///   - sample: At least two values.
+  ///   - level: The confidence, in 0..<1.
+  ///   - resamples: The number of samples drawn with replacement.
+  ///   - statistic: Of a sample of the same size, or of one less for ``Kind/bca``.
+  /// - Returns: `nil` where the sample is too small, or where bias or acceleration are undefined, as for equal
+  ///   values.
+  public static func interval(
+    _ sample: [Double], kind: Kind = .bca, level: Double = 0.95, resamples: Int = 2_000,
+    using random: inout RandomGenerator, statistic: ([Double]) -> Double? = \.mean
+  ) -> ClosedRange<Double>? {
+    guard sample.count > 1, resamples > 0 else { return nil }
+    var drawn = sample
+    let statistics = (0..<resamples).compactMap { _ -> Double? in
+      for place in drawn.indices { drawn[place] = sample[random.below(sample.count)] }
+      return statistic(drawn)
+    }
+    guard kind == .bca else { return percentile(statistics, level: level) }
+    guard let observed = statistic(sample) else { return nil }
+    let leftOut = sample.indices.compactMap { place -> Double? in
+      var rest = sample
+      rest.remove(at: place)
+      return statistic(rest)
+    }
+    return bca(statistics, observed: observed, leftOut: leftOut, level: level)
+  }
+
+  /// The percentile interval of resampled statistics.
+  public static func percentile(_ statistics: [Double], level: Double) -> ClosedRange<Double>? {
+    statistics.quantiles([(1 - level) / 2, (1 + level) / 2]).map { $0[0]...$0[1] }
+  }
+
+  /// The BCa interval of resampled statistics.
+  ///
+  /// - Parameters:
+  ///   - observed: The statistic of the sample.
+  ///   - leftOut: The statistics of the sample without each of its values.
+  public static func bca(
+    _ statistics: [Double], observed: Double, leftOut: [Double], level: Double
+  ) -> ClosedRange<Double>? {
+    guard let mean = leftOut.mean, !statistics.isEmpty else { return nil }
+    let below = statistics.count { $0 < observed }
+    let upTo = statistics.count { $0 <= observed }
+    let bias = Normal.quantile(Double(below + upTo) / Double(2 * statistics.count))
+    let squares = leftOut.reduce(0) { $0 + (mean - $1) * (mean - $1) }
+    let cubes = leftOut.reduce(0) { $0 + (mean - $1) * (mean - $1) * (mean - $1) }
+    let acceleration = cubes / (6 * squares * squares.squareRoot())
+    func moved(_ probability: Double) -> Double {
+      let z = bias + Normal.quantile(probability)
+      return Normal.cumulative(bias + z / (1 - acceleration * z))
+    }
+    let (low, high) = (moved((1 - level) / 2), moved((1 + level) / 2))
+    guard low.isFinite, high.isFinite, low <= high else { return nil }
+    return statistics.quantiles([low, high]).map { $0[0]...$0[1] }
+  }
+}

@@ -1,0 +1,193 @@
+import Foundation
+import Statistics
+import Testing
+
+// Values from Tests/Peers/significance.py, by SciPy, statsmodels and scikit-posthocs. The samples are congruences on
+// both sides.
+private func congruence(_ count: Int, _ a: Int, _ b: Int, modulo: Int) -> [Double] {
+  (0..<count).map { i in Double((i * i * a + b * i) % modulo) }
+}
+private let a = congruence(12, 37, 11, modulo: 101).map { $0 / 10 }
+private let b = (0..<9).map { (i: Int) -> Double in Double((i * 53 + 29) % 103) / 10 + 1.05 }
+private let tied = congruence(10, 7, 3, modulo: 8)
+private let other = congruence(10, 5, 1, modulo: 9)
+private let longA = congruence(80, 37, 11, modulo: 101)
+private let longB = congruence(80, 53, 29, modulo: 97).map { $0 + 4 }
+
+private func isClose(_ value: Double?, _ golden: Double, _ tolerance: Double = 1e-12) -> Bool {
+  value.map { abs($0 - golden) <= tolerance * max(1, abs(golden)) } ?? false
+}
+
+@Suite("Mann-Whitney U agrees with SciPy") struct MannWhitneyTests {
+  @Test("exact, with and without ties") func exact() throws {
+    let test = try #require(MannWhitney(a, b))
+    #expect(test.isExact && test.u == 43 && isClose(test.pValue, 0.4639131766066751))
+    let ties = try #require(MannWhitney(Array(tied.prefix(7)), Array(other.prefix(6))))
+    #expect(ties.isExact && ties.u == 18 && isClose(ties.pValue, 0.7156177156177156))
+  }
+
+  @Test("approximate, with a correction for ties") func approximate() throws {
+    let test = try #require(MannWhitney(longA, longB))
+    #expect(!test.isExact && test.u == 2811 && isClose(test.pValue, 0.18485536511524014))
+    let few = try #require(MannWhitney(tied, other, exact: false))
+    #expect(few.u == 44.5 && isClose(few.pValue, 0.6977780680817234))
+  }
+
+  @Test("is symmetric, and sees no difference between equal values") func symmetric() throws {
+    let (one, two) = (try #require(MannWhitney(a, b)), try #require(MannWhitney(b, a)))
+    #expect(one.u + two.u == Double(a.count * b.count) && isClose(one.pValue, two.pValue))
+    #expect(MannWhitney([1, 1], [1, 1, 1])?.pValue == 1)
+    #expect(MannWhitney([1, 1], [1, 1, 1], exact: false)?.pValue == 1)
+    #expect(MannWhitney([], [1]) == nil && MannWhitney([.nan], [1]) == nil)
+  }
+}
+
+@Suite("Wilcoxon's signed ranks agree with SciPy") struct WilcoxonTests {
+  @Test("exact, with and without ties and zeros") func exact() throws {
+    let test = try #require(Wilcoxon(Array(a.prefix(9)), b))
+    #expect(test.isExact && min(test.positive, test.negative) == 10 && test.pValue == 0.1640625)
+    let ties = try #require(Wilcoxon(tied, other))
+    #expect(ties.isExact && min(ties.positive, ties.negative) == 14 && ties.pValue == 0.640625)
+  }
+
+  @Test("approximate, with ties and both rules for zeros") func approximate() throws {
+    let test = try #require(Wilcoxon(longA, longB))
+    #expect(!test.isExact && isClose(test.pValue, 0.17705711140980873))
+    #expect(min(test.positive, test.negative) == 1269.5)
+    #expect(isClose(Wilcoxon(tied, other, exact: false)?.pValue, 0.5716076449533316))
+    let pratt = try #require(Wilcoxon(tied, other, zeros: .pratt, exact: false))
+    #expect(min(pratt.positive, pratt.negative) == 22 && isClose(pratt.pValue, 0.6799227850521523))
+  }
+
+  @Test("infinite values rank above all others, and equal ones do not differ") func infinite() throws {
+    let test = try #require(Wilcoxon([.infinity, .infinity, 3, 4], [.infinity, 1, 1, 5]))
+    #expect(test.count == 3 && test.positive == 5 && test.negative == 1)
+    #expect(Wilcoxon([1, 2], [1, 2])?.pValue == 1)
+    #expect(Wilcoxon([], []) == nil && Wilcoxon([1], [1, 2]) == nil)
+  }
+}
+
+@Suite("Friedman's test agrees with SciPy and scikit-posthocs") struct FriedmanTests {
+  let friedman: Friedman
+
+  init() throws {
+    let blocks = (0..<15).map { (i: Int) -> [Double] in
+      (0..<4).map { (j: Int) -> Double in
+        let term = i * i * 7 + 13 * i * (j + 1) + 5 * j * j
+        return Double(term % 17 + (j == 3 ? 9 : 0))
+      }
+    }
+    friedman = try #require(Friedman(blocks))
+  }
+
+  @Test("statistic, p-values and ranks, with ties") func test() {
+    #expect(isClose(friedman.chiSquared, 17.609589041095905))
+    #expect(isClose(friedman.pValue, 0.0005293960812084102))
+    #expect(isClose(friedman.imanDavenportPValue, 0.00010097231932899915))
+    let ranks = [1.7666666666666666, 2.2666666666666666, 2.3333333333333335, 3.6333333333333333]
+    #expect(zip(friedman.averageRanks, ranks).allSatisfy { isClose($0, $1) })
+  }
+
+  @Test("Nemenyi's and Holm's comparisons of all pairs") func pairs() {
+    let pairs = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
+    let nemenyi = [
+      0.7135085867927518, 0.6255047759166935, 0.0004358093217303738, 0.9989916864685192, 0.01958368984901737,
+      0.029698861675532706,
+    ]
+    #expect(zip(pairs, nemenyi).allSatisfy { isClose(friedman.nemenyi($0.0, $0.1), $1, 1e-9) })
+    let holm = [
+      0.687995827174942, 0.687995827174942, 0.00045007916799275343, 0.8875370839817147, 0.018709519777715605,
+      0.023282665631243548,
+    ]
+    let adjusted = pairs.map { friedman.pairPValue($0.0, $0.1) }.holmAdjusted
+    #expect(zip(adjusted, holm).allSatisfy { isClose($0, $1) })
+    #expect(isClose(friedman.criticalDifference(), 1.211053191634209, 1e-9))
+  }
+
+  @Test("studentized ranges, far into the tail") func range() {
+    #expect(isClose(StudentizedRange.upperTail(3.5, groups: 3), 0.03555704186316039, 1e-11))
+    let tail = StudentizedRange.upperTail(9, groups: 10)
+    #expect(abs(tail / 8.835407447449605e-09 - 1) < 1e-9)
+    #expect(isClose(StudentizedRange.upperTail(0.5, groups: 2), 0.7236736098317632, 1e-11))
+    #expect(isClose(StudentizedRange.upperQuantile(0.05, groups: 10), 4.474124221725907, 1e-9))
+  }
+
+  @Test("is absent where it is undefined") func undefined() {
+    #expect(Friedman([[1, 2]]) == nil && Friedman([[1], [2]]) == nil && Friedman([[1, 2], [1]]) == nil)
+    #expect(Friedman([[1, 1], [2, 2]])?.pValue == 1)
+  }
+}
+
+@Suite("Effect sizes, bootstrap and distributions") struct EffectTests {
+  @Test("A12 and Cliff's delta count pairs") func effects() throws {
+    let effect = try #require(EffectSize(a, b))
+    #expect(isClose(effect.a12, 0.39814814814814814) && isClose(effect.cliffsDelta, -0.2037037037037037))
+    #expect(effect.magnitude == "small")
+    let ties = try #require(EffectSize(tied, other))
+    #expect(isClose(ties.a12, 0.445) && isClose(ties.cliffsDelta, -0.11))
+    #expect(EffectSize([.infinity], [1])?.a12 == 1 && EffectSize([], [1]) == nil)
+  }
+
+  @Test("bootstrap intervals of given resamples are SciPy's") func bootstrap() throws {
+    func interval(_ kind: Bootstrap.Kind, _ statistic: ([Double]) -> Double?) throws -> ClosedRange<Double> {
+      var random = RandomGenerator(seed: 11, stream: "bootstrap")
+      return try #require(
+        Bootstrap.interval(a, kind: kind, resamples: 999, using: &random, statistic: statistic))
+    }
+    let percentile = try interval(.percentile, \.mean)
+    #expect(isClose(percentile.lowerBound, 4.107916666666667))
+    #expect(isClose(percentile.upperBound, 6.792083333333333))
+    let bca = try interval(.bca, \.mean)
+    #expect(isClose(bca.lowerBound, 3.883333333333333) && isClose(bca.upperBound, 6.699999999999999))
+    for kind in Bootstrap.Kind.allCases {
+      let median = try interval(kind, \.median)
+      #expect(isClose(median.lowerBound, 4.0) && isClose(median.upperBound, 7.15))
+    }
+  }
+
+  @Test("equal values have no BCa interval, and one of no width by percentiles") func equal() {
+    var random = RandomGenerator(seed: 0)
+    #expect(Bootstrap.interval([2, 2, 2], kind: .bca, using: &random) == nil)
+    #expect(Bootstrap.interval([2, 2, 2], kind: .percentile, using: &random) == 2...2)
+    #expect(Bootstrap.interval([2], using: &random) == nil)
+  }
+
+  @Test("a bootstrap interval of the mean covers it as often as it says") func coverage() throws {
+    var random = RandomGenerator(seed: 12)
+    var covered = 0
+    for _ in 0..<400 {
+      // Exponential deviates with mean 1: skewed.
+      let sample = (0..<60).map { _ in -log(1 - random.uniform()) }
+      let interval = try #require(
+        Bootstrap.interval(sample, level: 0.9, resamples: 400, using: &random))
+      if interval.contains(1) { covered += 1 }
+    }
+    // 360 expected; the standard deviation is 6, and BCa is a little short for 60 skewed values.
+    #expect((330...380).contains(covered), "\(covered) of 400")
+  }
+
+  @Test("empirical distributions step at their values and never reach what is missing") func empirical() {
+    let distribution = EmpiricalDistribution(tied)
+    #expect([2.5, 3, 7].map(distribution.cumulative) == [0.6, 0.6, 1.0])
+    #expect([0.1, 0.5, 0.95].map(distribution.quantile) == [0, 2, 6])
+    let half = EmpiricalDistribution([1, nil])
+    #expect(half.cumulative(100) == 0.5 && half.quantile(0.5) == 1 && half.quantile(0.6) == nil)
+  }
+
+  @Test("the mean height of a step curve is exact, linear and logarithmic") func area() {
+    let curve = StepCurve(places: [1, 4, 10, 10, 30], values: [0.5, 0.25, 0.2, 0.125, 0.0625])
+    #expect(isClose(curve.meanHeight(over: 2...50, scale: .linear), 0.1302083333333138))
+    #expect(isClose(curve.meanHeight(over: 2...50, scale: .log), 0.2314160133365699))
+    #expect(curve.meanHeight(over: 0.5...50, scale: .linear) == nil)
+    #expect(curve.value(at: 0.9) == nil && curve.value(at: 10) == 0.125)
+    #expect(curve.values(at: [0.5, 1, 9, 10, 99]) == [nil, 0.5, 0.25, 0.125, 0.0625])
+    #expect(curve.firstPlace(atMost: 0.125) == 10 && curve.firstPlace(atMost: 0.01) == nil)
+  }
+
+  @Test("expected running times count what failures spent") func runningTime() {
+    let time = RunningTime(times: [3, nil, 5], ends: [10, 10, 10])
+    #expect(time.expected == 9 && time.successes == 2 && time.successRate == 2.0 / 3)
+    #expect(RunningTime(times: [nil], ends: [10]).expected == nil)
+    #expect(RunningTime(times: [], ends: []).successRate == nil)
+  }
+}
