@@ -2,45 +2,42 @@ import Anytime
 import Foundation
 import Statistics
 
-/// What regret is of.
-public enum RegretMetric: String, CaseIterable, Sendable {
-  case validation, test
-
-  func value(_ point: TrajectoryPoint) -> Double? {
-    self == .validation ? point.validationRegret : point.testRegret
-  }
-}
-
 /// Regret over spent budget of every method of an experiment, on one grid.
 ///
 /// A run's regret at an amount is that of the last incumbent known at or before it. Before its first
 /// incumbent a run has no regret: there is no back-fill, and statistics are over the `n` runs that have one.
-/// All curves end at the horizon.
+/// All curves end at the horizon; in a currency without a horizon, each where its longest run ended.
 public struct Curves: Sendable {
-  public let results: ExperimentResults
-  /// Amounts in the policy's currency: evenly spaced in the logarithm from the first incumbent of any run to
-  /// the horizon, exactly.
+  /// Every run's own curve.
+  public let runs: RegretRuns
+  /// Amounts of the currency, from the first incumbent of any run to the end, exactly.
   public let grid: [Double]
   /// A curve per method and metric, without test curves where the table has no test accuracy.
   public let curves: [Curve]
+
+  public var results: ExperimentResults { runs.results }
 
   /// One method's regret, as fractions (0.01 is one percent point).
   public struct Curve: Sendable {
     public let label: String
     public let method: String
     public let metric: RegretMetric
-    /// One per point of the grid; `nil` where no run has an incumbent.
+    /// The number of runs, with or without an incumbent.
+    public let runs: Int
+    /// One per point of the grid; `nil` where no run has an incumbent, and after the last run's end.
     public let points: [Summary?]
   }
 
   /// Statistics over runs.
-  public struct Summary: Hashable, Sendable {
+  public struct Summary: Hashable, Sendable, Codable {
     /// The number of runs that have an incumbent.
     public let n: Int
     public let mean: Double
     /// `nil` for a single run.
     public let standardError: Double?
     public let median, lowerQuartile, upperQuartile: Double
+    /// A bootstrap interval of the mean, where it was asked for.
+    public var interval: ClosedRange<Double>?
 
     public init?(_ values: [Double]) {
       guard let mean = values.mean, let quartiles = values.quantiles([0.25, 0.5, 0.75]) else { return nil }
@@ -53,53 +50,99 @@ public struct Curves: Sendable {
     }
   }
 
+  /// Curves in the policy's own currency and accounting.
+  ///
   /// - Parameter gridSize: The number of points, at least 2.
   public init(_ results: ExperimentResults, gridSize: Int = 200) {
-    self.results = results
-    let horizon = results.experiment.horizon
-    let first = results.methods.flatMap { $0.runs.compactMap { $0.result.trajectory.first?.amount } }.min()
-    let start = min(max(first ?? horizon, horizon * 1e-9), horizon)
-    let count = max(2, gridSize)
-    let grid = (0..<count).map { place in
-      place == count - 1 ? horizon : start * pow(horizon / start, Double(place) / Double(count - 1))
-    }
+    self.init(RegretRuns(results), gridSize: gridSize)
+  }
+
+  /// - Parameters:
+  ///   - gridSize: The number of points, at least 2.
+  ///   - scale: Whether they are evenly spaced, or in the logarithm.
+  ///   - bootstrap: Whether summaries have a bootstrap interval of the mean, of ``MeanBand/level``.
+  public init(
+    _ runs: RegretRuns, gridSize: Int = 200, scale: StepCurve.Scale = .log, bootstrap: Bool = false
+  ) {
+    self.runs = runs
+    let grid = runs.grid(gridSize, scale: scale)
     self.grid = grid
-    curves = results.methods.flatMap { method in
-      RegretMetric.allCases.compactMap { metric -> Curve? in
-        var columns = [[Double]](repeating: [], count: grid.count)
-        for run in method.runs {
-          // Both ascend: one sweep.
-          var next = 0
-          let points = run.result.trajectory
-          for (place, amount) in grid.enumerated() {
-            while next < points.count, points[next].amount <= amount { next += 1 }
-            if next > 0, let value = metric.value(points[next - 1]) { columns[place].append(value) }
-          }
+    curves = runs.methods.flatMap { method in
+      let last =
+        runs.currency == runs.results.experiment.policy.currency
+        ? runs.end : method.runs.map(\.end).max() ?? 0
+      let length = grid.count { $0 <= last }
+      return RegretMetric.allCases.compactMap { metric -> Curve? in
+        let rows = method.runs.map { $0.curve(metric)?.values(at: grid) ?? [] }
+        guard metric == .validation || rows.contains(where: { !$0.isEmpty }) else { return nil }
+        var points = grid.indices.map { place -> Summary? in
+          place < length ? Summary(rows.compactMap { $0.isEmpty ? nil : $0[place] }) : nil
         }
-        guard metric == .validation || columns.contains(where: { !$0.isEmpty }) else { return nil }
+        if bootstrap {
+          let band = MeanBand(rows.filter { !$0.isEmpty }, stream: "\(method.label) \(metric.rawValue)")
+          for place in points.indices { points[place]?.interval = band.intervals[place] }
+        }
         return Curve(
-          label: method.entry.label, method: method.entry.method, metric: metric,
-          points: columns.map { Summary($0) })
+          label: method.label, method: method.method, metric: metric, runs: method.runs.count,
+          points: points)
       }
     }
   }
 
   /// Test where any curve has it, else validation.
-  public var defaultMetric: RegretMetric { curves.contains { $0.metric == .test } ? .test : .validation }
+  public var defaultMetric: RegretMetric { runs.defaultMetric }
+}
 
-  /// What the curves are of, in a line: space, budget, seeds, policy, table.
-  public static func caption(_ results: ExperimentResults) -> String {
-    let experiment = results.experiment
-    let budget =
-      "\(experiment.horizon.formatted(.number.grouping(.never))) \(experiment.policy.currency.unit)"
-    let seeds = experiment.seeds.count
-    return "space \(experiment.space), \(budget), \(seeds) \(seeds == 1 ? "seed" : "seeds"), "
-      + "policy \(experiment.policy), final training "
-      + (experiment.policy.chargeFinalTraining ? "charged" : "free") + ", table \(results.tableChecksum)"
+/// Bootstrap intervals of the mean of many curves on a common grid: whole runs are resampled, so that all points
+/// belong to the same resamples.
+public struct MeanBand: Sendable {
+  public static let level = 0.95
+  public static let resamples = 1_000
+
+  /// Percentile intervals, one per point of the grid; `nil` where fewer than two runs have a value.
+  public let intervals: [ClosedRange<Double>?]
+
+  /// - Parameters:
+  ///   - rows: A row per run, `nil` up to the run's first value.
+  ///   - stream: Names the stream of random numbers, which is the same every time.
+  public init(_ rows: [[Double?]], stream: String) {
+    let size = rows.first?.count ?? 0
+    let firsts = rows.map { row in row.firstIndex { $0 != nil } ?? size }
+    let values = rows.map { row in row.map { $0 ?? 0 } }
+    var random = RandomGenerator(seed: 0, stream: "mean band of " + stream)
+    var means = [[Double]](repeating: [], count: size)
+    var weights = [Double](repeating: 0, count: rows.count)
+    for _ in 0..<(rows.count > 1 ? Self.resamples : 0) {
+      for place in weights.indices { weights[place] = 0 }
+      for _ in rows { weights[random.below(rows.count)] += 1 }
+      var sums = [Double](repeating: 0, count: size)
+      var added = [Double](repeating: 0, count: size + 1)
+      for (run, weight) in weights.enumerated() where weight > 0 {
+        added[firsts[run]] += weight
+        values[run].withUnsafeBufferPointer { row in
+          for place in 0..<size { sums[place] += weight * row[place] }
+        }
+      }
+      var count = 0.0
+      for place in 0..<size {
+        count += added[place]
+        if count > 0 { means[place].append(sums[place] / count) }
+      }
+    }
+    intervals = means.indices.map { place in
+      guard firsts.count(where: { $0 <= place }) > 1 else { return nil }
+      return Bootstrap.percentile(means[place], level: Self.level)
+    }
   }
 }
 
 extension BudgetPolicy.Currency {
   /// The unit, for axes and captions.
-  public var unit: String { self == .seconds ? "benchmark seconds" : rawValue }
+  public var unit: String {
+    switch self {
+    case .seconds: "benchmark seconds"
+    case .epochs: "epochs"
+    case .evaluations: "evaluations"
+    }
+  }
 }

@@ -31,7 +31,10 @@ public struct Leaderboard: Sendable {
     self.metric = metric
     caption = Curves.caption(results)
     let summaries = results.methods.map { method in
-      Curves.Summary(method.runs.compactMap { $0.result.trajectory.last.flatMap(metric.value) })
+      Curves.Summary(
+        method.runs.compactMap {
+          $0.result.trajectory.last.flatMap { metric == .test ? $0.testRegret : $0.validationRegret }
+        })
     }
     let means = summaries.map { $0?.mean ?? .infinity }
     rows = zip(results.methods, summaries).map { method, summary in

@@ -23,39 +23,6 @@ public struct RegretPlot: Sendable {
     self.logY = logY
   }
 
-  /// Okabe and Ito's palette, without the yellow, which is too light for lines: colour-blind safe.
-  private static let colours = ["0072B2", "D55E00", "009E73", "CC79A7", "56B4E9", "E69F00", "000000"]
-  /// Methods keep their colour and dash in all figures.
-  private static let places = [
-    "random-search", "regularized-evolution", "tpe", "bohb", "hyperband", "smac", "reinforce", "local-search",
-    "dehb", "darts", "gdas", "pc-darts", "enas", "random-search-ws", "darts-second-order", "spos",
-  ]
-
-  /// A colour and a dash for every entry: fixed for known methods, by the name for others. Another variant of
-  /// a method keeps its colour and takes another dash.
-  static func styles(of methods: [String]) -> [(colour: String, dash: Int)] {
-    let count = colours.count * 4
-    var taken: Set<Int> = []
-    var styles = [Int](repeating: 0, count: methods.count)
-    // First entries of methods before further variants, so that these never take another method's place.
-    let isFirst = methods.indices.map { !methods[..<$0].contains(methods[$0]) }
-    for index in methods.indices.filter({ isFirst[$0] }) + methods.indices.filter({ !isFirst[$0] }) {
-      let name = methods[index]
-      var place =
-        (places.firstIndex(of: name)
-          ?? places.count + name.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xff }) % count
-      // The same colour with the next dash, as long as there is one; then the next colour.
-      var tries = 0
-      while taken.contains(place), tries < count {
-        tries += 1
-        place = (place + (tries % 4 == 0 ? colours.count + 1 : colours.count)) % count
-      }
-      taken.insert(place)
-      styles[index] = place
-    }
-    return styles.map { (colours[$0 % colours.count], $0 / colours.count + 1) }
-  }
-
   /// Draws a file whose extension says what it is: `svg`, `pdf` or `png`.
   ///
   /// - Throws: ``ReportError``: an unknown extension, no gnuplot, nothing to draw.
@@ -140,7 +107,7 @@ public struct RegretPlot: Sendable {
         if place + 1 < points.count { text += "\(points[place + 1].x) \(line)" }
       }
       text += "EOD\n"
-      let style = Self.styles(of: drawn.map(\.method))[number]
+      let style = MethodStyle.styles(of: drawn.map(\.method))[number]
       let runs = points.isEmpty ? 0 : curve.points.compactMap { $0?.n }.max() ?? 0
       if runs > 1 {
         plots.append("$data\(number) using 1:3:4 with filledcurves linecolor rgb '#\(style.colour)' notitle")

@@ -120,29 +120,9 @@ struct TrajectoryBuilder {
           finalTrainingSeconds: fullyTrained.contains(incumbent.row)
             ? 0 : table.mean(.seconds, row: incumbent.row, epochs: top) ?? 0))
     }
-    return policy.chargeFinalTraining ? chargingFinalTraining(points) : points
-  }
-
-  /// Each point when its final training has ended. A later incumbent may be ready before an earlier one,
-  /// which then never counts.
-  private func chargingFinalTraining(_ points: [TrajectoryPoint]) -> [TrajectoryPoint] {
-    var ready: [(known: Int, point: TrajectoryPoint)] = []
-    for (known, var point) in points.enumerated() {
-      if point.finalTrainingSeconds > 0 {
-        point.amount +=
-          Spending(
-            seconds: point.finalTrainingSeconds, epochs: Double(table.epochs[top]), evaluations: 1)[
-            policy.currency]
-      }
-      if point.amount <= horizon { ready.append((known, point)) }
-    }
-    ready.sort { ($0.point.amount, $0.known) < ($1.point.amount, $1.known) }
-    var latest = -1
-    return ready.compactMap { known, point in
-      guard known > latest else { return nil }
-      latest = known
-      return point
-    }
+    return policy.chargeFinalTraining
+      ? points.chargingFinalTraining(
+        in: policy.currency, epochs: Double(table.epochs[top]), horizon: horizon) : points
   }
 
   private func validationRegret(_ event: Session.Event) -> Double {
@@ -166,5 +146,33 @@ struct TrajectoryBuilder {
 
   private func drawn(_ metric: Metric, _ row: Int, _ training: Session.Event.Training) -> Double? {
     table.value(metric, row: row, epochs: training.place, repeat: training.number)
+  }
+}
+
+extension [TrajectoryPoint] {
+  /// Each incumbent when its final training has ended, as far as that is by the horizon. A later incumbent may
+  /// be ready before an earlier one, which then never counts.
+  ///
+  /// - Parameters:
+  ///   - currency: That of the amounts.
+  ///   - epochs: What a final training costs in epochs.
+  public func chargingFinalTraining(
+    in currency: BudgetPolicy.Currency, epochs: Double, horizon: Double
+  ) -> [TrajectoryPoint] {
+    var ready: [(known: Int, point: TrajectoryPoint)] = []
+    for (known, var point) in enumerated() {
+      if point.finalTrainingSeconds > 0 {
+        point.amount +=
+          Spending(seconds: point.finalTrainingSeconds, epochs: epochs, evaluations: 1)[currency]
+      }
+      if point.amount <= horizon { ready.append((known, point)) }
+    }
+    ready.sort { ($0.point.amount, $0.known) < ($1.point.amount, $1.known) }
+    var latest = -1
+    return ready.compactMap { known, point in
+      guard known > latest else { return nil }
+      latest = known
+      return point
+    }
   }
 }

@@ -22,7 +22,7 @@ struct AnytimeCommand: AsyncParsableCommand {
         anytime plot first.sqlite -o regret.svg      and as a picture
         anytime table import nasbench_full.tfrecord  bring in NAS-Bench-101
       """,
-    version: "0.1.0",
+    version: anytimeVersion,
     subcommands: [
       Demo.self, Run.self, Compare.self, Export.self, Plot.self, Methods.self, Policies.self, Spaces.self,
       Cells.self, TableCommand.self, Bench.self,

@@ -1,0 +1,45 @@
+/// How a method is drawn: the same in all figures.
+public struct MethodStyle: Hashable, Sendable {
+  /// A colour of Okabe and Ito's palette, without the yellow, which is too light for lines: colour-blind safe.
+  /// In six hexadecimal digits.
+  public let colour: String
+  /// 1 for a whole line, 2 to 4 for dashes.
+  public let dash: Int
+
+  /// Lengths of lines and gaps, for formats that take them; none for a whole line.
+  public var pattern: [Double] { [[], [8, 4], [2, 3], [8, 3, 2, 3]][dash - 1] }
+
+  private static let colours = ["0072B2", "D55E00", "009E73", "CC79A7", "56B4E9", "E69F00", "000000"]
+  /// Methods keep their colour and dash in all figures.
+  private static let places = [
+    "random-search", "regularized-evolution", "tpe", "bohb", "hyperband", "smac", "reinforce", "local-search",
+    "dehb", "darts", "gdas", "pc-darts", "enas", "random-search-ws", "darts-second-order", "spos",
+  ]
+
+  /// A colour and a dash for every entry: fixed for known methods, by the name for others. Another variant of
+  /// a method keeps its colour and takes another dash.
+  ///
+  /// - Parameter methods: The names of the entries' methods.
+  public static func styles(of methods: [String]) -> [MethodStyle] {
+    let count = colours.count * 4
+    var taken: Set<Int> = []
+    var styles = [Int](repeating: 0, count: methods.count)
+    // First entries of methods before further variants, so that these never take another method's place.
+    let isFirst = methods.indices.map { !methods[..<$0].contains(methods[$0]) }
+    for index in methods.indices.filter({ isFirst[$0] }) + methods.indices.filter({ !isFirst[$0] }) {
+      let name = methods[index]
+      var place =
+        (places.firstIndex(of: name)
+          ?? places.count + name.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xff }) % count
+      // The same colour with the next dash, as long as there is one; then the next colour.
+      var tries = 0
+      while taken.contains(place), tries < count {
+        tries += 1
+        place = (place + (tries % 4 == 0 ? colours.count + 1 : colours.count)) % count
+      }
+      taken.insert(place)
+      styles[index] = place
+    }
+    return styles.map { MethodStyle(colour: colours[$0 % colours.count], dash: $0 / colours.count + 1) }
+  }
+}

@@ -1,0 +1,162 @@
+import Anytime
+import Foundation
+import Statistics
+
+/// Since when an incumbent counts: both of Lindauer and Hutter's accountings (JMLR 2020), from the same runs.
+public enum Accounting: String, CaseIterable, Sendable, Codable {
+  /// What a method would return now: architecture identification, final training free.
+  case recommendedNow = "recommended-now"
+  /// Only when the incumbent's final training has ended too: the AutoML variant.
+  case finalTrainingCharged = "final-training-charged"
+
+  /// In a caption.
+  public var text: String { self == .recommendedNow ? "final training free" : "final training charged" }
+}
+
+/// What regret is of.
+public enum RegretMetric: String, CaseIterable, Sendable, Codable {
+  case validation, test
+}
+
+/// Regret of every run of an experiment over what it has spent: all curves, ranks, targets and tests are made
+/// of this.
+public struct RegretRuns: Sendable {
+  public let results: ExperimentResults
+  /// What is spent.
+  public let currency: BudgetPolicy.Currency
+  public let accounting: Accounting
+  /// What is known of the space, where its table was at hand.
+  public let reference: SpaceReference?
+  /// Where curves end: the horizon, or in another currency than the policy's, which has no horizon, the most
+  /// that any run has spent.
+  public let end: Double
+  /// In the experiment's order.
+  public let methods: [MethodRuns]
+
+  /// The runs of one method.
+  public struct MethodRuns: Sendable {
+    public let label: String
+    public let method: String
+    /// By ascending seed.
+    public let runs: [Run]
+  }
+
+  /// One run's regret, as fractions (0.01 is one percent point).
+  public struct Run: Sendable {
+    public let seed: UInt64
+    /// What the run had spent when it ended, budget that was lost at the horizon included.
+    public let end: Double
+    public let validation: StepCurve
+    /// `nil` if the table has no test accuracy.
+    public let test: StepCurve?
+
+    /// The curve of a metric.
+    public func curve(_ metric: RegretMetric) -> StepCurve? { metric == .validation ? validation : test }
+  }
+
+  /// Regret in the policy's own currency and accounting.
+  public init(_ results: ExperimentResults, reference: SpaceReference? = nil) {
+    let policy = results.experiment.policy
+    self.init(
+      results, policy.currency, policy.chargeFinalTraining ? .finalTrainingCharged : .recommendedNow,
+      reference: reference)
+  }
+
+  /// Regret in any currency and accounting.
+  ///
+  /// - Parameters:
+  ///   - currency: By default the policy's.
+  ///   - accounting: By default the policy's.
+  ///   - reference: Needed to charge final trainings in epochs.
+  /// - Throws: ``ReportError`` for an accounting that the runs cannot give.
+  public init(
+    _ results: ExperimentResults, currency: BudgetPolicy.Currency?, accounting: Accounting?,
+    reference: SpaceReference? = nil
+  ) throws(ReportError) {
+    let policy = results.experiment.policy
+    let own: Accounting = policy.chargeFinalTraining ? .finalTrainingCharged : .recommendedNow
+    if policy.chargeFinalTraining, accounting == .recommendedNow {
+      throw ReportError(
+        "the runs of '\(results.experiment.name)' hold no curve without final trainings; run it with "
+          + "charge-final-training false, which gives both curves")
+    }
+    let currency = currency ?? policy.currency
+    let accounting = accounting ?? own
+    if accounting == .finalTrainingCharged, currency == .epochs, reference == nil,
+      !(policy.chargeFinalTraining && policy.currency == .epochs)
+    {
+      throw ReportError(
+        "what a final training costs in epochs is known from the table only; give the table that "
+          + "'\(results.experiment.name)' was run on")
+    }
+    self.init(results, currency, accounting, reference: reference)
+  }
+
+  private init(
+    _ results: ExperimentResults, _ currency: BudgetPolicy.Currency, _ accounting: Accounting,
+    reference: SpaceReference?
+  ) {
+    self.results = results
+    self.currency = currency
+    self.accounting = accounting
+    self.reference = reference
+    let experiment = results.experiment
+    let isOwn = currency == experiment.policy.currency
+    methods = results.methods.map { method in
+      MethodRuns(
+        label: method.entry.label, method: method.entry.method,
+        runs: method.runs.map { seed, result in
+          var points = result.trajectory
+          if !isOwn { for place in points.indices { points[place].amount = points[place].spent[currency] } }
+          if accounting == .finalTrainingCharged, !(isOwn && experiment.policy.chargeFinalTraining) {
+            points = points.chargingFinalTraining(
+              in: currency, epochs: Double(reference?.topEpochs ?? 0),
+              horizon: isOwn ? experiment.horizon : .infinity)
+          }
+          let spent = result.ledger.reduce(0) { $0 + $1.amount }
+          let places = points.map(\.amount)
+          let tests = points.compactMap(\.testRegret)
+          return Run(
+            seed: seed,
+            end: isOwn ? (spent > 0 ? spent : experiment.horizon) : result.spent[currency],
+            validation: StepCurve(places: places, values: points.map(\.validationRegret)),
+            test: tests.count == points.count && !points.isEmpty
+              ? StepCurve(places: places, values: tests) : nil)
+        })
+    }
+    let most = methods.flatMap { $0.runs.map(\.end) }.max()
+    end = isOwn ? experiment.horizon : most ?? 0
+  }
+
+  /// Test where any run has it, else validation.
+  public var defaultMetric: RegretMetric {
+    methods.contains { $0.runs.contains { $0.test != nil } } ? .test : .validation
+  }
+
+  /// The seeds whose runs every method has, ascending.
+  public var commonSeeds: [UInt64] {
+    guard let first = methods.first else { return [] }
+    return methods.dropFirst().reduce(into: Set(first.runs.map(\.seed))) { seeds, method in
+      seeds.formIntersection(method.runs.map(\.seed))
+    }.sorted()
+  }
+
+  /// The first incumbent of any run; `nil` if there is none.
+  public var start: Double? {
+    methods.flatMap { $0.runs.compactMap { $0.validation.places.first } }.min()
+  }
+
+  /// Amounts from the first incumbent of any run to the end, exactly: evenly spaced, or in the logarithm.
+  ///
+  /// - Parameter size: The number of amounts, at least 2.
+  public func grid(_ size: Int, scale: StepCurve.Scale) -> [Double] {
+    let count = max(2, size)
+    let first = min(max(start ?? end, end * 1e-9), end)
+    return (0..<count).map { place in
+      let part = Double(place) / Double(count - 1)
+      if place == 0 { return first }
+      if place == count - 1 { return end }
+      return scale == .log ? first * pow(end / first, part) : first + (end - first) * part
+    }
+  }
+}

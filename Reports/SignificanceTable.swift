@@ -1,0 +1,177 @@
+import Anytime
+import Statistics
+
+/// Which differences between methods are significant at pre-stated budgets.
+///
+/// At each budget the runs of common seeds are compared: pairs of methods by Wilcoxon's signed-rank test with
+/// Holm's correction over all pairs of that budget, or by Nemenyi's test after Friedman's. A run without an
+/// incumbent counts as worse than any with one; nothing is left out.
+public struct SignificanceTable: Sendable {
+  /// 1 %, 10 % and all of the horizon.
+  public static let budgets = [0.01, 0.1, 1]
+  /// From which p-value on a difference is not significant.
+  public static let level = 0.05
+
+  /// How pairs are compared.
+  public enum Test: String, CaseIterable, Sendable, Codable {
+    case wilcoxonHolm = "wilcoxon-holm"
+    case nemenyi
+
+    /// In a caption.
+    public var text: String { self == .nemenyi ? "Friedman, Nemenyi" : "Wilcoxon signed-rank, Holm" }
+  }
+
+  public let runs: RegretRuns
+  public let metric: RegretMetric
+  public let test: Test
+  public let labels: [String]
+  /// The number of common seeds.
+  public let seeds: Int
+  /// By ascending budget; empty for fewer than two methods or two common seeds.
+  public let rows: [Row]
+
+  /// All comparisons at one budget.
+  public struct Row: Sendable {
+    /// The part of the whole budget, in 0...1.
+    public let fraction: Double
+    /// In the currency.
+    public let amount: Double
+    public let friedman: Friedman
+    /// Every pair once, in the order of methods.
+    public let pairs: [Pair]
+
+    /// The pair of two methods, in any order.
+    public func pair(_ first: Int, _ second: Int) -> Pair? {
+      pairs.first { ($0.first, $0.second) == (min(first, second), max(first, second)) }
+    }
+
+    /// The methods than which a method is significantly better.
+    public func wins(_ method: Int) -> [Int] {
+      pairs.compactMap { $0.better == method ? $0.first + $0.second - method : nil }
+    }
+
+    /// The methods than which a method is significantly worse.
+    public func losses(_ method: Int) -> [Int] {
+      pairs.compactMap { pair in
+        guard let better = pair.better, better != method, [pair.first, pair.second].contains(method) else {
+          return nil
+        }
+        return better
+      }
+    }
+  }
+
+  /// A comparison of two methods.
+  public struct Pair: Sendable {
+    /// Places in ``SignificanceTable/labels``; the first is less.
+    public let first, second: Int
+    /// Wilcoxon's p-value, alone and with Holm's correction.
+    public let wilcoxon, holm: Double
+    /// Nemenyi's p-value.
+    public let nemenyi: Double
+    /// Vargha and Delaney's A12 that the first method's regret is less, over all pairs of runs.
+    public let a12: Double
+    /// The median over seeds of the first method's regret minus the second's; `nil` if a run of that seed has
+    /// no incumbent.
+    public let medianDifference: Double?
+    /// By the table's test.
+    public let pValue: Double
+    /// The method whose regret is less, if that is significant.
+    public let better: Int?
+
+    /// Cliff's delta, in -1...1, positive if the first method's regret tends to be less.
+    public var cliffsDelta: Double { 2 * a12 - 1 }
+  }
+
+  public init(
+    _ runs: RegretRuns, metric: RegretMetric? = nil, test: Test = .wilcoxonHolm,
+    budgets: [Double] = SignificanceTable.budgets
+  ) {
+    let metric = metric ?? runs.defaultMetric
+    self.runs = runs
+    self.metric = metric
+    self.test = test
+    labels = runs.methods.map(\.label)
+    let common = Set(runs.commonSeeds)
+    seeds = common.count
+    let curves = runs.methods.map { method in
+      method.runs.filter { common.contains($0.seed) }.map { $0.curve(metric) }
+    }
+    rows = budgets.compactMap { fraction in
+      let amount = fraction * runs.end
+      let values = curves.map { $0.map { $0?.value(at: amount) ?? .infinity } }
+      let blocks = (0..<common.count).map { seed in values.map { $0[seed] } }
+      guard let friedman = Friedman(blocks) else { return nil }
+      return Row(
+        fraction: fraction, amount: amount, friedman: friedman,
+        pairs: Self.pairs(values, friedman: friedman, test: test))
+    }
+  }
+
+  private static func pairs(_ values: [[Double]], friedman: Friedman, test: Test) -> [Pair] {
+    let places = values.indices.flatMap { first in ((first + 1)..<values.count).map { (first, $0) } }
+    let wilcoxon = places.map { Wilcoxon(values[$0.0], values[$0.1]) }
+    let holm = wilcoxon.map { $0?.pValue ?? 1 }.holmAdjusted
+    return places.indices.map { place in
+      let (first, second) = places[place]
+      let nemenyi = friedman.nemenyi(first, second)
+      let pValue = test == .nemenyi ? nemenyi : holm[place]
+      let firstIsBetter =
+        switch test {
+        // Fewer and smaller positive differences: the first method's regret is less.
+        case .wilcoxonHolm: (wilcoxon[place]?.positive ?? 0) < (wilcoxon[place]?.negative ?? 0)
+        case .nemenyi: friedman.averageRanks[first] < friedman.averageRanks[second]
+        }
+      let median = zip(values[first], values[second]).map { $0 == $1 ? 0 : $0 - $1 }.median
+      return Pair(
+        first: first, second: second, wilcoxon: wilcoxon[place]?.pValue ?? 1, holm: holm[place],
+        nemenyi: nemenyi, a12: EffectSize(values[second], values[first])?.a12 ?? 0.5,
+        medianDifference: median.flatMap { $0.isFinite ? $0 : nil }, pValue: pValue,
+        better: pValue < level ? (firstIsBetter ? first : second) : nil)
+    }
+  }
+}
+
+/// Average ranks with bars over methods that cannot be told apart: Demšar's diagram (JMLR 2006).
+public struct CriticalDifferences: Sendable {
+  public let table: SignificanceTable
+  /// Which of the table's budgets.
+  public let row: SignificanceTable.Row
+  /// Places in the table's ``SignificanceTable/labels``, by ascending average rank.
+  public let order: [Int]
+  /// Average ranks in that order.
+  public let ranks: [Double]
+  /// Nemenyi's critical difference; `nil` where pairs are tested one by one.
+  public let criticalDifference: Double?
+  /// Groups of neighbours in ``order`` of which no two differ significantly: none within another, each of two or
+  /// more.
+  public let groups: [ClosedRange<Int>]
+
+  /// - Parameter budget: A place in the table's rows; by default the last.
+  /// - Returns: `nil` if there is no such row.
+  public init?(_ table: SignificanceTable, budget: Int? = nil) {
+    let place = budget ?? table.rows.count - 1
+    guard table.rows.indices.contains(place) else { return nil }
+    let row = table.rows[place]
+    self.table = table
+    self.row = row
+    let averages = row.friedman.averageRanks
+    let order = averages.indices.sorted { (averages[$0], $0) < (averages[$1], $1) }
+    self.order = order
+    ranks = order.map { averages[$0] }
+    criticalDifference =
+      table.test == .nemenyi ? row.friedman.criticalDifference(level: SignificanceTable.level) : nil
+    func areAlike(_ range: ClosedRange<Int>) -> Bool {
+      range.allSatisfy { a in
+        range.allSatisfy { b in a >= b || row.pair(order[a], order[b])?.better == nil }
+      }
+    }
+    var groups: [ClosedRange<Int>] = []
+    for start in order.indices {
+      var end = start
+      while end + 1 < order.count, areAlike(start...(end + 1)) { end += 1 }
+      if end > start, end > groups.last?.upperBound ?? -1 { groups.append(start...end) }
+    }
+    self.groups = groups
+  }
+}

@@ -1,0 +1,2 @@
+/// The version of the package, printed with every result.
+public let anytimeVersion = "0.1.0"
