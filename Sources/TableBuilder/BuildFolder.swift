@@ -78,6 +78,15 @@ public struct BuildFolder: Sendable {
     return (header, records)
   }
 
+  /// The number of lines of all logs: a cheap measure of progress.
+  public var lineCount: Int {
+    ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).filter { $0.hasSuffix(".jsonl") }
+      .reduce(0) { sum, name in
+        let data = FileManager.default.contents(atPath: "\(path)/\(name)") ?? Data()
+        return sum + data.withUnsafeBytes { bytes in bytes.count { $0 == UInt8(ascii: "\n") } }
+      }
+  }
+
   /// Makes sure that no worker of a build with another number of workers is still at work here.
   ///
   /// - Throws: ``BuildError/inUse(_:)``.

@@ -57,8 +57,8 @@
       defer { close(lock) }
       let total = header.settings.assignments(cells).count
       let wanted = Set(cells)
-      func doneCount() throws -> Int { try folder.done(header).count { wanted.contains($0.cell) } }
-      let before = try doneCount()
+      let before = try folder.done(header).count { wanted.contains($0.cell) }
+      let linesBefore = folder.lineCount
 
       let line = ProgressLine("training", quiet: quiet)
       if before < total {
@@ -67,7 +67,8 @@
         defer { for process in processes where process.isRunning { process.terminate() } }
         while processes.contains(where: \.isRunning) {
           try await Task.sleep(for: .seconds(1))
-          line.show(done: try doneCount(), of: total, before: before, unit: "trainings")
+          line.show(
+            done: before + folder.lineCount - linesBefore, of: total, before: before, unit: "trainings")
           if processes.contains(where: { !$0.isRunning && $0.terminationStatus != 0 }) {
             throw Failure("a worker failed; its message is above, and what is done is in \(folder.path)")
           }
