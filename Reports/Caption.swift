@@ -33,7 +33,7 @@ extension ExperimentResults {
   public var missingSeeds: [(label: String, seeds: [UInt64])] {
     methods.compactMap { method in
       let done = Set(method.runs.map(\.seed))
-      let missing = experiment.seeds.filter { !done.contains($0) }
+      let missing = experiment.seeds(of: method.entry).filter { !done.contains($0) }
       return missing.isEmpty ? nil : (method.entry.label, missing)
     }
   }
@@ -42,7 +42,7 @@ extension ExperimentResults {
   public var missingText: String? {
     let missing = missingSeeds
     guard !missing.isEmpty else { return nil }
-    let total = experiment.methods.count * experiment.seeds.count
+    let total = experiment.runCount
     return "\(missingRuns) of \(total) runs are not done yet: "
       + missing.map { "\($0.label) \(Self.ranges($0.seeds))" }.joined(separator: "; ")
   }

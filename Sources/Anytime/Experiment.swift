@@ -12,6 +12,7 @@ public struct Experiment: Hashable, Sendable, Codable {
   /// The budget of each run, in the policy's currency.
   public var horizon: Double
   public var policy: BudgetPolicy
+  /// Of every method that has none of its own.
   public var seeds: [UInt64]
   public var methods: [MethodEntry]
 
@@ -27,6 +28,12 @@ public struct Experiment: Hashable, Sendable, Codable {
     self.seeds = seeds
     self.methods = methods
   }
+
+  /// The seeds of a method's runs.
+  public func seeds(of entry: MethodEntry) -> [UInt64] { entry.seeds ?? seeds }
+
+  /// The number of runs of all methods.
+  public var runCount: Int { methods.reduce(0) { $0 + seeds(of: $1).count } }
 
   /// The identity of the runs of a method on a table with a given checksum.
   public func identity(of entry: MethodEntry, tableChecksum: String) -> RunIdentity {
@@ -75,6 +82,6 @@ public struct ExperimentResults: Sendable {
 
   /// The number of runs that are not done yet.
   public var missingRuns: Int {
-    methods.reduce(0) { $0 + experiment.seeds.count - $1.runs.count }
+    methods.reduce(0) { $0 + experiment.seeds(of: $1.entry).count - $1.runs.count }
   }
 }

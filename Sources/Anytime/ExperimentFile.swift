@@ -24,6 +24,7 @@ extension Experiment {
   ///       - random-search
   ///       - regularized-evolution: {population: 20, sample: 5}
   ///       - regularized-evolution: {label: big population, population: 200}
+  ///       - darts: {preset: quick, seeds: 3, correlation: {cells: 100}}
   ///
   /// - Throws: ``ExperimentFileError``, which names the line and the nearest valid word.
   public init(yaml text: String, file: String, registry: Registry) throws {
@@ -78,20 +79,35 @@ extension Experiment {
 
   /// The entries of methods that were given without labels: a method's name, and its settings too if the
   /// method occurs twice.
-  public static func labelled(_ entries: [(label: String?, method: Method, settings: Settings)])
-    -> [MethodEntry]
-  {
+  public static func labelled(_ entries: [Entry]) -> [MethodEntry] {
     var methods: [MethodEntry] = []
-    for (label, method, settings) in entries {
-      var name = label ?? method.name
-      if label == nil, entries.count(where: { $0.method.name == method.name }) > 1 {
+    for entry in entries {
+      let (method, settings) = (entry.method, entry.settings)
+      var name = entry.label ?? method.name
+      if entry.label == nil, entries.count(where: { $0.method.name == method.name }) > 1 {
         let changed = method.settings.filter { settings.values[$0.name] != $0.defaultValue }
         let text = changed.map { "\($0.name) \(settings.values[$0.name] ?? "")" }.joined(separator: ", ")
         if !text.isEmpty { name += " (\(text))" }
       }
-      methods.append(MethodEntry(label: name, method: method.name, settings: settings))
+      methods.append(
+        MethodEntry(label: name, method: method.name, settings: settings, seeds: entry.seeds))
     }
     return methods
+  }
+
+  /// A method as it was given, perhaps without a label.
+  public struct Entry: Sendable {
+    public var label: String?
+    public var method: Method
+    public var settings: Settings
+    public var seeds: [UInt64]?
+
+    public init(label: String? = nil, method: Method, settings: Settings, seeds: [UInt64]? = nil) {
+      self.label = label
+      self.method = method
+      self.settings = settings
+      self.seeds = seeds
+    }
   }
 }
 
@@ -185,11 +201,12 @@ private struct ExperimentReader {
     guard let sequence = node.sequence, !sequence.isEmpty else {
       throw failure(node, SettingError("methods must be a list, an item as in '- random-search'"))
     }
-    let entries = try sequence.map { item -> (label: String?, method: Method, settings: Settings) in
+    let entries = try sequence.map { item -> Experiment.Entry in
       let nameNode: Node
       var values: [String: String] = [:]
       var lines: [String: Node] = [:]
       var label: String?
+      var seeds: [UInt64]?
       if let mapping = item.mapping {
         guard mapping.count == 1, let (key, value) = mapping.first(where: { _ in true }) else {
           throw failure(item, SettingError("write one method an item, as in '- tpe: {gamma: 0.2}'"))
@@ -202,6 +219,8 @@ private struct ExperimentReader {
           let name = try scalar(key)
           if name == "label" {
             label = try scalar(value)
+          } else if name == "seeds" {
+            seeds = try readSeeds(value)
           } else if let parts = value.mapping {
             // correlation: {cells: 200} is short for correlation-cells: 200
             for (key, value) in parts {
@@ -224,7 +243,7 @@ private struct ExperimentReader {
       }
       let settings = try Settings(type.method, values)
       try located(item) { _ = try type.init(settings: settings) }
-      return (label, type.method, settings)
+      return Experiment.Entry(label: label, method: type.method, settings: settings, seeds: seeds)
     }
     let methods = Experiment.labelled(entries)
     for (place, entry) in methods.enumerated()

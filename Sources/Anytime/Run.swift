@@ -8,11 +8,14 @@ public struct MethodEntry: Hashable, Sendable, Codable {
   public var label: String
   public var method: String
   public var settings: Settings
+  /// Seeds of its own, where a method should have fewer runs than others; the experiment's if `nil`.
+  public var seeds: [UInt64]?
 
-  public init(label: String, method: String, settings: Settings) {
+  public init(label: String, method: String, settings: Settings, seeds: [UInt64]? = nil) {
     self.label = label
     self.method = method
     self.settings = settings
+    self.seeds = seeds
   }
 }
 

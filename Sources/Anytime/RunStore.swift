@@ -229,7 +229,7 @@ public struct RunStore: Sendable {
         let identity = experiment.identity(of: entry, tableChecksum: tableChecksum)
         return MethodResults(
           entry: entry, title: method.title, family: method.family,
-          runs: try results(of: identity, seeds: experiment.seeds))
+          runs: try results(of: identity, seeds: experiment.seeds(of: entry)))
       })
   }
 }

@@ -50,12 +50,12 @@ public struct Runner: Sendable {
       let optimizer = try registry.method(named: entry.method).init(settings: entry.settings)
       let identity = experiment.identity(of: entry, tableChecksum: checksum)
       let done = try store.seeds(of: identity)
-      for seed in experiment.seeds where !done.contains(seed) {
+      for seed in experiment.seeds(of: entry) where !done.contains(seed) {
         jobs.append(Job(label: entry.label, optimizer: optimizer, identity: identity, seed: seed))
       }
     }
 
-    let total = experiment.methods.count * experiment.seeds.count
+    let total = experiment.runCount
     let alreadyDone = total - jobs.count
     let tally = Tally(alreadyDone)
     let pending = jobs

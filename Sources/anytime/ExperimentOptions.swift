@@ -95,7 +95,7 @@ struct ExperimentOptions: ParsableArguments {
 
   private func readMethod(
     _ text: String, _ registry: Registry
-  ) throws -> (label: String?, method: Anytime.Method, settings: Settings) {
+  ) throws -> Experiment.Entry {
     let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
     let type = try registry.method(named: parts.first ?? "")
     var values: [String: String] = [:]
@@ -103,7 +103,8 @@ struct ExperimentOptions: ParsableArguments {
       let (key, value) = try pair(String(part))
       values[key] = value
     }
-    return (nil, type.method, try Settings(type.method, values))
+    let seeds = try values.removeValue(forKey: "seeds").map { try Experiment.seeds($0) }
+    return Experiment.Entry(method: type.method, settings: try Settings(type.method, values), seeds: seeds)
   }
 
   private func pair(_ text: String) throws -> (String, String) {
@@ -183,7 +184,7 @@ struct StoredExperiment: ParsableArguments {
       of: chosen.experiment, tableChecksum: chosen.tableChecksum, registry: AnytimeCommand.registry)
     if results.missingRuns > 0 {
       Console.say(
-        "note: \(results.missingRuns) of \(chosen.experiment.methods.count * chosen.experiment.seeds.count) runs "
+        "note: \(results.missingRuns) of \(chosen.experiment.runCount) runs "
           + "are not done yet; 'anytime run' goes on with them")
     }
     return results

@@ -27,11 +27,14 @@ struct Program {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
   }
 
-  func start(_ arguments: String) throws -> (process: Process, output: URL, errors: URL) {
+  func start(
+    _ arguments: String, environment: [String: String] = [:]
+  ) throws -> (process: Process, output: URL, errors: URL) {
     let process = Process()
     process.executableURL = Self.url
     process.arguments = arguments.split(separator: " ").map(String.init)
     process.currentDirectoryURL = folder
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     // Files, not pipes: nothing can fill up.
     let name = UUID().uuidString
     let files = ["out", "err"].map { folder.appending(path: ".\(name).\($0)") }
@@ -43,8 +46,10 @@ struct Program {
     return (process, files[0], files[1])
   }
 
-  @discardableResult func run(_ arguments: String) throws -> Outcome {
-    let (process, output, errors) = try start(arguments)
+  @discardableResult func run(
+    _ arguments: String, environment: [String: String] = [:]
+  ) throws -> Outcome {
+    let (process, output, errors) = try start(arguments, environment: environment)
     process.waitUntilExit()
     func text(_ url: URL) throws -> String { String(decoding: try Data(contentsOf: url), as: UTF8.self) }
     return Outcome(status: process.terminationStatus, output: try text(output), errors: try text(errors))
