@@ -303,7 +303,7 @@ extension SupernetShape {
 }
 
 @Suite("Numbers of PyTorch") struct PyTorchTests {
-  static let names = ((try? Golden.read())?.cases.keys.sorted()) ?? []
+  static let names: [String] = ((try? Golden.read())?.cases.keys.sorted()) ?? []
 
   @Test("all cases are there") func cases() { #expect(Self.names.count == 14) }
 
