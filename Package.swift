@@ -120,7 +120,8 @@ let package = Package(
     .testTarget(
       name: "BlackboxTests", dependencies: ["Blackbox", "Anytime", "OptimizerConformance", "Statistics"]),
     .testTarget(
-      name: "OneShotTests", dependencies: ["OneShot", "Supernet", "Anytime", "OptimizerConformance"]),
+      name: "OneShotTests", dependencies: ["OneShot", "Supernet", "Anytime", "OptimizerConformance"],
+      resources: [.copy("Resources/supernet-golden.json")]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
     .testTarget(name: "CommandLineTests", dependencies: ["anytime", "Blackbox", "OptimizerConformance"]),
   ],

@@ -124,13 +124,10 @@ public final class Supernet {
   @discardableResult
   public func train(_ batch: Batch, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
     try charged(.supernet, images: batch.images.shape[0], passes: 3) {
-      let logits = try network.logits(
-        batch.images, gates: gates, statistics: .updating,
-        dropPath: settings.dropPath > 0 ? { try self.dropPath(images: $0) } : nil)
-      let loss = try logits.crossEntropy(batch.labels)
-      try loss.backward(to: network.parameters)
-      try Tensor.clipGradients(of: network.parameters, to: settings.gradientClip)
-      try descent.step(learningRate: batch.learningRate)
+      let (loss, logits) = try network.step(
+        descent, learningRate: batch.learningRate, gradientClip: settings.gradientClip, images: batch.images,
+        labels: batch.labels, dropPath: settings.dropPath > 0 ? { try self.dropPath(images: $0) } : nil,
+        gates: gates)
       let value = try loss.value()
       lossSum += value
       correct += try logits.correctCount(batch.labels)
@@ -146,8 +143,8 @@ public final class Supernet {
     _ architecture: [Tensor], _ batch: Batch, gates: (_ cell: Int) throws -> CellGates
   ) throws {
     try charged(.supernet, images: batch.searchImages.shape[0], passes: 2) {
-      try network.logits(batch.searchImages, gates: gates, statistics: .batch)
-        .crossEntropy(batch.searchLabels).backward(to: architecture)
+      _ = try network.architectureGradient(
+        architecture, images: batch.searchImages, labels: batch.searchLabels, gates: gates)
     }
   }
 

@@ -15,7 +15,20 @@ struct Bench: ParsableCommand {
   @Option(help: "A search space that the table holds.")
   var space = "mini"
 
+  @Flag(help: .hidden)
+  var supernet = false
+
+  @Option(help: .hidden)
+  var rounds = 10
+
   func run() throws {
+    if supernet {
+      #if Torch
+        return try SupernetBench(rounds: max(1, rounds)).run()
+      #else
+        throw Failure("this program was built without libtorch")
+      #endif
+    }
     guard let space = SearchSpace(named: space) else { throw UsageError("'\(space)' is no search space") }
     let path = try source.open().path
     let opening = try time(100) { _ = try Table(contentsOf: URL(filePath: path)) }

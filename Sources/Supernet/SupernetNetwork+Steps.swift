@@ -1,0 +1,32 @@
+import Tensor
+
+extension SupernetNetwork {
+  /// One step of gradient descent, before which gradients are clipped to a common norm.
+  ///
+  /// - Parameters:
+  ///   - descent: Of ``parameters``.
+  ///   - dropPath: As in ``logits(_:gates:statistics:parameters:dropPath:)``.
+  /// - Returns: The loss and the logits before the step.
+  package func step(
+    _ descent: GradientDescent, learningRate: Double, gradientClip: Double, images: Tensor, labels: Tensor,
+    dropPath: ((Int) throws -> Tensor)? = nil, gates: (_ cell: Int) throws -> CellGates
+  ) throws -> (loss: Tensor, logits: Tensor) {
+    let logits = try logits(images, gates: gates, statistics: .updating, dropPath: dropPath)
+    let loss = try logits.crossEntropy(labels)
+    try loss.backward(to: parameters)
+    try Tensor.clipGradients(of: parameters, to: gradientClip)
+    try descent.step(learningRate: learningRate)
+    return (loss, logits)
+  }
+
+  /// Leaves the gradient of the loss with an architecture; the weights are taken as they are.
+  ///
+  /// - Returns: The loss.
+  package func architectureGradient(
+    _ architecture: [Tensor], images: Tensor, labels: Tensor, gates: (_ cell: Int) throws -> CellGates
+  ) throws -> Tensor {
+    let loss = try logits(images, gates: gates, statistics: .batch).crossEntropy(labels)
+    try loss.backward(to: architecture)
+    return loss
+  }
+}
