@@ -14,6 +14,8 @@ public struct Curves: Sendable {
   public let grid: [Double]
   /// A curve per method and metric, without test curves where the table has no test accuracy.
   public let curves: [Curve]
+  /// What is shown where one metric is: by default test, where any run has it.
+  public let defaultMetric: RegretMetric
 
   public var results: ExperimentResults { runs.results }
 
@@ -61,10 +63,13 @@ public struct Curves: Sendable {
   ///   - gridSize: The number of points, at least 2.
   ///   - scale: Whether they are evenly spaced, or in the logarithm.
   ///   - bootstrap: Whether summaries have a bootstrap interval of the mean, of ``MeanBand/level``.
+  ///   - metric: What ranks, targets and tests go by; by default test, where any run has it.
   public init(
-    _ runs: RegretRuns, gridSize: Int = 200, scale: StepCurve.Scale = .log, bootstrap: Bool = false
+    _ runs: RegretRuns, gridSize: Int = 200, scale: StepCurve.Scale = .log, bootstrap: Bool = false,
+    metric: RegretMetric? = nil
   ) {
     self.runs = runs
+    defaultMetric = metric ?? runs.defaultMetric
     let grid = runs.grid(gridSize, scale: scale)
     self.grid = grid
     curves = runs.methods.flatMap { method in
@@ -89,8 +94,6 @@ public struct Curves: Sendable {
     }
   }
 
-  /// Test where any curve has it, else validation.
-  public var defaultMetric: RegretMetric { runs.defaultMetric }
 }
 
 /// Bootstrap intervals of the mean of many curves on a common grid: whole runs are resampled, so that all points

@@ -1,86 +1,203 @@
 import Anytime
 import Foundation
+import Statistics
 
 /// A format for curves: what its files are called, and how they are made. The same results give the same
 /// bytes.
 public struct CurveExport: Sendable {
-  /// The end of a file's name: `curves.csv`, `curves.json` or `events.csv`.
+  /// The end of a file's name, such as `curves.csv`.
   public let fileName: String
   public let render: @Sendable (Curves) -> Data
 
-  public static let all = [csv, json, events]
+  public init(fileName: String, render: @escaping @Sendable (Curves) -> Data) {
+    self.fileName = fileName
+    self.render = render
+  }
+
+  /// All that `anytime export curves` writes.
+  public static let all = [
+    csv, json, events, eventsJSON, ranks, distribution, targets, leaderboard, significance, experiment,
+  ]
 
   /// A row per method, metric and point of the grid.
   public static let csv = CurveExport(fileName: "curves.csv") { curves in
-    let currency = curves.results.experiment.policy.currency.rawValue
-    var text =
-      "method,metric,spent,currency,n,mean,standard_error,median,lower_quartile,upper_quartile\n"
+    var table = CSV([
+      "experiment", "space", "method", "metric", "accounting", "spent", "currency", "runs", "n", "mean",
+      "standard_error", "interval_low", "interval_high", "median", "lower_quartile", "upper_quartile",
+    ])
     for curve in curves.curves {
       for (spent, point) in zip(curves.grid, curve.points) {
         guard let point else { continue }
-        let numbers = [
-          point.mean, point.standardError, point.median, point.lowerQuartile, point.upperQuartile,
-        ]
-        let fields =
-          [quotedField(curve.label), curve.metric.rawValue, "\(spent)", currency, String(point.n)]
-          + numbers.map { $0.map { "\($0)" } ?? "" }
-        text += fields.joined(separator: ",") + "\n"
+        table.add([
+          .text(curves.results.experiment.name), .text(curves.results.experiment.space), .text(curve.label),
+          .text(curve.metric.rawValue), .text(curves.runs.accounting.rawValue), .number(spent),
+          .text(curves.runs.currency.rawValue), .count(curve.runs), .count(point.n), .number(point.mean),
+          .number(point.standardError), .number(point.interval?.lowerBound),
+          .number(point.interval?.upperBound), .number(point.median), .number(point.lowerQuartile),
+          .number(point.upperQuartile),
+        ])
       }
     }
-    return Data(text.utf8)
+    return table.data
   }
 
   /// A row per method, seed and change of the incumbent: the raw data behind every curve.
   public static let events = CurveExport(fileName: "events.csv") { curves in
-    var text =
-      "method,seed,amount,spent_seconds,spent_epochs,evaluations,cell,epochs,validation_regret,test_regret,"
-      + "final_training_seconds\n"
+    var table = CSV([
+      "experiment", "space", "method", "seed", "amount", "spent_seconds", "spent_epochs", "evaluations",
+      "cell",
+      "epochs", "validation_regret", "test_regret", "final_training_seconds",
+    ])
     for method in curves.results.methods {
       for run in method.runs {
         for point in run.result.trajectory {
-          let spent = point.spent
-          text +=
-            [
-              quotedField(method.entry.label), String(run.seed), "\(point.amount)", "\(spent.seconds)",
-              "\(spent.epochs)", "\(spent.evaluations)", point.cell, String(point.epochs),
-              "\(point.validationRegret)", point.testRegret.map { "\($0)" } ?? "",
-              "\(point.finalTrainingSeconds)",
-            ].joined(separator: ",") + "\n"
+          table.add([
+            .text(curves.results.experiment.name), .text(curves.results.experiment.space),
+            .text(method.entry.label), .text(String(run.seed)), .number(point.amount),
+            .number(point.spent.seconds), .number(point.spent.epochs), .number(point.spent.evaluations),
+            .text(point.cell), .count(point.epochs), .number(point.validationRegret),
+            .number(point.testRegret), .number(point.finalTrainingSeconds),
+          ])
         }
       }
     }
-    return Data(text.utf8)
+    return table.data
   }
 
-  /// The curves with the identity of the experiment: table checksum, horizon, seeds, policy, settings.
-  public static let json = CurveExport(fileName: "curves.json") { curves in
-    struct Series: Encodable {
-      var method, metric: String
-      var n: [Int]
-      var mean, standardError, median, lowerQuartile, upperQuartile: [Double?]
+  /// A row per method and point of the grid: average ranks over common seeds.
+  public static let ranks = CurveExport(fileName: "ranks.csv") { curves in
+    let ranks = RankCurves(curves.runs, metric: curves.defaultMetric, gridSize: curves.grid.count)
+    var table = CSV([
+      "experiment", "space", "method", "metric", "accounting", "spent", "currency", "seeds", "mean_rank",
+      "standard_error",
+    ])
+    for curve in ranks.curves {
+      for (spent, point) in zip(ranks.grid, curve.points) {
+        table.add([
+          .text(curves.results.experiment.name), .text(curves.results.experiment.space), .text(curve.label),
+          .text(ranks.metric.rawValue), .text(curves.runs.accounting.rawValue), .number(spent),
+          .text(curves.runs.currency.rawValue), .count(ranks.seeds), .number(point.mean),
+          .number(point.standardError),
+        ])
+      }
     }
-    struct Document: Encodable {
-      var experiment: Experiment
-      var tableChecksum: String
-      var missingRuns: Int
-      var spent: [Double]
-      var curves: [Series]
-    }
-    let document = Document(
-      experiment: curves.results.experiment, tableChecksum: curves.results.tableChecksum,
-      missingRuns: curves.results.missingRuns, spent: curves.grid,
-      curves: curves.curves.map { curve in
-        Series(
-          method: curve.label, metric: curve.metric.rawValue, n: curve.points.map { $0?.n ?? 0 },
-          mean: curve.points.map { $0?.mean }, standardError: curve.points.map { $0?.standardError },
-          median: curve.points.map { $0?.median }, lowerQuartile: curve.points.map { $0?.lowerQuartile },
-          upperQuartile: curve.points.map { $0?.upperQuartile })
-      })
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return (try? encoder.encode(document)) ?? Data()
+    return table.data
   }
 
+  /// A row per method and point of the grid: the part of pairs of a run and a target that were reached.
+  public static let distribution = CurveExport(fileName: "ecdf.csv") { curves in
+    let distribution = TargetDistribution(curves.runs, metric: curves.defaultMetric)
+    var table = CSV([
+      "experiment", "space", "method", "metric", "accounting", "spent", "currency", "pairs", "reached",
+    ])
+    for (place, method) in distribution.methods.enumerated() {
+      for (spent, reached) in zip(curves.grid, distribution.curve(place, on: curves.grid)) {
+        table.add([
+          .text(curves.results.experiment.name), .text(curves.results.experiment.space), .text(method.label),
+          .text(distribution.metric.rawValue), .text(curves.runs.accounting.rawValue), .number(spent),
+          .text(curves.runs.currency.rawValue), .count(method.distribution.count), .number(reached),
+        ])
+      }
+    }
+    return table.data
+  }
+
+  /// A row per method and fixed target: how many runs reach it, and the expected running time.
+  public static let targets = CurveExport(fileName: "targets.csv") { curves in
+    let distribution = TargetDistribution(curves.runs, metric: curves.defaultMetric)
+    var table = CSV([
+      "experiment", "space", "method", "metric", "accounting", "target", "currency", "runs", "successes",
+      "success_rate", "expected_running_time",
+    ])
+    for method in distribution.methods {
+      for (target, time) in zip(distribution.targets, method.times) {
+        table.add([
+          .text(curves.results.experiment.name), .text(curves.results.experiment.space), .text(method.label),
+          .text(distribution.metric.rawValue), .text(curves.runs.accounting.rawValue), .number(target),
+          .text(curves.runs.currency.rawValue), .count(time.runs), .count(time.successes),
+          .number(time.successRate), .number(time.expected),
+        ])
+      }
+    }
+    return table.data
+  }
+
+  /// A row per method, by rank.
+  public static let leaderboard = CurveExport(fileName: "leaderboard.csv") { curves in
+    let board = Leaderboard(curves.runs, metric: curves.defaultMetric)
+    let percents = SignificanceTable.budgets.map { "\(($0 * 100).formatted(.number.grouping(.never)))" }
+    var table = CSV(
+      [
+        "experiment", "space", "rank", "method", "metric", "accounting", "runs", "n", "mean",
+        "standard_error", "interval_low", "interval_high", "median", "lower_quartile", "upper_quartile",
+        "area", "log_area",
+      ] + percents.map { "median_at_\($0)" } + percents.map { "better_than_at_\($0)" }
+        + percents.map { "worse_than_at_\($0)" } + ["evaluations"])
+    for row in board.rows {
+      let none = [Int?](repeating: nil, count: percents.count)
+      table.add(
+        [
+          .text(curves.results.experiment.name), .text(curves.results.experiment.space), .number(row.rank),
+          .text(row.label), .text(board.metric.rawValue), .text(curves.runs.accounting.rawValue),
+          .count(row.runs), .count(row.final?.n ?? 0), .number(row.final?.mean),
+          .number(row.final?.standardError), .number(row.interval?.lowerBound),
+          .number(row.interval?.upperBound), .number(row.final?.median), .number(row.final?.lowerQuartile),
+          .number(row.final?.upperQuartile), .number(row.area), .number(row.logArea),
+        ] + row.medians.map { .number($0) } + (row.wins.isEmpty ? none : row.wins).map { .count($0) }
+          + (row.losses.isEmpty ? none : row.losses).map { .count($0) } + [.number(row.evaluations)])
+    }
+    return table.data
+  }
+
+  /// A row per budget and pair of methods: p-values and effect sizes.
+  public static let significance = CurveExport(fileName: "significance.csv") { curves in
+    let significance = SignificanceTable(curves.runs, metric: curves.defaultMetric)
+    var table = CSV([
+      "experiment", "space", "metric", "accounting", "budget", "amount", "currency", "seeds", "first",
+      "second",
+      "median_difference", "wilcoxon_p", "holm_p", "nemenyi_p", "friedman_p", "a12", "cliffs_delta", "better",
+    ])
+    for row in significance.rows {
+      for pair in row.pairs {
+        table.add([
+          .text(curves.results.experiment.name), .text(curves.results.experiment.space),
+          .text(significance.metric.rawValue), .text(curves.runs.accounting.rawValue), .number(row.fraction),
+          .number(row.amount), .text(curves.runs.currency.rawValue), .count(significance.seeds),
+          .text(significance.labels[pair.first]), .text(significance.labels[pair.second]),
+          .number(pair.medianDifference), .number(pair.wilcoxon), .number(pair.holm), .number(pair.nemenyi),
+          .number(row.friedman.pValue), .number(pair.a12), .number(pair.cliffsDelta),
+          .text(pair.better.map { significance.labels[$0] } ?? ""),
+        ])
+      }
+    }
+    return table.data
+  }
+}
+
+/// Rows of comma-separated values, as RFC 4180 has them.
+struct CSV {
+  enum Field {
+    case text(String)
+    case number(Double?)
+    case count(Int?)
+  }
+
+  private var text: String
+
+  init(_ header: [String]) { text = header.joined(separator: ",") + "\n" }
+
+  mutating func add(_ fields: [Field]) {
+    text +=
+      fields.map { field in
+        switch field {
+        case .text(let text): quotedField(text)
+        case .number(let number): number.map { "\($0)" } ?? ""
+        case .count(let count): count.map { "\($0)" } ?? ""
+        }
+      }.joined(separator: ",") + "\n"
+  }
+
+  var data: Data { Data(text.utf8) }
 }
 
 /// A CSV field, quoted where RFC 4180 asks for it.

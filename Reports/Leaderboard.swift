@@ -2,7 +2,7 @@ import Anytime
 import Foundation
 import Statistics
 
-/// The methods of an experiment by what they reached at the horizon.
+/// The methods of an experiment by what they reached at the horizon, and which differences are significant.
 public struct Leaderboard: Sendable {
   /// A method's line.
   public struct Row: Sendable {
@@ -11,6 +11,16 @@ public struct Leaderboard: Sendable {
     public let rank: Double
     /// Final regret over the runs that have an incumbent, by ``metric``.
     public let final: Curves.Summary?
+    /// The 95 % BCa bootstrap interval of the mean final regret, of 2,000 resamples; `nil` where it is undefined.
+    public let interval: ClosedRange<Double>?
+    /// The median regret over all runs at every budget of ``SignificanceTable/budgets``; `nil` where half of the
+    /// runs have no incumbent yet.
+    public let medians: [Double?]
+    /// The numbers of methods than which this one is significantly better, and worse, at every budget.
+    public let wins, losses: [Int]
+    /// The mean over runs of the mean regret over ``Leaderboard/range``: the area under the curve by its length,
+    /// over the budget and over its logarithm.
+    public let area, logArea: Double?
     public let runs: Int
     /// Runs that ended without any incumbent.
     public let emptyRuns: Int
@@ -23,50 +33,76 @@ public struct Leaderboard: Sendable {
   public let metric: RegretMetric
   /// By rank.
   public let rows: [Row]
+  public let significance: SignificanceTable
+  /// From the last first incumbent of any run that has one to the end: where all curves are defined.
+  public let range: ClosedRange<Double>?
   private let caption: String
 
-  public init(_ results: ExperimentResults) {
-    let points = results.methods.flatMap { $0.runs.flatMap { $0.result.trajectory } }
-    let metric: RegretMetric = points.contains { $0.testRegret != nil } ? .test : .validation
+  public init(_ results: ExperimentResults) { self.init(RegretRuns(results)) }
+
+  /// - Parameter metric: By default test, where the table has it.
+  public init(
+    _ regrets: RegretRuns, metric: RegretMetric? = nil, test: SignificanceTable.Test = .wilcoxonHolm
+  ) {
+    let metric = metric ?? regrets.defaultMetric
+    let significance = SignificanceTable(regrets, metric: metric, test: test)
+    let firsts = regrets.methods.flatMap { $0.runs.compactMap { $0.validation.places.first } }
+    let range = firsts.max().flatMap { $0 < regrets.end ? $0...regrets.end : nil }
     self.metric = metric
-    caption = Curves.caption(results)
-    let summaries = results.methods.map { method in
-      Curves.Summary(
-        method.runs.compactMap {
-          $0.result.trajectory.last.flatMap { metric == .test ? $0.testRegret : $0.validationRegret }
-        })
-    }
-    let means = summaries.map { $0?.mean ?? .infinity }
-    rows = zip(results.methods, summaries).map { method, summary in
-      let mean = summary?.mean ?? .infinity
-      let better = means.count { $0 < mean }
-      let equal = means.count { $0 == mean }
-      let runs = method.runs.map(\.result)
-      let evaluations = runs.map(\.spent.evaluations)
+    self.significance = significance
+    self.range = range
+    caption = regrets.caption
+    let finals = regrets.methods.map { $0.runs.map { $0.curve(metric)?.value(at: regrets.end) } }
+    let means = finals.map { $0.compactMap { $0 }.mean ?? .infinity }
+    rows = regrets.methods.indices.map { place in
+      let method = regrets.methods[place]
+      let better = means.count { $0 < means[place] }
+      let equal = means.count { $0 == means[place] }
+      let done = regrets.results.methods[place].runs.map(\.result)
+      let evaluations = done.map(\.spent.evaluations)
       let total = evaluations.reduce(0, +)
+      let reached = finals[place].compactMap { $0 }
+      var random = RandomGenerator(seed: 0, stream: "leaderboard \(method.label)")
+      func area(_ scale: StepCurve.Scale) -> Double? {
+        range.flatMap { range in
+          method.runs.compactMap { $0.curve(metric)?.meanHeight(over: range, scale: scale) }.mean
+        }
+      }
       return Row(
-        label: method.entry.label, rank: Double(better) + Double(equal + 1) / 2, final: summary,
-        runs: runs.count, emptyRuns: runs.count { $0.trajectory.isEmpty },
+        label: method.label, rank: Double(better) + Double(equal + 1) / 2, final: Curves.Summary(reached),
+        interval: Bootstrap.interval(reached, using: &random),
+        medians: SignificanceTable.budgets.map { fraction in
+          // Finite, as interpolation makes no number of infinity.
+          method.runs.map { $0.curve(metric)?.value(at: fraction * regrets.end) ?? .greatestFiniteMagnitude }
+            .median.flatMap { $0 < 1 ? $0 : nil }
+        }, wins: significance.rows.map { $0.wins(place).count },
+        losses: significance.rows.map { $0.losses(place).count }, area: area(.linear), logArea: area(.log),
+        runs: method.runs.count, emptyRuns: finals[place].count { $0 == nil },
         evaluations: evaluations.mean ?? 0,
-        microsecondsPerEvaluation: total > 0 ? runs.map(\.overheadSeconds).reduce(0, +) / total * 1e6 : 0)
+        microsecondsPerEvaluation: total > 0 ? done.map(\.overheadSeconds).reduce(0, +) / total * 1e6 : 0)
     }.sorted { ($0.rank, $0.label) < ($1.rank, $1.label) }
   }
 
-  /// Aligned columns and a caption, for a terminal. Regret is in percent points.
+  /// Aligned columns, the significant differences and a caption, for a terminal. Regret is in percent points.
   public var text: String {
     func percent(_ value: Double) -> String { String(format: "%.3f", 100 * value) }
+    let budgets = SignificanceTable.budgets.dropLast()
     var lines = [
-      ["rank", "method", "mean \(metric.rawValue) regret", "median", "runs", "trainings", "µs each"]
+      ["rank", "method", "mean \(metric.rawValue) regret", "median"]
+        + budgets.map { "at \(SignificanceTable.percent($0))" } + ["runs", "trainings", "µs each"]
     ]
     for row in rows {
       let mean = row.final.map { summary in
         percent(summary.mean) + (summary.standardError.map { " ± " + percent($0) } ?? "") + " %"
       }
-      lines.append([
-        row.rank.formatted(.number.precision(.fractionLength(0...1))), row.label, mean ?? "no incumbent",
-        row.final.map { percent($0.median) + " %" } ?? "-", String(row.runs),
-        String(format: "%.1f", row.evaluations), String(format: "%.2f", row.microsecondsPerEvaluation),
-      ])
+      lines.append(
+        [
+          row.rank.formatted(.number.precision(.fractionLength(0...1))), row.label, mean ?? "no incumbent",
+          row.final.map { percent($0.median) + " %" } ?? "-",
+        ] + budgets.indices.map { row.medians[$0].map { percent($0) + " %" } ?? "-" } + [
+          String(row.runs), String(format: "%.1f", row.evaluations),
+          String(format: "%.2f", row.microsecondsPerEvaluation),
+        ])
     }
     let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
     var text = lines.map { line in
@@ -77,7 +113,44 @@ public struct Leaderboard: Sendable {
     }.joined(separator: "\n")
     let empty = rows.reduce(0) { $0 + $1.emptyRuns }
     if empty > 0 { text += "\n\(empty) runs ended before their first result and are left out of the regret." }
+    if !significance.rows.isEmpty { text += "\n\n" + significance.text }
     return text
-      + "\n\n(\(caption); ± standard error of the mean; µs each: the method's own time per training)"
+      + "\n\n(\(caption); ± standard error of the mean; at 1 % and 10 % of the budget: median; µs each: the "
+      + "method's own time per training)"
+  }
+}
+
+extension SignificanceTable {
+  /// What is significant, a line per budget, and how it was tested, for a terminal.
+  public var text: String {
+    let lines = rows.map { row in
+      let order =
+        CriticalDifferences(self, budget: rows.firstIndex { $0.fraction == row.fraction })?.order ?? []
+      let parts = order.compactMap { method -> String? in
+        let beaten = row.wins(method)
+        guard let most = row.pairs.filter({ $0.better == method }).map(\.pValue).max() else { return nil }
+        let names = order.filter(beaten.contains).map { labels[$0] }
+        return "\(labels[method]) is better than \(names.joined(separator: ", ")) "
+          + "(p \(most < 0.0001 ? "" : names.count > 1 ? "≤ " : "")\(Self.text(most)))"
+      }
+      return "at \(Self.percent(row.fraction)): "
+        + (parts.isEmpty ? "no significant difference" : parts.joined(separator: "; "))
+    }
+    return lines.joined(separator: "\n") + "\n" + caption
+  }
+
+  /// How pairs were compared, in a line.
+  public var caption: String {
+    "\(test.text), level \(Self.level), \(metric.rawValue) regret over \(seeds) common seeds"
+  }
+
+  /// A part of the budget as a percentage.
+  public static func percent(_ fraction: Double) -> String {
+    "\((100 * fraction).formatted(.number.precision(.fractionLength(0...2)).grouping(.never))) %"
+  }
+
+  /// A p-value with two digits.
+  static func text(_ pValue: Double) -> String {
+    pValue < 0.0001 ? "< 0.0001" : String(format: pValue < 0.01 ? "%.1g" : "%.2g", pValue)
   }
 }

@@ -122,11 +122,11 @@ public struct SignificanceTable: Sendable {
         case .wilcoxonHolm: (wilcoxon[place]?.positive ?? 0) < (wilcoxon[place]?.negative ?? 0)
         case .nemenyi: friedman.averageRanks[first] < friedman.averageRanks[second]
         }
-      let median = zip(values[first], values[second]).map { $0 == $1 ? 0 : $0 - $1 }.median
+      let differences = zip(values[first], values[second]).map { $0 - $1 }
       return Pair(
         first: first, second: second, wilcoxon: wilcoxon[place]?.pValue ?? 1, holm: holm[place],
         nemenyi: nemenyi, a12: EffectSize(values[second], values[first])?.a12 ?? 0.5,
-        medianDifference: median.flatMap { $0.isFinite ? $0 : nil }, pValue: pValue,
+        medianDifference: differences.allSatisfy(\.isFinite) ? differences.median : nil, pValue: pValue,
         better: pValue < level ? (firstIsBetter ? first : second) : nil)
     }
   }

@@ -16,13 +16,16 @@ public struct TraceExport: Sendable {
       for run in method.runs {
         for point in run.result.trace {
           let start = [
-            quotedField(method.entry.label), String(run.seed), String(point.epoch), "\(point.amount)", point.cell,
+            quotedField(method.entry.label), String(run.seed), String(point.epoch), "\(point.amount)",
+            point.cell,
           ].joined(separator: ",")
           for (name, value) in point.values.sorted(by: { $0.key < $1.key }) {
             text += "\(start),\(name),\(value)\n"
           }
           for (row, weights) in point.weights.enumerated() {
-            for (place, weight) in weights.enumerated() { text += "\(start),weights.\(row).\(place),\(weight)\n" }
+            for (place, weight) in weights.enumerated() {
+              text += "\(start),weights.\(row).\(place),\(weight)\n"
+            }
           }
         }
       }

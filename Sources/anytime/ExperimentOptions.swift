@@ -158,16 +158,19 @@ struct StoredExperiment: ParsableArguments {
   @Option(name: .customLong("experiment"), help: "Which experiment, where the store holds several.")
   var experimentName: String?
 
-  func results() throws -> ExperimentResults {
+  func results() throws -> ExperimentResults { try Self.results(source, named: experimentName) }
+
+  /// The results of an experiment of a store, or of its only one.
+  static func results(_ source: String, named name: String?) throws -> ExperimentResults {
     let path =
       source.hasSuffix(".sqlite") ? source : URL(filePath: source).deletingPathExtension().path + ".sqlite"
     let store = try RunStore(path: path, mustExist: true)
     let experiments = try store.experiments()
     let known = experiments.map(\.experiment.name)
     let chosen: (experiment: Experiment, tableChecksum: String)
-    if let experimentName {
-      guard let found = experiments.first(where: { $0.experiment.name == experimentName }) else {
-        throw UnknownWord(experimentName, kind: "experiment of \(path)", known: known)
+    if let name {
+      guard let found = experiments.first(where: { $0.experiment.name == name }) else {
+        throw UnknownWord(name, kind: "experiment of \(path)", known: known)
       }
       chosen = found
     } else {
@@ -182,11 +185,7 @@ struct StoredExperiment: ParsableArguments {
     }
     let results = try store.results(
       of: chosen.experiment, tableChecksum: chosen.tableChecksum, registry: AnytimeCommand.registry)
-    if results.missingRuns > 0 {
-      Console.say(
-        "note: \(results.missingRuns) of \(chosen.experiment.runCount) runs "
-          + "are not done yet; 'anytime run' goes on with them")
-    }
+    if let missing = results.missingText { Console.say("note: \(missing); 'anytime run' goes on with them") }
     return results
   }
 }

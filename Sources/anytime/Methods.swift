@@ -39,12 +39,15 @@ struct Methods: ParsableCommand {
     if !method.settings.isEmpty { print("\nSettings:") }
     for setting in method.settings {
       print("  \(setting.name): \(setting.summary)")
-      print("      \(setting.range)" + (setting.defaultValue.isEmpty ? "" : "; default \(setting.defaultValue)"))
+      print(
+        "      \(setting.range)" + (setting.defaultValue.isEmpty ? "" : "; default \(setting.defaultValue)"))
     }
     if !method.presets.isEmpty { print("\nPresets:") }
     for preset in method.presets {
       print("  preset=\(preset.name): \(preset.summary)")
-      print("      " + preset.values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ", "))
+      print(
+        "      "
+          + preset.values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ", "))
     }
   }
 }

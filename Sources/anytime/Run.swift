@@ -24,20 +24,3 @@ struct Run: AsyncParsableCommand {
     print("\(runs) runs are in \(options.storePath(results.experiment.name)).")
   }
 }
-
-struct Compare: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    abstract: "Run an experiment and print a leaderboard.",
-    discussion: """
-      EXAMPLES
-        anytime compare Examples/first.yaml
-        anytime compare --space mini --horizon 30min --seeds 50 --method random-search \\
-          --method regularized-evolution
-      """)
-
-  @OptionGroup var options: ExperimentOptions
-
-  func run() async throws {
-    print(Leaderboard(try await options.run()).text)
-  }
-}

@@ -161,9 +161,9 @@ struct Program {
     for (store, folder) in [("whole", "a"), ("parts", "b")] {
       try program.run("export curves \(store).sqlite -o \(folder)")
     }
-    for name in ["e-curves.csv", "e-curves.json", "e-events.csv"] {
+    for name in try FileManager.default.contentsOfDirectory(atPath: program.folder.path + "/a") {
       let files = try ["a", "b"].map { try Data(contentsOf: program.folder.appending(path: "\($0)/\(name)")) }
-      #expect(files[0] == files[1] && files[0].count > 1_000)
+      #expect(files[0] == files[1] && files[0].count > 400, "\(name)")
     }
   }
 

@@ -1,6 +1,8 @@
 import Anytime
+import CellSpace
 import Foundation
 import Reports
+import TabularBenchmark
 import Testing
 
 /// Results with hand-made trajectories: (amount, validation regret, test regret).
@@ -98,38 +100,72 @@ private func results(
     #expect(board.rows.map(\.rank) == [1.5, 1.5])
   }
 
+  private func text(_ export: CurveExport, gridSize: Int = 200) -> String {
+    String(decoding: export.render(Curves(example, gridSize: gridSize)), as: UTF8.self)
+  }
+
   @Test("events are a row each, quoted where needed") func events() {
-    let text = String(decoding: CurveExport.events.render(Curves(example)), as: UTF8.self)
     #expect(
-      text == """
-        method,seed,amount,spent_seconds,spent_epochs,evaluations,cell,epochs,validation_regret,test_regret,\
-        final_training_seconds
-        "b, quoted",0,1.0,1.0,1.0,1.0,c,18,0.02,0.03,0.0
-        "b, quoted",1,2.0,2.0,1.0,1.0,c,18,0.01,0.01,0.0
-        a,0,4.0,4.0,1.0,1.0,c,18,0.01,0.005,0.0
+      text(.events) == """
+        experiment,space,method,seed,amount,spent_seconds,spent_epochs,evaluations,cell,epochs,\
+        validation_regret,test_regret,final_training_seconds
+        test,mini,"b, quoted",0,1.0,1.0,1.0,1.0,c,18,0.02,0.03,0.0
+        test,mini,"b, quoted",1,2.0,2.0,1.0,1.0,c,18,0.01,0.01,0.0
+        test,mini,a,0,4.0,4.0,1.0,1.0,c,18,0.01,0.005,0.0
 
         """)
   }
 
   @Test("curves are tidy rows") func curves() {
-    let text = String(decoding: CurveExport.csv.render(Curves(example, gridSize: 2)), as: UTF8.self)
-    let rows = text.split(separator: "\n")
+    let rows = text(.csv, gridSize: 2).split(separator: "\n")
     #expect(rows.count == 1 + 6)
     #expect(
-      rows[0] == "method,metric,spent,currency,n,mean,standard_error,median,lower_quartile,upper_quartile")
-    #expect(rows[1] == "\"b, quoted\",validation,1.0,seconds,1,0.02,,0.02,0.02,0.02")
-    #expect(rows.last == "a,test,100.0,seconds,1,0.005,,0.005,0.005,0.005")
+      rows[0] == """
+        experiment,space,method,metric,accounting,spent,currency,runs,n,mean,standard_error,interval_low,\
+        interval_high,median,lower_quartile,upper_quartile
+        """)
+    #expect(
+      rows[1] == """
+        test,mini,"b, quoted",validation,recommended-now,1.0,seconds,2,1,0.02,,,,0.02,0.02,0.02
+        """)
+    #expect(
+      rows.last == "test,mini,a,test,recommended-now,100.0,seconds,2,1,0.005,,,,0.005,0.005,0.005")
   }
 
-  @Test("JSON carries the experiment's identity, and the same results give the same bytes") func json() throws
-  {
-    let data = CurveExport.json.render(Curves(example))
-    #expect(data == CurveExport.json.render(Curves(example)))
-    let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-    #expect(object["tableChecksum"] as? String == "0123456789abcdef")
-    let experiment = try #require(object["experiment"] as? [String: Any])
-    #expect(experiment["horizon"] as? Double == 100)
-    #expect((experiment["policy"] as? [String: Any])?["regretReference"] as? String == "best-mean")
+  @Test("every table has a row per method, pair or target, and as many fields as names") func tables() {
+    let rows: [(CurveExport, Int)] = [
+      (.ranks, 2 * 200), (.distribution, 2 * 200), (.targets, 2 * 31), (.leaderboard, 2), (.significance, 3),
+    ]
+    for (export, count) in rows {
+      let lines = text(export).replacing("\"b, quoted\"", with: "b").split(separator: "\n")
+      #expect(lines.count == 1 + count, "\(export.fileName)")
+      let fields = Set(lines.map { $0.count { $0 == "," } })
+      #expect(fields.count == 1, "\(export.fileName)")
+    }
+  }
+
+  @Test("JSON carries the experiment's identity") func json() throws {
+    for export in [CurveExport.json, .eventsJSON, .experiment] {
+      let object = try #require(
+        try JSONSerialization.jsonObject(with: export.render(Curves(example))) as? [String: Any])
+      let identity = try #require(object["identity"] as? [String: Any] ?? object)
+      #expect(identity["tableChecksum"] as? String == "0123456789abcdef")
+      #expect(identity["version"] as? String == anytimeVersion && identity["missingRuns"] as? Int == 0)
+      #expect((identity["digests"] as? [String: String])?["a"]?.count == 64)
+      let experiment = try #require(identity["experiment"] as? [String: Any])
+      #expect(experiment["horizon"] as? Double == 100 && experiment["seeds"] as? [Int] == [0, 1])
+      #expect((experiment["policy"] as? [String: Any])?["regretReference"] as? String == "best-mean")
+    }
+  }
+
+  @Test("the same results give the same bytes in every format") func same() throws {
+    let curves = Curves(RegretRuns(example), bootstrap: true)
+    for export in CurveExport.all + CurveExport.latex() {
+      let again = Curves(RegretRuns(example), bootstrap: true)
+      #expect(export.render(curves) == export.render(again) && !export.render(curves).isEmpty)
+    }
+    let files = (0..<2).map { _ in IOHExport(RegretRuns(example)).files }
+    #expect(files[0].map(\.data) == files[1].map(\.data))
   }
 
   @Test("an unwritable file is an error of one sentence") func unwritable() {
@@ -146,7 +182,8 @@ private func results(
     #expect(script.contains("title 'it''s_a'"))
     #expect(script.components(separatedBy: "filledcurves").count == 2)
     #expect(script.contains("set logscale x") && script.contains("set logscale y"))
-    #expect(script.contains("test regret [percent points]"))
+    #expect(script.contains("set ylabel 'median test regret [percent points]'"))
+    #expect(script.contains("band: quartiles") && script.contains("n = 1 to 2"))
   }
 
   @Test("a method keeps its colour whatever else is drawn") func colours() throws {
@@ -175,15 +212,53 @@ private func results(
     #expect(script.contains("dashtype 1") && script.contains("dashtype 2"))
   }
 
-  @Test("are drawn in every format", arguments: ["svg", "pdf", "png"]) func files(kind: String) throws {
+  /// A figure of every kind.
+  private func figures() throws -> [(name: String, figure: Figure)] {
+    let example = try results([
+      ("a", (0..<6).map { [(1, 0.02, 0.03), (Double($0 + 2), 0.01, 0.0)] }),
+      ("b", (0..<6).map { _ in [(3, 0.02, 0.03)] }),
+    ])
+    let runs = RegretRuns(example)
+    let curves = Curves(runs, bootstrap: true)
+    let difference = CriticalDifferences(SignificanceTable(runs, test: .nemenyi))
+    return [
+      ("rank", try RankPlot().figure([RankCurves(runs)])),
+      ("ecdf", try TargetPlot().figure([TargetDistribution(runs)])),
+      ("difference", try CriticalDifferencePlot().figure([try #require(difference)])),
+      ("side by side", try RegretPlot(metric: .test).figure([curves, curves])),
+    ]
+      + (try CurveCenter.allCases.map {
+        ($0.rawValue, try RegretPlot(metric: .test, center: $0, logX: false, logY: false).figure([curves]))
+      })
+  }
+
+  @Test("are drawn in every format, with the same bytes again", arguments: Figure.formats)
+  func files(kind: String) throws {
     let url = FileManager.default.temporaryDirectory.appending(path: "plot-\(UUID().uuidString).\(kind)")
     defer { try? FileManager.default.removeItem(at: url) }
-    let example = try results([("a", [[(1, 0.02, 0.03)], [(1, 0.01, 0.0)]])])
-    try RegretPlot(metric: .test).write(Curves(example), to: url)
-    let start = try Data(contentsOf: url).prefix(5)
-    #expect(
-      start.elementsEqual(["svg": "<?xml", "pdf": "%PDF-", "png": "\u{89}PNG"][kind]!.utf8) || kind == "png")
-    #expect(start.count == 5)
+    for (name, figure) in try figures() {
+      try figure.write(to: url)
+      let first = try Data(contentsOf: url)
+      let start: [UInt8] = kind == "png" ? [0x89, 0x50] : Array((kind == "svg" ? "<?" : "%P").utf8)
+      #expect(first.starts(with: start) && first.count > 2_000, "\(name)")
+      try figure.write(to: url)
+      #expect(first == (try Data(contentsOf: url)), "\(name)")
+      if kind == "svg" {
+        let text = String(decoding: first, as: UTF8.self)
+        #expect(text.contains("<desc>space mini, 100 benchmark seconds, n = 6, policy fair"), "\(name)")
+        #expect(text.contains("table 0123456789abcdef") && text.contains("AnytimeNAS \(anytimeVersion)"))
+      }
+    }
+  }
+
+  @Test("the average random cell is a line where it is known") func reference() throws {
+    let benchmark = try Benchmark(
+      table: try Table.embedded(), space: try #require(SearchSpace(named: "mini")))
+    let runs = RegretRuns(
+      try results([("a", [[(1, 0.02, 0.03)]])]), reference: SpaceReference(benchmark, policy: .fair))
+    #expect(try RegretPlot(metric: .test).script(Curves(runs)).contains("title 'average random cell'"))
+    let json = String(decoding: CurveExport.json.render(Curves(runs)), as: UTF8.self)
+    #expect(json.contains("\"randomTestRegret\":0.0"))
   }
 
   @Test("an unknown extension names the known ones") func unknown() throws {
@@ -191,5 +266,62 @@ private func results(
     #expect {
       try RegretPlot(metric: .test).write(curves, to: URL(filePath: "/tmp/a.gif"))
     } throws: { "\($0)".hasSuffix("must end in .svg, .pdf or .png") }
+  }
+}
+
+@Suite("Other programs' formats") struct FormatTests {
+  private func example() throws -> Curves {
+    Curves(
+      RegretRuns(
+        try HandMade.results([
+          ("a_b", [[HandMade(amount: 2.5, validation: 0.25), HandMade(amount: 40, validation: 0.125)], []])
+        ])))
+  }
+
+  @Test("IOHprofiler's: a block per run from time 1 to its end, regret 1 before the first incumbent")
+  func ioh()
+    throws
+  {
+    let files = IOHExport(try example().runs).files
+    #expect(
+      files.map(\.path) == [
+        "a-b/IOHprofiler_f1_mini-validation-regret.json",
+        "a-b/data_f1_mini-validation-regret/IOHprofiler_f1_DIM5.dat",
+      ])
+    #expect(
+      String(decoding: files[1].data, as: UTF8.self) == """
+        evaluations raw_y
+        1 1.0000000000
+        3 0.2500000000
+        40 0.1250000000
+        100 0.1250000000
+        evaluations raw_y
+        1 1.0000000000
+        100 1.0000000000
+
+        """)
+    let meta = try #require(try JSONSerialization.jsonObject(with: files[0].data) as? [String: Any])
+    #expect(meta["function_id"] as? Int == 1 && meta["maximization"] as? Bool == false)
+    #expect(meta["attributes"] as? [String] == ["evaluations", "raw_y"])
+    #expect((meta["algorithm"] as? [String: String])?["name"] == "a_b")
+    let scenario = try #require((meta["scenarios"] as? [[String: Any]])?.first)
+    #expect(files[1].path.hasSuffix("/" + (scenario["path"] as? String ?? "?")))
+    let runs = try #require(scenario["runs"] as? [[String: Any]])
+    #expect(runs.map { $0["evals"] as? Int } == [100, 100])
+    let best = try #require(runs[0]["best"] as? [String: Any])
+    #expect(best["evals"] as? Int == 40 && best["y"] as? Double == 0.125)
+  }
+
+  @Test("LaTeX: steps at their changes only, special letters escaped, the table's checksum on top")
+  func latex()
+    throws
+  {
+    let texts = CurveExport.latex().map { export in
+      (try? example()).map { String(decoding: export.render($0), as: UTF8.self) } ?? ""
+    }
+    #expect(texts.allSatisfy { $0.hasPrefix("% test: space mini") && $0.contains("0123456789abcdef") })
+    #expect(texts[0].contains("\\addlegendentry{a\\_b}") && !texts[0].contains("fill between"))
+    #expect(texts[0].contains("(2.5,25.0)") && texts[0].contains("(100.0,12.5)"))
+    #expect(texts[1].contains("\\textbf{a\\_b} & 12.500 & -- & -- & --"))
   }
 }

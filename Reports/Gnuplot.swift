@@ -1,0 +1,202 @@
+import Foundation
+
+/// A picture of one or several panels side by side, drawn by gnuplot. The same figure gives the same bytes.
+public struct Figure: Sendable {
+  /// The commands of one panel: settings, data blocks and one `plot`.
+  public struct Panel: Sendable {
+    /// A bold line above, and smaller ones below it.
+    public var title: String
+    public var caption: String
+    public var commands: String
+
+    public init(title: String, caption: String, commands: String) {
+      self.title = title
+      self.caption = caption
+      self.commands = commands
+    }
+  }
+
+  public var panels: [Panel]
+  /// The height of a panel by that of a usual one.
+  public var height: Double
+
+  public init(_ panels: [Panel], height: Double = 1) {
+    self.panels = panels
+    self.height = height
+  }
+
+  /// What a file's extension may be.
+  public static let formats = ["svg", "pdf", "png"]
+
+  /// The gnuplot commands for a file, without its terminal.
+  func script() -> String {
+    guard panels.count != 1 else { return Self.commands(panels[0], width: 90) }
+    return "set multiplot layout 1,\(panels.count)\n"
+      + panels.map { "reset\n" + Self.commands($0, width: 72) }.joined() + "unset multiplot\n"
+  }
+
+  private static func commands(_ panel: Panel, width: Int) -> String {
+    // Markup does not reach over a line break.
+    let title =
+      ([escaped(panel.title)] + wrapped(panel.caption, width).map { "{/*0.65 \(escaped($0))}" })
+      .joined(separator: "\\n")
+    return "set title \"\(title)\" enhanced\n" + panel.commands
+  }
+
+  /// Draws a file whose extension says what it is: `svg`, `pdf` or `png`.
+  ///
+  /// - Throws: ``ReportError``: an unknown extension, no gnuplot, nothing to draw.
+  public func write(to url: URL) throws {
+    let wide = panels.count > 1 ? 640 * panels.count : 800
+    let high = Int(520 * height)
+    let terminals = [
+      "svg": "svg size \(wide),\(high) dynamic font 'DejaVu Sans,13' background '#ffffff'",
+      "pdf": "pdfcairo size \(Double(wide) / 40)cm,\(Double(high) / 40)cm font 'DejaVu Sans,11'",
+      "png": "pngcairo size \(wide * 3 / 2),\(high * 3 / 2) font 'DejaVu Sans,19'",
+    ]
+    let format = url.pathExtension.lowercased()
+    guard let terminal = terminals[format] else {
+      throw ReportError("\(url.path) must end in .svg, .pdf or .png")
+    }
+    let partial = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).plot")
+    defer { try? FileManager.default.removeItem(at: partial) }
+    try Self.gnuplot("set terminal \(terminal)\nset output '\(partial.path)'\n\(script())")
+    guard var data = FileManager.default.contents(atPath: partial.path), !data.isEmpty else {
+      throw ReportError("gnuplot drew nothing; is gnuplot-nox installed whole?")
+    }
+    if format == "svg" { data = describing(data) }
+    if format == "pdf" { data = Self.undated(data) }
+    try writeWhole(data, to: url)
+  }
+
+  /// An SVG file with the captions as its description, for those who cannot see it and for search.
+  private func describing(_ data: Data) -> Data {
+    func plain(_ text: String) -> String {
+      text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
+        .replacingOccurrences(of: ">", with: "&gt;")
+    }
+    let titles = plain(panels.map(\.title).joined(separator: "; "))
+    let captions = plain(panels.map(\.caption).joined(separator: "; "))
+    let text = String(decoding: data, as: UTF8.self)
+      .replacing(/<title>[^<]*<\/title>/, with: "<title>\(titles)</title>", maxReplacements: 1)
+      .replacing(/<desc>[^<]*<\/desc>/, with: "<desc>\(captions)</desc>", maxReplacements: 1)
+    return Data(text.utf8)
+  }
+
+  /// A PDF file without the time at which it was made.
+  private static func undated(_ data: Data) -> Data {
+    var data = data
+    guard let key = data.range(of: Data("/CreationDate".utf8)),
+      let end = data.range(of: Data(")".utf8), in: key.upperBound..<data.endIndex)
+    else { return data }
+    for place in key.upperBound..<end.lowerBound where (0x30...0x39).contains(data[place]) {
+      data[place] = 0x30
+    }
+    return data
+  }
+
+  /// Labels at 1, 2 and 5 times the powers of ten, or at the powers alone over many decades.
+  static func ticks(_ axis: String, _ low: Double, _ high: Double) -> String {
+    guard low > 0, high > low else { return "" }
+    let decades = Int(log10(low).rounded(.down))...Int(log10(high).rounded(.up))
+    let factors = decades.count > 4 ? [1.0] : [1.0, 2, 5]
+    let places = decades.flatMap { decade in factors.map { $0 * pow(10, Double(decade)) } }
+      .filter { low <= $0 && $0 <= high }
+    guard places.count > 1 else { return "" }
+    return "set \(axis)tics (" + places.map { String(format: "'%g' %g", $0, $0) }.joined(separator: ", ")
+      + ")\n"
+  }
+
+  /// The settings that all curves share, and a legend: inside for a few lines if a place is given, else below.
+  static func frame(lines: Int, keyAt place: String?) -> String {
+    let legend = place.flatMap { lines > 7 ? nil : "\($0) Left reverse" }
+    return
+      """
+      set grid linetype 1 linecolor rgb '#dddddd' linewidth 0.8
+      set border 3 linecolor rgb '#555555'
+      set tics nomirror
+      set key noenhanced \(legend ?? "below horizontal Left reverse maxcols 4") samplen 3
+      set style fill transparent solid \(lines > 4 ? 0.12 : 0.18) noborder
+
+      """
+  }
+
+  /// A data block of right-continuous steps: a value holds until the next one.
+  static func steps(_ name: String, _ points: [(x: Double, values: [Double])]) -> String {
+    var text = "$\(name) << EOD\n"
+    for (place, point) in points.enumerated() {
+      let values = point.values.map { "\($0)" }.joined(separator: " ")
+      text += "\(point.x) \(values)\n"
+      if place + 1 < points.count { text += "\(points[place + 1].x) \(values)\n" }
+    }
+    return text + "EOD\n"
+  }
+
+  /// A line of a data block in a method's style.
+  static func line(_ name: String, _ style: MethodStyle, _ label: String) -> String {
+    "$\(name) using 1:2 with lines linewidth 2.2 dashtype \(style.dash) "
+      + "linecolor rgb '#\(style.colour)' title '\(quoted(label))'"
+  }
+
+  /// A band between the third and the fourth column.
+  static func band(_ name: String, _ style: MethodStyle) -> String {
+    "$\(name) using 1:3:4 with filledcurves linecolor rgb '#\(style.colour)' notitle"
+  }
+
+  /// Text inside single quotes.
+  static func quoted(_ text: String) -> String { text.replacingOccurrences(of: "'", with: "''") }
+
+  /// Breaks a caption at commas into lines of some length.
+  private static func wrapped(_ text: String, _ width: Int) -> [String] {
+    var lines = [""]
+    for part in text.components(separatedBy: ", ") {
+      let last = lines[lines.count - 1]
+      if last.isEmpty {
+        lines[lines.count - 1] = part
+      } else if last.count + part.count < width {
+        lines[lines.count - 1] = last + ", " + part
+      } else {
+        lines[lines.count - 1] = last + ","
+        lines.append(part)
+      }
+    }
+    return lines
+  }
+
+  /// Text inside a double-quoted string with gnuplot's enhanced markup.
+  static func escaped(_ text: String) -> String {
+    var result = ""
+    for letter in text {
+      switch letter {
+      case "\"", "`": result += "'"
+      case "\\", "_", "^", "{", "}", "@", "&", "~": result += "\\\\\(letter)"
+      default: result.append(letter)
+      }
+    }
+    return result
+  }
+
+  /// Runs gnuplot on a script.
+  private static func gnuplot(_ script: String) throws {
+    let process = Process()
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = ["gnuplot", "-"]
+    let input = Pipe()
+    let errors = Pipe()
+    process.standardInput = input
+    process.standardError = errors
+    process.standardOutput = FileHandle.nullDevice
+    do { try process.run() } catch { throw ReportError("gnuplot cannot be started: \(error)") }
+    try? input.fileHandleForWriting.write(contentsOf: Data(script.utf8))
+    try? input.fileHandleForWriting.close()
+    let complaint = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    guard process.terminationStatus != 127 else {
+      throw ReportError("pictures need gnuplot; install it with 'apt-get install gnuplot-nox'")
+    }
+    guard process.terminationStatus == 0 else {
+      let line = complaint.split(separator: "\n").last.map(String.init) ?? "no message"
+      throw ReportError("gnuplot failed: \(line)")
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import Anytime
+import CellSpace
+import Foundation
+
+/// Files in IOHprofiler's format (Doerr et al. 2018, https://iohprofiler.github.io): a folder per method that
+/// IOHanalyzer and iohinspector open. The layout is that of IOHexperimenter 0.4's analyzer logger.
+///
+/// - Running time is what was spent, in whole units, rounded up; regret, a fraction, is minimised.
+/// - Every run has a line at time 1, as readers tell runs apart by it; until its first incumbent a run has
+///   regret 1, the greatest there can be. Its last line is at its end.
+/// - These tools show the best value so far: a regret that rises later does not show there.
+public struct IOHExport: Sendable {
+  private let runs: RegretRuns
+  private let metric: RegretMetric
+
+  public init(_ runs: RegretRuns, metric: RegretMetric? = nil) {
+    self.runs = runs
+    self.metric = metric ?? runs.defaultMetric
+  }
+
+  /// The files, by paths relative to a folder.
+  public var files: [(path: String, data: Data)] {
+    runs.methods.flatMap { method -> [(path: String, data: Data)] in
+      let curves = method.runs.map { points($0) }
+      let folder = Self.fileName(method.label)
+      let raw = "data_f1_\(functionName)/IOHprofiler_f1_DIM\(dimension).dat"
+      let text = curves.map { points in
+        "evaluations raw_y\n" + points.map { "\($0.time) \(String(format: "%.10f", $0.value))\n" }.joined()
+      }.joined()
+      return [
+        ("\(folder)/IOHprofiler_f1_\(functionName).json", meta(method.label, raw, curves)),
+        ("\(folder)/\(raw)", Data(text.utf8)),
+      ]
+    }
+  }
+
+  private var functionName: String {
+    Self.fileName("\(runs.results.experiment.space)-\(metric.rawValue)-regret")
+  }
+
+  /// The number of the space's parameters.
+  private var dimension: Int {
+    SearchSpace(named: runs.results.experiment.space)?.parameters.parameters.count ?? 1
+  }
+
+  private func points(_ run: RegretRuns.Run) -> [(time: Int, value: Double)] {
+    var points = [(time: 1, value: 1.0)]
+    func add(_ amount: Double, _ value: Double) {
+      let time = max(1, Int(amount.rounded(.up)))
+      if points[points.count - 1].time == time { points.removeLast() }
+      points.append((time, value))
+    }
+    if let curve = run.curve(metric) {
+      for (place, value) in zip(curve.places, curve.values) { add(place, value) }
+    }
+    add(max(run.end, 1), points[points.count - 1].value)
+    return points
+  }
+
+  private struct Meta: Encodable {
+    struct Algorithm: Encodable { var name, info: String }
+    struct Best: Encodable {
+      var evals: Int
+      var y: Double
+      var x: [Double]
+    }
+    struct Run: Encodable {
+      var instance, evals: Int
+      var best: Best
+    }
+    struct Scenario: Encodable {
+      var dimension: Int
+      var path: String
+      var runs: [Run]
+    }
+    var version = "0.4.2"
+    var suite = "AnytimeNAS"
+    var functionId = 1
+    var functionName: String
+    var maximization = false
+    var algorithm: Algorithm
+    var experimentAttributes: [[String: String]]
+    var attributes = ["evaluations", "raw_y"]
+    var scenarios: [Scenario]
+  }
+
+  private func meta(_ label: String, _ path: String, _ curves: [[(time: Int, value: Double)]]) -> Data {
+    let meta = Meta(
+      functionName: functionName, algorithm: .init(name: label, info: runs.caption),
+      experimentAttributes: [
+        ["experiment": runs.results.experiment.name], ["currency": runs.currency.unit],
+        ["table": runs.results.tableChecksum],
+      ],
+      scenarios: [
+        .init(
+          dimension: dimension, path: path,
+          runs: curves.map { points in
+            let least = points.map(\.value).min() ?? 1
+            let first = points.first { $0.value == least }?.time ?? 1
+            return .init(
+              instance: 1, evals: points.last?.time ?? 1, best: .init(evals: first, y: least, x: []))
+          })
+      ])
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+    return (try? encoder.encode(meta)) ?? Data()
+  }
+
+  /// Text as a file's name.
+  static func fileName(_ text: String) -> String {
+    String(text.map { $0.isLetter || $0.isNumber || "-.".contains($0) ? $0 : "-" })
+  }
+}

@@ -1,0 +1,105 @@
+import Anytime
+import Foundation
+
+/// Which experiment something is of: all that determines its runs, how many of them are missing, and the version
+/// that exports them.
+public struct ExperimentIdentity: Encodable, Sendable {
+  public let experiment: Experiment
+  public let tableChecksum: String
+  public let version: String
+  public let accounting: Accounting
+  public let currency: BudgetPolicy.Currency
+  /// The digest of every method's runs, by label: the key of the run store.
+  public let digests: [String: String]
+  public let missingRuns: Int
+  /// The seeds that are missing, by label.
+  public let missingSeeds: [String: [UInt64]]
+  /// Absent where the table was not at hand.
+  public let reference: SpaceReference?
+
+  public init(_ runs: RegretRuns) {
+    let results = runs.results
+    experiment = results.experiment
+    tableChecksum = results.tableChecksum
+    version = anytimeVersion
+    accounting = runs.accounting
+    currency = runs.currency
+    digests = Dictionary(
+      results.methods.map {
+        (
+          $0.entry.label,
+          results.experiment.identity(of: $0.entry, tableChecksum: results.tableChecksum).digest
+        )
+      }, uniquingKeysWith: { first, _ in first })
+    missingRuns = results.missingRuns
+    missingSeeds = Dictionary(results.missingSeeds.map { ($0.label, $0.seeds) }) { first, _ in first }
+    reference = runs.reference
+  }
+}
+
+extension CurveExport {
+  /// The experiment's identity alone.
+  public static let experiment = CurveExport(fileName: "experiment.json") { curves in
+    encode(ExperimentIdentity(curves.runs))
+  }
+
+  /// The curves with the identity of the experiment: table checksum, horizon, seeds, policy, settings.
+  public static let json = CurveExport(fileName: "curves.json") { curves in
+    struct Series: Encodable {
+      var method, metric: String
+      var runs: Int
+      var n: [Int]
+      var mean, standardError, intervalLow, intervalHigh, median, lowerQuartile, upperQuartile: [Double?]
+    }
+    struct Document: Encodable {
+      var identity: ExperimentIdentity
+      var spent: [Double]
+      var curves: [Series]
+    }
+    return encode(
+      Document(
+        identity: ExperimentIdentity(curves.runs), spent: curves.grid,
+        curves: curves.curves.map { curve in
+          Series(
+            method: curve.label, metric: curve.metric.rawValue, runs: curve.runs,
+            n: curve.points.map { $0?.n ?? 0 }, mean: curve.points.map { $0?.mean },
+            standardError: curve.points.map { $0?.standardError },
+            intervalLow: curve.points.map { $0?.interval?.lowerBound },
+            intervalHigh: curve.points.map { $0?.interval?.upperBound },
+            median: curve.points.map { $0?.median }, lowerQuartile: curve.points.map { $0?.lowerQuartile },
+            upperQuartile: curve.points.map { $0?.upperQuartile })
+        }))
+  }
+
+  /// Every run's changes of the incumbent and its ledger, with the identity of the experiment.
+  public static let eventsJSON = CurveExport(fileName: "events.json") { curves in
+    struct Run: Encodable {
+      var method: String
+      var seed: UInt64
+      var spent: Spending
+      var ledger: [RunResult.LedgerTotal]
+      var events: [TrajectoryPoint]
+    }
+    struct Document: Encodable {
+      var identity: ExperimentIdentity
+      var runs: [Run]
+    }
+    return encode(
+      Document(
+        identity: ExperimentIdentity(curves.runs),
+        runs: curves.results.methods.flatMap { method in
+          method.runs.map { seed, result in
+            Run(
+              method: method.entry.label, seed: seed, spent: result.spent, ledger: result.ledger,
+              events: result.trajectory)
+          }
+        }))
+  }
+
+  /// JSON with sorted keys: equal values give equal bytes.
+  private static func encode(_ value: some Encodable) -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return (try? encoder.encode(value)) ?? Data()
+  }
+}

@@ -1,0 +1,53 @@
+import Anytime
+import Foundation
+
+/// A picture of average ranks over spent budget, the best at the top, drawn by gnuplot.
+public struct RankPlot: Sendable {
+  public var logX: Bool
+
+  public init(logX: Bool = true) { self.logX = logX }
+
+  /// The ranks of several experiments side by side.
+  public func figure(_ ranks: [RankCurves]) throws(ReportError) -> Figure {
+    let styles = MethodStyle.byLabel(ranks.map(\.runs))
+    var panels: [Figure.Panel] = []
+    for ranks in ranks { panels.append(try panel(ranks, styles: styles)) }
+    return Figure(panels)
+  }
+
+  private func panel(_ ranks: RankCurves, styles: [String: MethodStyle]) throws(ReportError) -> Figure.Panel {
+    let experiment = ranks.runs.results.experiment
+    guard ranks.seeds > 0, ranks.curves.count > 1 else {
+      throw ReportError(
+        "ranks of '\(experiment.name)' need at least two methods with the runs of a common seed")
+    }
+    var text =
+      Figure.frame(lines: ranks.curves.count, keyAt: nil) + """
+        set xlabel 'budget spent [\(ranks.runs.currency.unit)]'
+        set ylabel 'average rank by \(ranks.metric.rawValue) regret'
+        set xrange [\(ranks.grid[0]):\(ranks.runs.end)]
+        set yrange [\(ranks.curves.count):1]
+        set ytics 1
+
+        """
+    if logX { text += "set logscale x\n\(Figure.ticks("x", ranks.grid[0], ranks.runs.end))" }
+    var bands: [String] = []
+    var plots: [String] = []
+    for (number, curve) in ranks.curves.enumerated() {
+      guard let style = styles[curve.label] else { continue }
+      let name = "data\(number)"
+      text += Figure.steps(
+        name,
+        zip(ranks.grid, curve.points).map { x, point in
+          (x, [point.mean, point.mean - point.standardError, point.mean + point.standardError])
+        })
+      if ranks.seeds > 1 { bands.append(Figure.band(name, style)) }
+      plots.append(Figure.line(name, style, curve.label))
+    }
+    text += "plot " + (bands + plots).joined(separator: ", \\\n  ") + "\n"
+    return Figure.Panel(
+      title: experiment.name,
+      caption: ranks.runs.caption + ", ranks over \(ranks.seeds) common seeds"
+        + (ranks.seeds > 1 ? ", band: standard error" : ""), commands: text)
+  }
+}

@@ -1,0 +1,30 @@
+import Anytime
+import ArgumentParser
+import Reports
+
+struct Compare: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run an experiment and print a leaderboard with tests of significance.",
+    discussion: """
+      Methods are ranked by mean final regret. Which differences are significant is tested at 1, 10 and 100 % of \
+      the budget: by Wilcoxon's signed-rank test with Holm's correction, or by Nemenyi's after Friedman's.
+
+      EXAMPLES
+        anytime compare Examples/first.yaml
+        anytime compare Examples/first.yaml --test nemenyi --metric validation
+        anytime compare --space mini --horizon 30min --seeds 50 --method random-search \\
+          --method regularized-evolution
+      """)
+
+  @OptionGroup var options: ExperimentOptions
+
+  @Option(help: ArgumentHelp("wilcoxon-holm or nemenyi."))
+  var test: SignificanceTable.Test = .wilcoxonHolm
+
+  @Option(help: ArgumentHelp("test or validation regret. Default: test, where the table has it."))
+  var metric: RegretMetric?
+
+  func run() async throws {
+    print(Leaderboard(RegretRuns(try await options.run()), metric: metric, test: test).text)
+  }
+}

@@ -1,0 +1,52 @@
+import ArgumentParser
+import Foundation
+import Reports
+
+struct ExportCurves: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "curves",
+    abstract: "Write curves, raw events, ranks, targets and tests as CSV and JSON.",
+    discussion: """
+      Makes these files, each with the experiment's name in front. Regrets are fractions.
+
+        curves.csv, .json   a row per method, metric and spent budget: mean, standard error, quartiles
+        events.csv, .json   a row per method, seed and change of the incumbent: the raw data
+        ranks.csv           average rank over common seeds by method and spent budget
+        ecdf.csv            the part of runs and targets reached by method and spent budget
+        targets.csv         success rate and expected running time by method and target
+        leaderboard.csv     a row per method: final regret with a BCa interval, areas under the curve
+        significance.csv    a row per budget (1, 10, 100 %) and pair of methods: p-values, effect sizes
+        experiment.json     what the runs are of: table checksum, horizon, seeds, policy, settings, version
+
+      EXAMPLES
+        anytime export curves first.sqlite -o results/
+        anytime export curves first.sqlite --accounting final-training-charged --bootstrap -o charged/
+        anytime export curves first.sqlite --currency evaluations -o by-evaluations/
+      """)
+
+  @OptionGroup var source: StoredExperiment
+  @OptionGroup var counting: CountingOptions
+
+  @Option(name: .shortAndLong, help: "A folder.")
+  var output = "."
+
+  @Option(help: "Points on the grid of spent budget.")
+  var points = 200
+
+  @Flag(help: "Points evenly spaced in the budget, not in its logarithm.")
+  var linear = false
+
+  @Flag(help: "Add a 95 % bootstrap interval of the mean.")
+  var bootstrap = false
+
+  func validate() throws {
+    if points < 2 { throw ValidationError("--points must be at least 2") }
+  }
+
+  func run() throws {
+    let curves = Curves(
+      try counting.runs(try source.results()), gridSize: points, scale: linear ? .linear : .log,
+      bootstrap: bootstrap, metric: counting.metric)
+    for url in try writeCurves(curves, folder: output) { print(url.relativePath) }
+  }
+}

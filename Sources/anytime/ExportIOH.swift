@@ -1,0 +1,32 @@
+import ArgumentParser
+import Foundation
+import Reports
+
+struct ExportIOH: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ioh",
+    abstract: "Write a folder in IOHprofiler's format, for IOHanalyzer and iohinspector.",
+    discussion: """
+      Makes the folder NAME-ioh with a folder per method. Zip it for the web page of IOHanalyzer. Running time is \
+      what was spent, in whole units. IOHanalyzer shows the best regret so far, so a test curve that rises looks \
+      better there than here.
+
+      EXAMPLES
+        anytime export ioh first.sqlite -o results/
+        anytime export ioh first.sqlite -o results/ --currency evaluations --metric validation
+      """)
+
+  @OptionGroup var source: StoredExperiment
+  @OptionGroup var counting: CountingOptions
+
+  @Option(name: .shortAndLong, help: "A folder.")
+  var output = "."
+
+  func run() throws {
+    let runs = try counting.runs(try source.results())
+    let folder = URL(filePath: output).appending(path: fileName(runs.results.experiment.name) + "-ioh")
+    for url in try writeFiles(IOHExport(runs, metric: counting.metric).files, folder: folder.relativePath) {
+      print(url.relativePath)
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import ArgumentParser
+import Foundation
+import Reports
+import Statistics
+
+struct Plot: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Draw regret curves, ranks, reached targets or critical differences.",
+    discussion: """
+      Several stores, or several experiments of a store, are drawn side by side; a method has the same colour and \
+      dash everywhere.
+
+      EXAMPLES
+        anytime plot first.sqlite -o regret.svg
+        anytime plot first.sqlite -o regret.pdf --metric validation --center mean --linear-x
+        anytime plot first.sqlite -o charged.svg --accounting final-training-charged
+        anytime plot s1.sqlite s2.sqlite s3.sqlite -o spaces.pdf
+        anytime plot first.sqlite -o rank.svg --kind rank
+        anytime plot first.sqlite -o ecdf.svg --kind ecdf
+        anytime plot first.sqlite -o cd.svg --kind critical-difference --budget 10 --test nemenyi
+      """)
+
+  enum Kind: String, CaseIterable, ExpressibleByArgument {
+    case regret, rank, ecdf
+    case criticalDifference = "critical-difference"
+  }
+
+  @OptionGroup var sources: StoredExperiments
+  @OptionGroup var counting: CountingOptions
+
+  @Option(name: .shortAndLong, help: "A .svg, .pdf or .png file.")
+  var output: String
+
+  @Option(help: ArgumentHelp("regret, rank, ecdf or critical-difference."))
+  var kind: Kind = .regret
+
+  @Option(
+    help: ArgumentHelp(
+      "Of regret: median (band: quartiles), mean (standard error), bootstrap (interval of the mean) or runs.")
+  )
+  var center: CurveCenter = .median
+
+  @Option(help: "Of critical differences: the part of the budget, in percent.")
+  var budget = 100.0
+
+  @Option(help: ArgumentHelp("Of critical differences: wilcoxon-holm or nemenyi."))
+  var test: SignificanceTable.Test = .wilcoxonHolm
+
+  @Flag(help: "A linear axis of spent budget.")
+  var linearX = false
+
+  @Flag(help: "A linear axis of regret.")
+  var linearY = false
+
+  func validate() throws {
+    guard Figure.formats.contains(URL(filePath: output).pathExtension.lowercased()) else {
+      throw ValidationError("\(output) must end in .svg, .pdf or .png")
+    }
+    guard budget > 0, budget <= 100 else { throw ValidationError("--budget must be in 0 to 100 percent") }
+  }
+
+  func run() throws {
+    try figure(try sources.results().map(counting.runs)).write(to: URL(filePath: output))
+    print(output)
+  }
+
+  private func figure(_ experiments: [RegretRuns]) throws -> Figure {
+    switch kind {
+    case .regret:
+      let curves = experiments.map {
+        Curves($0, scale: linearX ? .linear : .log, bootstrap: center == .bootstrap, metric: counting.metric)
+      }
+      // One axis title for all: test only where all have it.
+      let metric = curves.allSatisfy { $0.defaultMetric == .test } ? RegretMetric.test : .validation
+      return try RegretPlot(metric: metric, center: center, logX: !linearX, logY: !linearY).figure(curves)
+    case .rank:
+      return try RankPlot(logX: !linearX).figure(
+        experiments.map { RankCurves($0, metric: counting.metric, scale: linearX ? .linear : .log) })
+    case .ecdf:
+      return try TargetPlot(logX: !linearX).figure(
+        experiments.map { TargetDistribution($0, metric: counting.metric) })
+    case .criticalDifference:
+      return try CriticalDifferencePlot().figure(
+        experiments.compactMap {
+          CriticalDifferences(
+            SignificanceTable($0, metric: counting.metric, test: test, budgets: [budget / 100]))
+        })
+    }
+  }
+}
