@@ -109,13 +109,18 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ]),
 
-    // Tests, a target per layer
+    // Tests, a target per layer. What needs libtorch is compiled with the trait alone.
     .testTarget(name: "StatisticsTests", dependencies: ["Statistics"]),
     .testTarget(
       name: "CellSpaceTests",
       dependencies: ["CellSpace", .product(name: "Crypto", package: "swift-crypto")]),
     .testTarget(name: "TabularBenchmarkTests", dependencies: ["TabularBenchmark"]),
-    .testTarget(name: "CellNetworksTests", dependencies: ["CellNetworks", "TableBuilder"]),
+    .testTarget(
+      name: "CellNetworksTests",
+      dependencies: [
+        .target(name: "CellNetworks", condition: .when(traits: ["Torch"])),
+        .target(name: "TableBuilder", condition: .when(traits: ["Torch"])),
+      ]),
     .testTarget(name: "AnytimeTests", dependencies: ["Anytime", "Blackbox", "OptimizerConformance"]),
     .testTarget(
       name: "BlackboxTests", dependencies: ["Blackbox", "Anytime", "OptimizerConformance", "Statistics"]),

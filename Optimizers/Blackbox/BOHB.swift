@@ -53,6 +53,8 @@ public struct BOHBModel: Sendable {
 
   private let parameters: [Parameter]
   private let categories: [Int?]
+  /// The places of the parameters that are no categories.
+  private let numbers: [Int]
   private let top: Int
   private let samples: Int
   private let randomFraction: Double
@@ -69,6 +71,7 @@ public struct BOHBModel: Sendable {
   public init(_ space: ParameterSpace, settings: Settings) {
     parameters = space.parameters
     categories = space.parameters.map(\.categories)
+    numbers = categories.indices.filter { space.parameters[$0].categories == nil }
     top = settings.integer("top")
     samples = settings.integer("samples")
     randomFraction = settings.real("random-fraction")
@@ -82,9 +85,8 @@ public struct BOHBModel: Sendable {
 
   public mutating func add(_ configuration: Configuration, fidelity: Int, loss: Double) {
     guard modelFidelity.map({ fidelity >= $0 }) ?? true else { return }
-    let point = zip(parameters, configuration.values).map { parameter, value in
-      parameter.categories == nil ? parameter.unit(value) : value
-    }
+    var point = configuration.values
+    for index in numbers { point[index] = parameters[index].unit(point[index]) }
     trainings[fidelity, default: []].append((point, loss))
     // Both kinds need more trainings than there are parameters.
     if trainings[fidelity, default: []].count >= 2 * least {
@@ -125,31 +127,55 @@ public struct BOHBModel: Sendable {
 
   /// A configuration to train next; `nil` where a random one is due.
   public mutating func suggest(using random: inout RandomGenerator) -> Configuration? {
-    guard let (good, bad) = densities(), !random.chance(randomFraction) else { return nil }
-    var best: [Double]?
+    guard modelFidelity != nil, !random.chance(randomFraction), let (good, bad) = densities() else {
+      return nil
+    }
+    let before = random
+    let points = draw(samples, around: good, using: &random)
+    let (likely, unlikely) = (good.densities(at: points), bad.densities(at: points))
+    var best: Int?
     var bestRatio = Double.infinity
-    var point = [Double](repeating: 0, count: parameters.count)
-    for _ in 0..<samples {
-      let observation = random.below(good.count)
-      for index in point.indices {
-        let value = good.value(index, of: observation)
-        let bandwidth = good.bandwidths[index]
-        if let categories = categories[index] {
-          point[index] = random.chance(1 - bandwidth) ? value : Double(random.below(categories))
-        } else {
-          point[index] = random.gaussian(mean: value, deviation: bandwidthFactor * bandwidth, in: 0...1)
-        }
-      }
-      let likely = good.density(at: point)
-      let ratio = max(1e-32, bad.density(at: point)) / max(1e-32, likely)
-      if !ratio.isFinite, likely.isFinite {
-        best = point
+    for place in 0..<samples {
+      let ratio = max(1e-32, unlikely[place]) / max(1e-32, likely[place])
+      if !ratio.isFinite, likely[place].isFinite {
+        best = place
+        // HpBandSter draws no more then.
+        random = before
+        _ = draw(place + 1, around: good, using: &random)
         break
       }
-      if ratio < bestRatio { (best, bestRatio) = (point, ratio) }
+      if ratio < bestRatio { (best, bestRatio) = (place, ratio) }
     }
     guard let best else { return nil }
-    return Configuration(
-      values: zip(parameters, best).map { $0.categories == nil ? $0.value(unit: $1) : $1 })
+    let width = parameters.count
+    var configuration = Configuration(values: Array(points[best * width..<(best + 1) * width]))
+    for index in numbers {
+      configuration.values[index] = parameters[index].value(unit: configuration.values[index])
+    }
+    return configuration
+  }
+
+  /// Points around observations, with bandwidths that are ``bandwidthFactor`` times as wide for numbers; one
+  /// point after another.
+  private func draw(
+    _ number: Int, around density: KernelDensity, using random: inout RandomGenerator
+  ) -> [Double] {
+    let width = categories.count
+    return [Double](unsafeUninitializedCapacity: number * width) { points, count in
+      count = number * width
+      for start in stride(from: 0, to: count, by: width) {
+        let observation = random.below(density.count)
+        for index in 0..<width {
+          let value = density.value(index, of: observation)
+          let bandwidth = density.bandwidths[index]
+          points[start &+ index] =
+            if let categories = categories[index] {
+              random.chance(1 - bandwidth) ? value : Double(random.below(categories))
+            } else {
+              random.gaussian(mean: value, deviation: bandwidthFactor * bandwidth, in: 0...1)
+            }
+        }
+      }
+    }
   }
 }

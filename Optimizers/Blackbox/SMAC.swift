@@ -159,19 +159,28 @@ public struct SMACModel: Sendable {
       let value = improvement(candidate)
       if value > greatest, isAllowed(candidate) { (best, greatest) = (candidate, value) }
     }
-    let starts = losses.indices.sorted { (losses[$0], $0) < (losses[$1], $1) }.prefix(localSearches)
-    for start in starts {
+    var neighbourhood = RandomForest.Neighbourhood(
+      forest, categories: zip(categories, features).map { $1 == .categories ? $0 ?? 0 : 0 })
+    var moves: [(index: Int, value: Double)] = []
+    for start in leastPlaces(localSearches, of: losses) {
       var place = configurations[start]
       var height = improvement(place)
       var improves = true
       while improves {
         improves = false
-        for move in moves(from: place, using: &random) {
+        neighbourhood.move(to: encoded(place))
+        fill(&moves, from: place, using: &random)
+        for move in moves {
           let before = place.values[move.index]
+          var value: Double?
+          if features[move.index] == .categories {
+            let (mean, variance) = neighbourhood.predict(move.index, category: Int(move.value))
+            value = expectedImprovement(mean: mean, deviation: variance.squareRoot(), least: least)
+          }
           place.values[move.index] = move.value
-          let value = improvement(place)
-          if value > height, isAllowed(place) {
-            height = value
+          let reached = value ?? improvement(place)
+          if reached > height, isAllowed(place) {
+            height = reached
             improves = true
             break
           }
@@ -183,12 +192,27 @@ public struct SMACModel: Sendable {
     return best
   }
 
+  /// The places of the least losses, ascending; the earlier of two that are equal comes first.
+  private func leastPlaces(_ number: Int, of losses: [Double]) -> [Int] {
+    guard number > 0 else { return [] }
+    var least: [Int] = []
+    for place in losses.indices {
+      if least.count == number {
+        guard let last = least.last, losses[place] < losses[last] else { continue }
+        least.removeLast()
+      }
+      least.insert(place, at: (least.lastIndex { losses[$0] <= losses[place] } ?? -1) + 1)
+    }
+    return least
+  }
+
   /// Ways to a neighbour: any other choice of one parameter; for a number four values around its own, normally
   /// distributed with deviation 0.2 of its scale (section 4.3); in random order.
-  private func moves(
-    from place: Configuration, using random: inout RandomGenerator
-  ) -> [(index: Int, value: Double)] {
-    var moves: [(index: Int, value: Double)] = []
+  private func fill(
+    _ moves: inout [(index: Int, value: Double)], from place: Configuration,
+    using random: inout RandomGenerator
+  ) {
+    moves.removeAll(keepingCapacity: true)
     for index in categories.indices {
       func add(_ value: Double) {
         if value != place.values[index] { moves.append((index, value)) }
@@ -202,7 +226,6 @@ public struct SMACModel: Sendable {
       }
     }
     random.shuffle(&moves)
-    return moves
   }
 }
 

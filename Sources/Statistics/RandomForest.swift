@@ -25,7 +25,7 @@ public struct RandomForest: Sendable {
   }
 
   /// A node of a tree; a leaf where `feature` is negative.
-  private struct Node {
+  fileprivate struct Node {
     var feature: Int32 = -1
     /// The right child comes after the whole left branch.
     var right: Int32 = 0
@@ -34,11 +34,21 @@ public struct RandomForest: Sendable {
     /// The categories on the left, as bits.
     var categories: UInt64 = 0
     var mean = 0.0
+
+    /// Where a sample goes on from this node, which is at a place and no leaf.
+    func next(
+      _ place: Int, _ sample: UnsafeBufferPointer<Double>, _ bits: UnsafeMutableBufferPointer<UInt64>
+    ) -> Int {
+      // A set of categories on the left is never empty.
+      let goesLeft =
+        categories != 0 ? categories & bits[Int(feature)] != 0 : sample[Int(feature)] <= threshold
+      return goesLeft ? place &+ 1 : Int(right)
+    }
   }
 
-  private var nodes: [Node] = []
-  private var roots: [Int] = []
-  private let isCategorical: [Bool]
+  fileprivate var nodes: [Node] = []
+  fileprivate var roots: [Int] = []
+  fileprivate let isCategorical: [Bool]
 
   /// Grows a forest.
   ///
@@ -53,17 +63,14 @@ public struct RandomForest: Sendable {
     let isCategorical = isCategorical
     let count = targets.count
     precondition(count > 0 && values.count == count * features.count)
-    var samples = [Int](repeating: 0, count: count)
+    nodes.reserveCapacity(settings.trees * (2 * count / max(1, settings.leastInLeaf) + 1))
     values.withUnsafeBufferPointer { values in
       targets.withUnsafeBufferPointer { targets in
         var grower = Grower(
           values: values, targets: targets, isCategorical: isCategorical, settings: settings)
         for _ in 0..<settings.trees {
-          for place in 0..<count { samples[place] = settings.bootstrap ? random.below(count) : place }
           roots.append(nodes.count)
-          samples.withUnsafeMutableBufferPointer {
-            grower.grow($0, depth: 0, into: &nodes, using: &random)
-          }
+          grower.growTree(into: &nodes, using: &random)
         }
       }
     }
@@ -72,35 +79,31 @@ public struct RandomForest: Sendable {
   /// The mean and the variance (divided by the number of trees) of the trees' predictions.
   public func predict(_ sample: [Double]) -> (mean: Double, variance: Double) {
     withUnsafeTemporaryAllocation(of: UInt64.self, capacity: isCategorical.count) { bits in
-      for feature in 0..<isCategorical.count {
-        bits[feature] = isCategorical[feature] ? 1 << UInt64(UInt8(sample[feature])) : 0
-      }
+      fill(bits, sample)
       return nodes.withUnsafeBufferPointer { nodes in
-        sample.withUnsafeBufferPointer { predict($0, UnsafeBufferPointer(bits), nodes) }
+        sample.withUnsafeBufferPointer { sample in
+          var sum = 0.0
+          var squares = 0.0
+          for root in roots {
+            var place = root
+            while nodes[place].feature >= 0 { place = nodes[place].next(place, sample, bits) }
+            sum += nodes[place].mean
+            squares += nodes[place].mean * nodes[place].mean
+          }
+          return moments(sum, squares)
+        }
       }
     }
   }
 
-  /// - Parameter bits: Per feature with categories, the category's bit.
-  private func predict(
-    _ sample: UnsafeBufferPointer<Double>, _ bits: UnsafeBufferPointer<UInt64>,
-    _ nodes: UnsafeBufferPointer<Node>
-  ) -> (mean: Double, variance: Double) {
-    var sum = 0.0
-    var squares = 0.0
-    for root in roots {
-      var place = root
-      while nodes[place].feature >= 0 {
-        let feature = Int(nodes[place].feature)
-        // A set of categories on the left is never empty.
-        let categories = nodes[place].categories
-        let goesLeft =
-          categories != 0 ? categories & bits[feature] != 0 : sample[feature] <= nodes[place].threshold
-        place = goesLeft ? place &+ 1 : Int(nodes[place].right)
-      }
-      sum += nodes[place].mean
-      squares += nodes[place].mean * nodes[place].mean
+  /// Per feature with categories, the category's bit.
+  fileprivate func fill(_ bits: UnsafeMutableBufferPointer<UInt64>, _ sample: [Double]) {
+    for feature in 0..<isCategorical.count {
+      bits[feature] = isCategorical[feature] ? 1 << UInt64(UInt8(sample[feature])) : 0
     }
+  }
+
+  fileprivate func moments(_ sum: Double, _ squares: Double) -> (mean: Double, variance: Double) {
     let mean = sum / Double(roots.count)
     return (mean, max(0, squares / Double(roots.count) - mean * mean))
   }
@@ -112,13 +115,23 @@ public struct RandomForest: Sendable {
     let isCategorical: [Bool]
     let settings: Settings
     let width: Int
+    /// How many features a split chooses from: the first of ``order``, which is shuffled for every split.
+    let triedCount: Int
     var order: [Int]
-    /// The categories, feature after feature, and the number of categories of each.
+    /// The categories, sample after sample, and the number of categories of each feature, 0 of numbers.
     private let codes: [UInt8]
     private let levels: [Int]
-    /// By category of the feature at hand, the number of samples and the sum of their targets; four times over,
-    /// so that samples that follow each other need not wait for one another.
-    private let tallies = UnsafeMutablePointer<SIMD2<Double>>.allocate(capacity: 4 * 64)
+
+    /// Some samples: how often they were drawn altogether, and the sum of their targets.
+    private typealias Tally = SIMD2<Double>
+    /// Each sample's own tally in the tree that grows.
+    private let weights: UnsafeMutableBufferPointer<Tally>
+    /// By category of each feature that a split may choose.
+    private let tallies: UnsafeMutableBufferPointer<Tally>
+    /// Of the feature at hand, by category its mean and its place in the order of means, and by that place
+    /// its tally and its bit.
+    private let categories: UnsafeMutableBufferPointer<(mean: Double, rank: Int)>
+    private let ordered: UnsafeMutableBufferPointer<(tally: Tally, bit: UInt64)>
 
     init(
       values: UnsafeBufferPointer<Double>, targets: UnsafeBufferPointer<Double>, isCategorical: [Bool],
@@ -130,22 +143,29 @@ public struct RandomForest: Sendable {
       self.settings = settings
       order = Array(isCategorical.indices)
       width = isCategorical.count
-      let samples = targets.count
-      var codes = [UInt8](repeating: 0, count: samples * isCategorical.count)
+      triedCount = max(1, Int(settings.featureFraction * Double(order.count)))
+      var codes = [UInt8](repeating: 0, count: values.count)
       var levels = [Int](repeating: 0, count: isCategorical.count)
-      for (feature, isCategorical) in isCategorical.enumerated() where isCategorical {
-        for sample in 0..<samples {
+      for sample in 0..<targets.count {
+        for feature in 0..<width where isCategorical[feature] {
           let code = UInt8(values[sample * width + feature])
-          codes[feature * samples + sample] = code
+          codes[sample * width + feature] = code
           levels[feature] = max(levels[feature], Int(code) + 1)
         }
       }
       self.codes = codes
       self.levels = levels
+      weights = .allocate(capacity: targets.count)
+      tallies = .allocate(capacity: levels.reduce(0, +))
+      categories = .allocate(capacity: 64)
+      ordered = .allocate(capacity: 64)
     }
 
     deinit {
+      weights.deallocate()
       tallies.deallocate()
+      categories.deallocate()
+      ordered.deallocate()
     }
 
     private func value(_ sample: Int, _ feature: Int) -> Double {
@@ -160,124 +180,324 @@ public struct RandomForest: Sendable {
       var categories: UInt64 = 0
     }
 
-    mutating func grow(
-      _ samples: UnsafeMutableBufferPointer<Int>, depth: Int, into nodes: inout [Node],
+    mutating func growTree(into nodes: inout [Node], using random: inout RandomGenerator) {
+      let count = targets.count
+      weights.initialize(repeating: Tally(settings.bootstrap ? 0 : 1, 0))
+      if settings.bootstrap {
+        for _ in 0..<count { weights[random.below(count)].x += 1 }
+      }
+      var samples: [Int] = []
+      samples.reserveCapacity(count)
+      for sample in 0..<count where weights[sample].x > 0 {
+        weights[sample].y = weights[sample].x * targets[sample]
+        samples.append(sample)
+      }
+      samples.withUnsafeMutableBufferPointer {
+        grow($0, weight: Double(count), depth: 0, into: &nodes, using: &random)
+      }
+    }
+
+    /// - Parameter weight: How often the samples were drawn altogether.
+    private mutating func grow(
+      _ samples: UnsafeMutableBufferPointer<Int>, weight: Double, depth: Int, into nodes: inout [Node],
       using random: inout RandomGenerator
     ) {
-      var sum = 0.0
-      for sample in samples { sum += targets[sample] }
       let place = nodes.count
-      nodes.append(Node(mean: sum / Double(samples.count)))
-      guard samples.count >= max(settings.leastToSplit, 2 * settings.leastInLeaf),
+      guard weight >= Double(max(settings.leastToSplit, 2 * settings.leastInLeaf)),
         depth < settings.maximumDepth
-      else { return }
-
-      // A random part of the features: the first of a shuffled order.
-      let tried = max(1, Int(settings.featureFraction * Double(order.count)))
-      var best = Split()
-      let base = sum * sum / Double(samples.count)
-      for number in 0..<tried {
+      else {
+        var sum = 0.0
+        for sample in samples { sum += weights[sample].y }
+        nodes.append(Node(mean: sum / weight))
+        return
+      }
+      for number in 0..<triedCount {
         order.swapAt(number, number + random.below(order.count - number))
-        let feature = order[number]
+      }
+      let whole = tally(samples)
+      nodes.append(Node(mean: whole.y / whole.x))
+
+      var best = Split()
+      var start = 0
+      for feature in order.prefix(triedCount) {
         if isCategorical[feature] {
-          splitCategories(samples, feature, sum, &best)
+          let end = start + levels[feature]
+          splitCategories(feature, .init(rebasing: tallies[start..<end]), whole, &best)
+          start = end
         } else {
-          splitNumber(samples, feature, sum, &best, &random)
+          splitNumber(samples, feature, whole, &best, &random)
         }
       }
       // Nothing is explained where all targets are alike.
+      let base = whole.y * whole.y / whole.x
       guard best.feature >= 0, best.score > base * (1 + 1e-12) + 1e-300 else { return }
-      var left = 0
-      let column = best.feature * targets.count
-      for place in 0..<samples.count {
-        let goesLeft =
-          best.categories != 0
-          ? best.categories >> UInt64(codes[column + samples[place]]) & 1 == 1
-          : value(samples[place], best.feature) <= best.threshold
-        if goesLeft {
-          samples.swapAt(left, place)
-          left += 1
-        }
-      }
+      let (left, leftWeight) = divide(samples, best)
       nodes[place].feature = Int32(best.feature)
       nodes[place].threshold = best.threshold
       nodes[place].categories = best.categories
-      grow(.init(rebasing: samples[..<left]), depth: depth + 1, into: &nodes, using: &random)
+      grow(
+        .init(rebasing: samples[..<left]), weight: leftWeight, depth: depth + 1, into: &nodes, using: &random)
       nodes[place].right = Int32(nodes.count)
-      grow(.init(rebasing: samples[left...]), depth: depth + 1, into: &nodes, using: &random)
+      grow(
+        .init(rebasing: samples[left...]), weight: weight - leftWeight, depth: depth + 1, into: &nodes,
+        using: &random)
     }
 
-    /// Categories in the order of their means: the best of all sets is a beginning of it (Breiman et al. 1984).
-    private mutating func splitCategories(
-      _ samples: UnsafeMutableBufferPointer<Int>, _ feature: Int, _ sum: Double, _ best: inout Split
-    ) {
-      let levels = levels[feature]
-      for level in 0..<levels {
-        for lane in 0..<4 { tallies[64 * lane + level] = .zero }
-      }
-      codes.withUnsafeBufferPointer { codes in
-        let codes = UnsafeBufferPointer(rebasing: codes[(feature * targets.count)...])
-        for place in 0..<samples.count {
-          let sample = samples[place]
-          tallies[64 * (place & 3) + Int(codes[sample])] += SIMD2(1, targets[sample])
+    /// Fills ``tallies`` for the features that may be chosen; returns the tally of all samples.
+    private func tally(_ samples: UnsafeMutableBufferPointer<Int>) -> Tally {
+      typealias Column = (feature: Int, start: Int)
+      return withUnsafeTemporaryAllocation(of: Column.self, capacity: triedCount) { columns in
+        var count = 0
+        var end = 0
+        for feature in order.prefix(triedCount) where isCategorical[feature] {
+          columns[count] = (feature, end)
+          end += levels[feature]
+          count += 1
         }
-      }
-      var rest: UInt64 = 0
-      for level in 0..<levels {
-        tallies[level] += tallies[64 + level] + tallies[128 + level] + tallies[192 + level]
-        if tallies[level].x > 0 { rest |= 1 << UInt64(level) }
-      }
-      var left: UInt64 = 0
-      var (leftCount, leftSum) = (0.0, 0.0)
-      while rest & (rest &- 1) != 0 {
-        var least = rest.trailingZeroBitCount
-        var others = rest & (rest &- 1)
-        while others != 0 {
-          let category = others.trailingZeroBitCount
-          if tallies[category].y * tallies[least].x < tallies[least].y * tallies[category].x {
-            least = category
+        for place in 0..<end { tallies[place] = .zero }
+        var whole = Tally.zero
+        codes.withUnsafeBufferPointer { codes in
+          for sample in samples {
+            let weight = weights[sample]
+            let row = sample &* width
+            whole += weight
+            for column in 0..<count {
+              let (feature, start) = columns[column]
+              tallies[start &+ Int(codes[row &+ feature])] += weight
+            }
           }
-          others &= others &- 1
         }
-        rest &= ~(1 << UInt64(least))
-        left |= 1 << UInt64(least)
-        leftCount += tallies[least].x
-        leftSum += tallies[least].y
-        consider(leftCount, leftSum, Double(samples.count), sum, &best) {
-          Split(score: $0, feature: feature, categories: left)
+        return whole
+      }
+    }
+
+    /// Puts the samples that a split sends to the left before the others; returns how many these are, and how
+    /// often they were drawn.
+    private func divide(
+      _ samples: UnsafeMutableBufferPointer<Int>, _ split: Split
+    ) -> (count: Int, weight: Double) {
+      var left = 0
+      var weight = 0.0
+      codes.withUnsafeBufferPointer { codes in
+        for place in 0..<samples.count {
+          let (sample, first) = (samples[place], samples[left])
+          let goesLeft =
+            split.categories != 0
+            ? split.categories >> UInt64(codes[sample &* width &+ split.feature]) & 1 == 1
+            : value(sample, split.feature) <= split.threshold
+          // Exchanged or not, without a branch.
+          let one = goesLeft ? 1 : 0
+          let change = (first ^ sample) & (0 &- one)
+          samples[place] = sample ^ change
+          samples[left] = first ^ change
+          weight += Double(one) * weights[sample].x
+          left &+= one
         }
       }
+      return (left, weight)
+    }
+
+    /// Categories in the order of their means: the best of all sets is a beginning of it (Breiman et al.
+    /// 1984).
+    ///
+    /// Nothing here branches on the data: a processor guesses such branches wrong half of the time.
+    private func splitCategories(
+      _ feature: Int, _ tallies: UnsafeMutableBufferPointer<Tally>, _ whole: Tally, _ best: inout Split
+    ) {
+      let levels = tallies.count
+      for level in 0..<levels {
+        let tally = tallies[level]
+        // Categories that no sample has come last.
+        let isAbsent = 1 - min(tally.x, 1)
+        categories[level] = ((tally.y + 1e300 * isAbsent) / (tally.x + isAbsent), 0)
+      }
+      for later in 0..<levels {
+        let mean = categories[later].mean
+        var rank = later
+        for earlier in 0..<later {
+          let isLess = mean < categories[earlier].mean ? 1 : 0
+          categories[earlier].rank &+= isLess
+          rank &-= isLess
+        }
+        categories[later].rank = rank
+      }
+      for level in 0..<levels {
+        let isPresent = UInt64(min(tallies[level].x, 1))
+        ordered[categories[level].rank] = (tallies[level], isPresent &<< UInt64(level))
+      }
+      let least = Double(max(1, settings.leastInLeaf))
+      var left = Tally.zero
+      var bits: UInt64 = 0
+      var found = best
+      for place in 0..<levels {
+        left += ordered[place].tally
+        bits |= ordered[place].bit
+        let right = whole - left
+        let score = left.y * left.y / left.x + right.y * right.y / right.x
+        let isBetter = min(left.x, right.x) >= least && score > found.score
+        found.score = isBetter ? score : found.score
+        found.feature = isBetter ? feature : found.feature
+        found.categories = isBetter ? bits : found.categories
+      }
+      best = found
     }
 
     /// Thresholds between neighbouring values, each drawn uniformly between the two.
     private func splitNumber(
-      _ samples: UnsafeMutableBufferPointer<Int>, _ feature: Int, _ sum: Double, _ best: inout Split,
+      _ samples: UnsafeMutableBufferPointer<Int>, _ feature: Int, _ whole: Tally, _ best: inout Split,
       _ random: inout RandomGenerator
     ) {
       var samples = samples
       samples.sort { (value($0, feature), $0) < (value($1, feature), $1) }
-      var leftSum = 0.0
+      let least = Double(max(1, settings.leastInLeaf))
+      var left = Tally.zero
       for place in 0..<samples.count - 1 {
-        leftSum += targets[samples[place]]
+        left += weights[samples[place]]
         let (low, high) = (value(samples[place], feature), value(samples[place + 1], feature))
-        guard low < high else { continue }
-        consider(Double(place + 1), leftSum, Double(samples.count), sum, &best) { score in
-          // The drawn place may round up to the higher value, which belongs to the right.
-          let threshold = low + (high - low) * random.uniform()
-          return Split(score: score, feature: feature, threshold: threshold < high ? threshold : low)
+        let right = whole - left
+        guard low < high, min(left.x, right.x) >= least else { continue }
+        let score = left.y * left.y / left.x + right.y * right.y / right.x
+        guard score > best.score else { continue }
+        // The drawn place may round up to the higher value, which belongs to the right.
+        let threshold = low + (high - low) * random.uniform()
+        best = Split(score: score, feature: feature, threshold: threshold < high ? threshold : low)
+      }
+    }
+  }
+}
+
+extension RandomForest {
+  /// What a forest predicts around a sample: where one feature has another category.
+  ///
+  /// The same as ``predict(_:)`` there, but faster: all categories of a feature go down a tree together, and
+  /// only from the first node that asks for the feature.
+  public struct Neighbourhood {
+    private let forest: RandomForest
+    /// By feature, the places of its categories among the predictions.
+    private let ranges: [Range<Int>]
+    private var predictions: [(mean: Double, variance: Double)]
+    private var isKnown: [Bool]
+    private var sample: [Double] = []
+    private var bits: [UInt64]
+    /// By feature and tree the first node on the sample's way that asks for the feature; by tree the leaf
+    /// where the way ends.
+    private var firsts: [Int]
+    private var leaves: [Int]
+
+    /// - Parameter categories: The number of categories of each feature, at most 64; 0 of numbers.
+    public init(_ forest: RandomForest, categories: [Int]) {
+      self.forest = forest
+      var end = 0
+      ranges = categories.map { count in
+        precondition(count <= 64)
+        defer { end += count }
+        return end..<end + count
+      }
+      predictions = Array(repeating: (0, 0), count: end)
+      isKnown = Array(repeating: false, count: categories.count)
+      bits = Array(repeating: 0, count: categories.count)
+      firsts = Array(repeating: -1, count: categories.count * forest.roots.count)
+      leaves = Array(repeating: 0, count: forest.roots.count)
+    }
+
+    /// Makes a sample the centre. Needed before any prediction.
+    public mutating func move(to sample: [Double]) {
+      self.sample = sample
+      for feature in isKnown.indices { isKnown[feature] = false }
+      let trees = forest.roots.count
+      let forest = forest
+      bits.withUnsafeMutableBufferPointer { forest.fill($0, sample) }
+      for place in firsts.indices { firsts[place] = -1 }
+      forest.nodes.withUnsafeBufferPointer { nodes in
+        sample.withUnsafeBufferPointer { sample in
+          bits.withUnsafeMutableBufferPointer { bits in
+            for (tree, root) in forest.roots.enumerated() {
+              var place = root
+              while nodes[place].feature >= 0 {
+                let entry = Int(nodes[place].feature) &* trees &+ tree
+                if firsts[entry] < 0 { firsts[entry] = place }
+                place = nodes[place].next(place, sample, bits)
+              }
+              leaves[tree] = place
+            }
+          }
         }
       }
     }
 
-    private func consider(
-      _ leftCount: Double, _ leftSum: Double, _ count: Double, _ sum: Double, _ best: inout Split,
-      _ make: (Double) -> Split
-    ) {
-      let least = Double(settings.leastInLeaf)
-      guard leftCount >= least, count - leftCount >= least else { return }
-      let rightSum = sum - leftSum
-      let score = leftSum * leftSum / leftCount + rightSum * rightSum / (count - leftCount)
-      if score > best.score { best = make(score) }
+    /// The prediction where a feature with categories has a given one.
+    public mutating func predict(_ feature: Int, category: Int) -> (mean: Double, variance: Double) {
+      if !isKnown[feature] {
+        isKnown[feature] = true
+        predict(feature)
+      }
+      return predictions[ranges[feature].lowerBound + category]
+    }
+
+    private mutating func predict(_ feature: Int) {
+      let range = ranges[feature]
+      let trees = leaves.count
+      let forest = forest
+      typealias Group = (place: Int, categories: UInt64)
+      withUnsafeTemporaryAllocation(of: Group.self, capacity: range.count) { waiting in
+        predictions.withUnsafeMutableBufferPointer { all in
+          let predictions = UnsafeMutableBufferPointer(rebasing: all[range])
+          predictions.update(repeating: (0, 0))
+          forest.nodes.withUnsafeBufferPointer { nodes in
+            sample.withUnsafeBufferPointer { sample in
+              bits.withUnsafeMutableBufferPointer { bits in
+                for tree in 0..<trees {
+                  let first = firsts[feature &* trees &+ tree]
+                  if first < 0 {
+                    let mean = nodes[leaves[tree]].mean
+                    for category in 0..<predictions.count { Self.add(mean, &predictions[category]) }
+                    continue
+                  }
+                  // Categories that part from the others wait, with the place where they go on.
+                  waiting[0] = (first, .max >> UInt64(64 - range.count))
+                  var count = 1
+                  while count > 0 {
+                    count &-= 1
+                    var (place, categories) = waiting[count]
+                    while nodes[place].feature >= 0 {
+                      let node = nodes[place]
+                      guard node.feature == feature else {
+                        place = node.next(place, sample, bits)
+                        continue
+                      }
+                      let others = categories & ~node.categories
+                      if others == categories {
+                        place = Int(node.right)
+                      } else {
+                        if others != 0 {
+                          waiting[count] = (Int(node.right), others)
+                          count &+= 1
+                          categories &= node.categories
+                        }
+                        place &+= 1
+                      }
+                    }
+                    let mean = nodes[place].mean
+                    while categories != 0 {
+                      Self.add(mean, &predictions[categories.trailingZeroBitCount])
+                      categories &= categories &- 1
+                    }
+                  }
+                }
+              }
+            }
+          }
+          for category in 0..<predictions.count {
+            predictions[category] = forest.moments(predictions[category].mean, predictions[category].variance)
+          }
+        }
+      }
+    }
+
+    /// Sums, before they become moments.
+    private static func add(_ mean: Double, _ sums: inout (mean: Double, variance: Double)) {
+      sums.mean += mean
+      sums.variance += mean * mean
     }
   }
 }

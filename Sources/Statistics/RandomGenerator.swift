@@ -12,7 +12,7 @@ import CGSL
 /// All draws are the same on every platform and for every version of the standard library. GSL's samplers
 /// work on the same state.
 public struct RandomGenerator: RandomNumberGenerator, Hashable, Sendable, Codable {
-  var s0, s1, s2, s3: UInt64
+  @usableFromInline var s0, s1, s2, s3: UInt64
 
   /// A generator for one stream of a seed: SplitMix64 (Steele, Lea and Flood, 2014) fills the state from
   /// the seed and the FNV-1a hash of the stream's name.
@@ -35,19 +35,19 @@ public struct RandomGenerator: RandomNumberGenerator, Hashable, Sendable, Codabl
     return z ^ (z >> 31)
   }
 
-  private mutating func withState<Result>(_ body: (UnsafeMutablePointer<UInt64>) -> Result) -> Result {
+  @inlinable mutating func withState<Result>(_ body: (UnsafeMutablePointer<UInt64>) -> Result) -> Result {
     withUnsafeMutablePointer(to: &self) {
       $0.withMemoryRebound(to: UInt64.self, capacity: 4, body)
     }
   }
 
   /// 64 uniform bits.
-  public mutating func next() -> UInt64 {
+  @inlinable public mutating func next() -> UInt64 {
     withState(anytime_xoshiro_next)
   }
 
   /// A uniform integer in `0..<count`, without bias (Lemire, 2019). `count` must be positive.
-  public mutating func below(_ count: Int) -> Int {
+  @inlinable public mutating func below(_ count: Int) -> Int {
     precondition(count > 0, "below(_:) needs a positive count")
     let bound = UInt64(count)
     var (high, low) = next().multipliedFullWidth(by: bound)
@@ -59,12 +59,12 @@ public struct RandomGenerator: RandomNumberGenerator, Hashable, Sendable, Codabl
   }
 
   /// A uniform real number in `[0, 1)`, a multiple of 2^-53.
-  public mutating func uniform() -> Double {
+  @inlinable public mutating func uniform() -> Double {
     Double(next() >> 11) * 0x1p-53
   }
 
   /// `true` with the given probability.
-  public mutating func chance(_ probability: Double) -> Bool {
+  @inlinable public mutating func chance(_ probability: Double) -> Bool {
     uniform() < probability
   }
 

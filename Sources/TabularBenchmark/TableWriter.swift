@@ -31,7 +31,14 @@ public final class TableWriter {
     var row: UInt32
     var epochs: UInt16
     var number: UInt16
-    var values: SIMD8<Float>
+    // Not as one vector, whose alignment would leave gaps in the file.
+    var halfway: (Float, Float, Float, Float)
+    var final: (Float, Float, Float, Float)
+
+    /// In the order of the table's columns.
+    var values: SIMD8<Float> {
+      SIMD8(halfway.0, halfway.1, halfway.2, halfway.3, final.0, final.1, final.2, final.3)
+    }
   }
 
   /// - Throws: ``TableError/cannotWrite(_:reason:)``.
@@ -42,6 +49,7 @@ public final class TableWriter {
     guard let log = fopen(logURL.path, "wb+") else {
       throw .cannotWrite(destination.path, reason: String(cString: strerror(errno)))
     }
+    setvbuf(log, nil, _IOFBF, 1 << 20)
     self.log = log
   }
 
@@ -96,12 +104,12 @@ public final class TableWriter {
       throw .cannotWrite(destination.path, reason: "a table holds up to 255 repeats")
     }
     repeatCounts[counter] += 1
-    let (halfway, final) = (measurement.halfway, measurement.final)
+    func values(_ point: Measurement.Point) -> (Float, Float, Float, Float) {
+      (point.seconds, point.trainAccuracy, point.validationAccuracy, point.testAccuracy)
+    }
     var record = Record(
-      row: UInt32(row), epochs: UInt16(count), number: UInt16(number),
-      values: SIMD8(
-        halfway.seconds, halfway.trainAccuracy, halfway.validationAccuracy, halfway.testAccuracy,
-        final.seconds, final.trainAccuracy, final.validationAccuracy, final.testAccuracy))
+      row: UInt32(row), epochs: UInt16(count), number: UInt16(number), halfway: values(measurement.halfway),
+      final: values(measurement.final))
     guard fwrite(&record, MemoryLayout<Record>.stride, 1, log) == 1 else {
       throw .cannotWrite(destination.path, reason: String(cString: strerror(errno)))
     }

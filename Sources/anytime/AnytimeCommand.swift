@@ -46,6 +46,8 @@ struct AnytimeCommand: AsyncParsableCommand {
       } else {
         try command.run()
       }
+      // What was printed may still be on its way.
+      if fflush(stdout) != 0 { throw Failure.output }
     } catch {
       let code = exitCode(for: error)
       let isUsage = code == .validationFailure || error is UsageError
@@ -72,4 +74,8 @@ struct UsageError: Error, CustomStringConvertible {
 struct Failure: Error, CustomStringConvertible {
   let description: String
   init(_ description: String) { self.description = description }
+
+  static var output: Failure {
+    Failure("the output cannot be written: \(String(cString: strerror(errno)))")
+  }
 }

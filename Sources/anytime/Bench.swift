@@ -7,8 +7,19 @@ import TabularBenchmark
 
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure look-ups, opening a table, and the methods' own time.",
-    discussion: "EXAMPLES\n  anytime bench\n  anytime bench nasbench.table --space nas-bench-101")
+    abstract: "Measure look-ups, opening a table, and the methods' time per suggestion.",
+    discussion: """
+      A suggestion is what a method answers when it may train next: a configuration and its epochs, \
+      promotions included. Each method is run for 280 of them with 50 seeds; medians are printed, of the \
+      method's own time and of the whole run with session and ledger. Where './anytime peers' has installed \
+      the reference implementations, './anytime bench' also times one run of each, objective not included; \
+      SMAC3 takes minutes.
+
+      EXAMPLES
+        anytime bench
+        anytime bench nasbench.table --space nas-bench-101
+        anytime bench s1.table --space 1 --no-peers
+      """)
 
   @OptionGroup var source: TableOption
 
@@ -21,6 +32,11 @@ struct Bench: ParsableCommand {
   @Option(help: .hidden)
   var rounds = 10
 
+  @Flag(inversion: .prefixedNo, help: "Time the reference implementations too, where they are installed.")
+  var peers = true
+
+  private static let suggestions = 280
+
   func run() throws {
     if supernet {
       #if Torch
@@ -29,7 +45,7 @@ struct Bench: ParsableCommand {
         throw Failure("this program was built without libtorch")
       #endif
     }
-    guard let space = SearchSpace(named: space) else { throw UsageError("'\(space)' is no search space") }
+    let space = try searchSpace(named: space)
     let path = try source.open().path
     let opening = try time(100) { _ = try Table(contentsOf: URL(filePath: path)) }
     let table = try source.open()
@@ -47,16 +63,16 @@ struct Bench: ParsableCommand {
       }
     }
     guard found > 0 else { throw Failure("no cell was found") }
+    let lookups = [
+      ["", "each"],
+      ["open a table of \(grouped(table.rowCount)) cells", String(format: "%.1f µs", opening * 1e6)],
+      ["row of adjacency and operations", String(format: "%.0f ns", byMatrix / Double(queries.count) * 1e9)],
+    ]
+    print(aligned(lookups + (try indexRow(benchmark, &random))) + "\n")
+    print(aligned(try methodRows(benchmark, references: peers ? try Self.timePeers(path, space.name) : [:])))
     print(
-      aligned(
-        [
-          ["", "each"],
-          ["open a table of \(grouped(table.rowCount)) cells", String(format: "%.1f µs", opening * 1e6)],
-          [
-            "row of adjacency and operations",
-            String(format: "%.0f ns", byMatrix / Double(queries.count) * 1e9),
-          ],
-        ] + (try indexRow(benchmark, &random)) + (try methodRows(benchmark))))
+      "(µs per suggestion, over \(Self.suggestions) on space \(space.name); own: the method's time alone, "
+        + "whole: with session and ledger)")
   }
 
   private func indexRow(_ benchmark: Benchmark, _ random: inout RandomGenerator) throws -> [[String]] {
@@ -70,21 +86,68 @@ struct Bench: ParsableCommand {
     return [["row of a configuration's index", String(format: "%.1f ns", seconds / 10_000 * 1e9)]]
   }
 
-  private func methodRows(_ benchmark: Benchmark) throws -> [[String]] {
-    try AnytimeCommand.registry.methods.map { type in
-      let optimizer = try type.init(settings: Settings(type.method))
-      var policy = BudgetPolicy.fair
-      policy.currency = .evaluations
-      var seed: UInt64 = 0
-      let seconds = try time(50) {
-        _ = try Anytime.run(optimizer, on: benchmark, policy: policy, horizon: 280, seed: seed)
-        seed += 1
-      }
-      return [
-        "\(type.method.name), a run of 280 trainings, whole, per training",
-        String(format: "%.3f µs", seconds / 280 * 1e6),
-      ]
+  private func methodRows(_ benchmark: Benchmark, references: [String: Reference]) throws -> [[String]] {
+    var policy = BudgetPolicy.fair
+    policy.currency = .evaluations
+    var header = ["method", "own µs", "whole µs"]
+    if !references.isEmpty { header += ["reference", "own µs", "times as much"] }
+    return [header]
+      + (try AnytimeCommand.registry.methods.filter { $0.method.family == .blackbox }.map { type in
+        let optimizer = try type.init(settings: Settings(type.method))
+        let count = Double(Self.suggestions)
+        var seed: UInt64 = 0
+        var thinking: [Double] = []
+        let seconds = try time(50) {
+          let result = try Anytime.run(optimizer, on: benchmark, policy: policy, horizon: count, seed: seed)
+          thinking.append(result.overheadSeconds)
+          seed += 1
+        }
+        let own = (thinking.median ?? 0) / count * 1e6
+        var row = [type.method.name, decimals(own, 2), decimals(seconds / count * 1e6, 2)]
+        if let reference = references[type.method.name] {
+          row += [
+            reference.name, grouped(Int(reference.microseconds.rounded())),
+            grouped(Int((reference.microseconds / own).rounded())),
+          ]
+        } else if !references.isEmpty {
+          row += ["-", "-", "-"]
+        }
+        return row
+      })
+  }
+
+  /// A reference implementation and its own time per suggestion.
+  private struct Reference {
+    let name: String
+    let microseconds: Double
+  }
+
+  /// Times the reference implementations in the folder that the launcher names, by our method's name.
+  private static func timePeers(_ table: String, _ space: String) throws -> [String: Reference] {
+    guard let root = ProcessInfo.processInfo.environment["ANYTIME_PEERS"] else { return [:] }
+    let process = Process()
+    process.executableURL = URL(filePath: root + "/.venv/bin/python")
+    process.arguments = [
+      root + "/Tests/Peers/peers.py", "--anytime", "/proc/\(getpid())/exe", "--table", table,
+      "--space", space, "--speed", String(suggestions),
+    ]
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    do { try process.run() } catch {
+      throw Failure("\(root)/.venv is broken; remove it and run './anytime peers'")
     }
+    let text = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else {
+      throw Failure("the reference implementations failed, see above; --no-peers leaves them out")
+    }
+    var references: [String: Reference] = [:]
+    for line in text.split(separator: "\n") {
+      let fields = line.split(separator: ",").map(String.init)
+      guard fields.count == 3, let microseconds = Double(fields[2]) else { continue }
+      references[fields[0]] = Reference(name: fields[1], microseconds: microseconds)
+    }
+    return references
   }
 
   /// The median time of a body over some rounds, in seconds.

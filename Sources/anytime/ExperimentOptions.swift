@@ -76,10 +76,15 @@ struct ExperimentOptions: ParsableArguments {
         let budget = try horizon.map({ try Experiment.horizon($0, in: policy.currency) })
           ?? policy.defaultHorizon
       else { throw UsageError("--horizon is missing: policy \(policy.name) fixes no budget") }
+      let entries = Experiment.labelled(try methods.map { try readMethod($0, registry) })
+      for (place, entry) in entries.enumerated()
+      where entries[..<place].contains(where: { $0.label == entry.label }) {
+        throw UsageError("the method '\(entry.label)' is given twice with the same settings; leave one out")
+      }
       return Experiment(
         name: name ?? "experiment", table: table ?? "embedded", space: space, horizon: budget, policy: policy,
         seeds: try Experiment.seeds(seeds ?? ""),
-        methods: Experiment.labelled(try methods.map { try readMethod($0, registry) }))
+        methods: entries)
     } catch { throw UsageError("\(error)") }
   }
 
@@ -175,11 +180,9 @@ struct StoredExperiment: ParsableArguments {
       chosen = found
     } else {
       guard let only = experiments.first, experiments.count == 1 else {
+        if experiments.isEmpty { throw Failure("\(path) holds no experiment; make one with 'anytime run'") }
         throw UsageError(
-          experiments.isEmpty
-            ? "\(path) holds no experiment; make one with 'anytime run'"
-            : "\(path) holds several experiments; choose one with --experiment: \(known.joined(separator: ", "))"
-        )
+          "\(path) holds several experiments; choose one with --experiment: \(known.joined(separator: ", "))")
       }
       chosen = only
     }

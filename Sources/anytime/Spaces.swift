@@ -1,3 +1,4 @@
+import Anytime
 import ArgumentParser
 import CellSpace
 import Foundation
@@ -24,6 +25,14 @@ struct Spaces: ParsableCommand {
   }
 }
 
+/// The space of a name, or an error that lists the names.
+func searchSpace(named name: String) throws -> SearchSpace {
+  guard let space = SearchSpace(named: name) else {
+    throw UsageError("\(UnknownWord(name, kind: "search space", known: SearchSpace.all.map(\.name)))")
+  }
+  return space
+}
+
 struct Cells: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the unique cells of a search space.",
@@ -46,19 +55,21 @@ struct Cells: ParsableCommand {
   @Flag(help: "Print only how many there are.")
   var count = false
 
-  func run() throws {
-    guard let space = SearchSpace(named: space) else {
-      throw UsageError(
-        "'\(space)' is no search space; use one of "
-          + SearchSpace.all.map(\.name).joined(separator: ", "))
+  func validate() throws {
+    if configurations, count || hashes {
+      throw ValidationError("--configurations is for itself: give it without --hashes and --count")
     }
+  }
+
+  func run() throws {
+    let space = try searchSpace(named: space)
     if configurations {
       guard case .some(..<(1 << 24)) = space.parameters.count, let total = space.parameters.count else {
         throw UsageError("the space \(space.name) has too many configurations to list")
       }
       var hashes: [Cell: CellHash] = [:]
       let header = space.parameters.parameters.map(\.name) + ["hash"]
-      printLines(
+      try printLines(
         [header.joined(separator: ",")]
           + (0..<total).compactMap { index in
             let configuration = space.parameters.configuration(at: index)
@@ -73,14 +84,16 @@ struct Cells: ParsableCommand {
     if count {
       print(cells.count)
     } else if hashes {
-      printLines(hashesInParallel(cells).sorted().map(\.description))
+      try printLines(hashesInParallel(cells).sorted().map(\.description))
     } else {
-      printLines(cells.map(\.description))
+      try printLines(cells.map(\.description))
     }
   }
 
-  private func printLines(_ lines: [String]) {
-    FileHandle.standardOutput.write(Data((lines.joined(separator: "\n") + "\n").utf8))
+  private func printLines(_ lines: [String]) throws {
+    do {
+      try FileHandle.standardOutput.write(contentsOf: Data((lines.joined(separator: "\n") + "\n").utf8))
+    } catch { throw Failure.output }
   }
 
   private func hashesInParallel(_ cells: [Cell]) -> [CellHash] {

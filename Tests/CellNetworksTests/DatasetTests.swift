@@ -1,3 +1,5 @@
+#if Torch  // the whole file, and so not indented
+
 import CellNetworks
 import Foundation
 import Testing
@@ -171,3 +173,5 @@ final class ImageFolder {
     #expect(data.test.labels.filter { $0 == 9 }.count == 1_000)
   }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if Torch  // the whole file, and so not indented
+
 import CellNetworks
 import CellSpace
 import Statistics
@@ -160,3 +162,5 @@ import Testing
     #expect(try net(images, training: false).values() != before)
   }
 }
+
+#endif

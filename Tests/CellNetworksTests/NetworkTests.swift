@@ -1,3 +1,5 @@
+#if Torch  // the whole file, and so not indented
+
 import CellNetworks
 import CellSpace
 import Foundation
@@ -258,3 +260,5 @@ import Testing
     }
   }
 }
+
+#endif

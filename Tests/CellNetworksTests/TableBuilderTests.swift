@@ -1,3 +1,5 @@
+#if Torch  // the whole file, and so not indented
+
 import CellNetworks
 import CellSpace
 import Foundation
@@ -223,3 +225,5 @@ import Testing
     #expect(!outcome.diverged)
   }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if Torch  // the whole file, and so not indented
+
 import Statistics
 import Tensor
 import Testing
@@ -353,3 +355,5 @@ extension Tensor {
     return try #require(sum)
   }
 }
+
+#endif

@@ -68,13 +68,16 @@ class Bench:
 class Ledger:
     """What a run has spent, and its incumbents."""
 
-    def __init__(self, bench, horizon, seed):
+    def __init__(self, bench, horizon, seed, trainings=None):
         self.bench, self.horizon, self.spent = bench, horizon, 0.0
+        self.trainings = trainings
         self.random = np.random.RandomState(seed + 1_000_000)
         self.best, self.curve = (-1, -1.0), []
         self.asked, self.overhead, self.evaluations = time.perf_counter(), 0.0, 0
 
     def error(self, configuration, epochs=None):
+        if self.evaluations == self.trainings:
+            raise BudgetSpent()
         self.overhead += time.perf_counter() - self.asked
         epochs = epochs or self.bench.epochs[-1]
         cell = self.bench.hashes[tuple(int(v) for v in configuration)]
@@ -275,6 +278,21 @@ def run(task):
     return peer, seed, ledger.curve, ledger.overhead / max(1, ledger.evaluations)
 
 
+def speed(trainings):
+    """Prints our method, its reference and the reference's own microseconds per suggestion, over one run."""
+    for ours, (entry, peer) in METHODS.items():
+        if entry.split(":")[0] != ours:
+            continue  # a variant
+        print(f"timing {peer}", file=sys.stderr)
+        for count in (1, trainings):  # one first, so that loading Python modules is not timed
+            ledger = Ledger(BENCH, float("inf"), 0, count)
+            try:
+                PEERS[peer](BENCH, ledger, 0)
+            except BudgetSpent:
+                pass
+        print(f"{ours},{peer},{1e6 * ledger.overhead / ledger.evaluations:.3f}", flush=True)
+
+
 def at(curve, budget):
     """Step interpolation; nothing before the first incumbent."""
     place = bisect.bisect_right([spent for spent, _ in curve], budget) - 1
@@ -301,18 +319,23 @@ def main():
     parser.add_argument("--methods", default=",".join(m for m in METHODS if m != "smac"), help="also smac, an hour")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("-o", "--output", default="out/peers")
+    parser.add_argument("--speed", type=int, metavar="TRAININGS", help="only time one run of each reference")
     options = parser.parse_args()
     methods = options.methods.split(",")
-    os.makedirs(options.output, exist_ok=True)
-    path = lambda name: os.path.join(options.output, name)
 
     def anytime(*arguments, **more):
         return subprocess.run([options.anytime, *arguments], check=True, text=True, **more)
 
-    anytime("table", "export", options.table, "-o", path("table.csv"), stdout=subprocess.DEVNULL)
-    with open(path("configurations.csv"), "w") as file:
-        anytime("cells", "--space", options.space, "--configurations", stdout=file)
-    BENCH = Bench(path("table.csv"), path("configurations.csv"))
+    with tempfile.TemporaryDirectory() as folder:
+        table, configurations = os.path.join(folder, "table.csv"), os.path.join(folder, "configurations.csv")
+        anytime("table", "export", options.table, "-o", table, stdout=subprocess.DEVNULL)
+        with open(configurations, "w") as file:
+            anytime("cells", "--space", options.space, "--configurations", stdout=file)
+        BENCH = Bench(table, configurations)
+    if options.speed:
+        return speed(options.speed)
+    os.makedirs(options.output, exist_ok=True)
+    path = lambda name: os.path.join(options.output, name)
     HORIZON = options.trainings * BENCH.mean_seconds
 
     table = options.table if options.table == "embedded" else os.path.abspath(options.table)
@@ -375,7 +398,7 @@ def main():
             file.write(f"{method},{peer},{seconds},{a},{da},{b},{db},{p},{q}\n")
     for method in methods:
         peer = METHODS[method][1]
-        theirs = 1e6 * np.mean(overhead[peer])
+        theirs = 1e6 * np.median(overhead[peer])
         lines.append(
             f"own time per training: {method} {own[method]:.2f} µs, {peer} {theirs:,.0f} µs, {theirs / own[method]:,.0f} times as much"
         )

@@ -176,6 +176,29 @@ import Testing
     }
   }
 
+  @Test("around a sample, predictions are those at its neighbours") func neighbourhood() {
+    var random = RandomGenerator(seed: 8)
+    let categories = [5, 0, 3, 2]
+    func sample() -> [Double] { categories.map { $0 > 0 ? Double(random.below($0)) : random.uniform() } }
+    let values = (0..<60).map { _ in sample() }
+    let targets = values.map { x -> Double in x[0] * x[3] - x[1] * x[2] + 0.1 * random.gaussian() }
+    let forest = RandomForest(
+      values: values.flatMap { $0 }, targets: targets,
+      features: categories.map { $0 > 0 ? .categories : .number }, using: &random)
+    var neighbourhood = RandomForest.Neighbourhood(forest, categories: categories)
+    for _ in 0..<20 {
+      let centre = sample()
+      neighbourhood.move(to: centre)
+      for (feature, count) in categories.enumerated() {
+        for category in 0..<count {
+          var neighbour = centre
+          neighbour[feature] = Double(category)
+          #expect(neighbourhood.predict(feature, category: category) == forest.predict(neighbour))
+        }
+      }
+    }
+  }
+
   @Test("mean and variance are those of the trees, and the same seed gives the same forest") func variance() {
     var random = RandomGenerator(seed: 6)
     let values = (0..<120).map { _ in Double(random.below(4)) }

@@ -133,10 +133,17 @@ struct Scratch: ~Copyable {
     #expect(scratch.files.isEmpty)
   }
 
-  @Test("CRC-32C gives the published check value") func crc() {
-    // RFC 3720, B.4: 32 bytes of zeros; and the usual check of "123456789".
-    #expect([UInt8](repeating: 0, count: 32).withUnsafeBytes { crc32c($0) } == 0x8a91_36aa)
-    #expect(Array("123456789".utf8).withUnsafeBytes { crc32c($0) } == 0xe306_9283)
+  @Test("CRC-32C gives the published check value, with the processor's instruction and without") func crc() {
+    for crc in [{ crc32c($0, $1) }, { crc32cByTable($0, $1) }] as [(UnsafeRawBufferPointer, UInt32) -> UInt32]
+    {
+      // RFC 3720, B.4: 32 bytes of zeros; and the usual check of "123456789", whole and in two parts.
+      #expect([UInt8](repeating: 0, count: 32).withUnsafeBytes { crc($0, 0) } == 0x8a91_36aa)
+      let digits = Array("123456789".utf8)
+      #expect(digits.withUnsafeBytes { crc($0, 0) } == 0xe306_9283)
+      let start = digits[..<3].withUnsafeBytes { crc($0, 0) }
+      #expect(digits[3...].withUnsafeBytes { crc($0, start) } == 0xe306_9283)
+      #expect(crc(UnsafeRawBufferPointer(start: nil, count: 0), start) == start)
+    }
   }
 
   @Test("the embedded table holds the whole mini space") func embedded() throws {

@@ -34,6 +34,9 @@ public enum PlainImporter {
     var header: [String]?
     while let line = try lines.next() {
       let place = "line \(lines.number)"
+      guard !line.utf8.contains(0), !line.unicodeScalars.contains("\u{fffd}") else {
+        throw ImportError(source.path, place, "this is no text in UTF-8; export the file as UTF-8")
+      }
       if line.allSatisfy(\.isWhitespace) { continue }
       var fields: [String: String] = [:]
       switch format {

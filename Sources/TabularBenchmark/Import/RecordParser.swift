@@ -31,6 +31,7 @@ struct RecordParser {
 
   /// The decoded message, kept to be filled again.
   private var message: [UInt8] = []
+  private var metrics = ModelMetrics()
   // What was read last, as text and as value: a cell's records stand together.
   private var lastDigits: [UInt8] = []
   private var lastHash = CellHash(high: 0, low: 0)
@@ -75,8 +76,9 @@ struct RecordParser {
       lastGraph = graph
     }
 
-    var metrics = ModelMetrics()
-    metrics.evaluationData.reserveCapacity(3)
+    metrics.clearTrainableParameters()
+    metrics.unknownFields = UnknownStorage()
+    metrics.evaluationData.removeAll(keepingCapacity: true)
     do { try metrics.merge(serializedBytes: message) } catch {
       throw Problem("the metrics are no ModelMetrics message")
     }
@@ -91,16 +93,17 @@ struct RecordParser {
   }
 
   private static func point(_ data: EvaluationData) throws(Problem) -> Measurement.Point {
-    for accuracy in [data.trainAccuracy, data.validationAccuracy, data.testAccuracy]
-    where !(0...1).contains(accuracy) {
-      throw Problem("an accuracy is \(accuracy), outside 0 to 1")
+    func accuracy(_ value: Double) throws(Problem) -> Float {
+      guard value >= 0, value <= 1 else { throw Problem("an accuracy is \(value), outside 0 to 1") }
+      return Float(value)
     }
     guard data.trainingTime >= 0, data.trainingTime.isFinite else {
       throw Problem("a training time is \(data.trainingTime)")
     }
     return Measurement.Point(
-      seconds: Float(data.trainingTime), trainAccuracy: Float(data.trainAccuracy),
-      validationAccuracy: Float(data.validationAccuracy), testAccuracy: Float(data.testAccuracy))
+      seconds: Float(data.trainingTime), trainAccuracy: try accuracy(data.trainAccuracy),
+      validationAccuracy: try accuracy(data.validationAccuracy), testAccuracy: try accuracy(data.testAccuracy)
+    )
   }
 
   private typealias Bytes = UnsafeBufferPointer<UInt8>
@@ -232,7 +235,11 @@ struct RecordParser {
     mutating func string() throws(Problem) -> Bytes {
       try expect("\"")
       let start = index
-      while index < bytes.count, bytes[index] != UInt8(ascii: "\"") { index += 1 }
+      if let base = bytes.baseAddress, let end = memchr(base + start, 0x22, bytes.count - start) {
+        index = UnsafeRawPointer(end) - UnsafeRawPointer(base)
+      } else {
+        index = bytes.count
+      }
       let text = Bytes(rebasing: bytes[start..<index])
       try expect("\"")
       return text

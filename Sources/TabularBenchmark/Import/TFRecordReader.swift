@@ -24,8 +24,13 @@ final class InputStreamReader {
   init(_ url: URL) throws(ImportError) {
     path = url.path
     var status = stat()
-    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, let file = gzopen(path, "rb") else {
-      throw ImportError(path, "", "the file cannot be opened; check its path")
+    let isThere = stat(path, &status) == 0
+    guard !isThere || status.st_mode & S_IFMT == S_IFREG else {
+      throw ImportError(path, "", "this is no file; name the file to import")
+    }
+    guard isThere, let file = gzopen(path, "rb") else {
+      throw ImportError(
+        path, "", "the file cannot be opened: \(String(cString: strerror(errno))); check its path")
     }
     gzbuffer(file, 1 << 18)
     totalBytes = Int(status.st_size)

@@ -90,7 +90,7 @@ struct TableSynthesize: ParsableCommand {
   var only108 = false
 
   func run() throws {
-    guard let space = SearchSpace(named: space) else { throw UsageError("'\(space)' is no search space") }
+    let space = try searchSpace(named: space)
     let cells = space.uniqueCells()
     let line = ProgressLine("writing")
     try SyntheticNASBench101.write(
