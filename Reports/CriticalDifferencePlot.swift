@@ -7,87 +7,93 @@ public struct CriticalDifferencePlot: Sendable {
 
   /// The diagrams of several experiments or budgets side by side.
   public func figure(_ diagrams: [CriticalDifferences]) throws(ReportError) -> Figure {
-    guard let most = diagrams.map(\.order.count).max() else {
-      throw ReportError(
-        "critical differences need at least two methods with the runs of two common seeds")
+    guard !diagrams.isEmpty else {
+      throw ReportError("critical differences need at least two methods with the runs of two common seeds")
     }
     let styles = MethodStyle.byLabel(diagrams.map(\.table.runs))
-    let groups = diagrams.map(\.groups.count).max() ?? 0
-    let depth = Self.depth(methods: most, groups: groups)
+    // How far below the axis the lowest label is, in lines.
+    let depth = diagrams.map {
+      0.9 + Self.spacing * Double($0.groups.count) + Double(($0.order.count + 1) / 2)
+    }
+    let deepest = depth.max() ?? 0
     return Figure(
-      diagrams.map { panel($0, styles: styles, depth: depth, panels: diagrams.count) },
-      height: min(3, 0.3 + 0.075 * depth))
+      diagrams.map { panel($0, styles: styles, depth: deepest, width: diagrams.count > 1 ? 620 : 780) })
   }
 
-  /// How far below the axis the lowest label is, in lines.
-  private static func depth(methods: Int, groups: Int) -> Double {
-    0.6 + 0.45 * Double(groups) + Double((methods + 1) / 2)
-  }
+  /// Of bars, in lines.
+  private static let spacing = 0.45
 
   private func panel(
-    _ diagram: CriticalDifferences, styles: [String: MethodStyle], depth: Double, panels: Int
+    _ diagram: CriticalDifferences, styles: [String: MethodStyle], depth: Double, width: Double
   ) -> Figure.Panel {
+    let table = diagram.table
     let count = diagram.order.count
-    let (first, last) = (1.0, Double(count))
-    // Room for the longest label: a letter has about 7.5 of 800 points.
-    let longest = diagram.order.map { diagram.table.labels[$0].count }.max() ?? 0
-    let part = min(0.4, Double(longest + 9) * 7.5 / (panels > 1 ? 620 : 780))
-    let margin = (last - first) * part / (1 - 2 * part)
+    // The better half is labelled on the left, the others on the right.
+    let labels = diagram.order.map { table.labels[$0] }
+    let half = (count + 1) / 2
+    let first = (diagram.ranks.first ?? 1).rounded(.down)
+    let last = max((diagram.ranks.last ?? 2).rounded(.up), first + 1)
+
+    // A letter of the usual size has about 7.5 points; smaller ones where the labels leave less than a quarter.
+    let letters = [labels.prefix(half), labels.dropFirst(half)].map { labels in
+      Double((labels.map(\.count).max() ?? 0) + 8)
+    }
+    let parts = letters.map { $0 * 7.5 / width }
+    let scale = min(1, 0.75 / (parts[0] + parts[1]))
+    let unit = (last - first) / (1 - scale * (parts[0] + parts[1]))
     var text = """
       unset border
       unset tics
       unset key
       set lmargin 1
       set rmargin 1
-      set xrange [\(first - margin):\(last + margin)]
+      set xrange [\(first - scale * parts[0] * unit):\(last + scale * parts[1] * unit)]
       set yrange [\(-depth - 0.4):2]
-      set arrow from \(first),0 to \(last),0 nohead linewidth 1.5 linecolor rgb '#333333'
 
       """
-    for rank in 1...count {
-      text += "set arrow from \(rank),0 to \(rank),0.25 nohead linewidth 1.5 linecolor rgb '#333333'\n"
-      text += "set label '\(rank)' at \(rank),0.65 center\n"
+    func line(_ x0: Double, _ y0: Double, _ x1: Double, _ y1: Double, _ style: String) {
+      text += "set arrow from \(x0),\(y0) to \(x1),\(y1) \(style)\n"
+    }
+    let axis = "nohead linewidth 1.5 linecolor rgb '#333333'"
+    line(first, 0, last, 0, axis)
+    for rank in stride(from: first, through: last, by: last - first > 2 ? 1 : 0.5) {
+      line(rank, 0, rank, 0.25, axis)
+      text += "set label '\(String(format: "%g", rank))' at \(rank),0.65 center\n"
     }
     if let width = diagram.criticalDifference, width <= last - first {
+      line(
+        first, 1.35, first + width, 1.35, "heads size screen 0.004,90 linewidth 1.5 linecolor rgb '#333333'")
       text +=
-        "set arrow from \(first),1.35 to \(first + width),1.35 heads size 0.02,90 linewidth 1.5 "
-        + "linecolor rgb '#333333'\n"
-      text +=
-        "set label 'critical difference \(String(format: "%.2f", width))' at \(first + width),1.35 "
-        + "left offset 1,0 font ',10'\n"
+        "set label '{/*0.8 critical difference \(String(format: "%.2f", width))}' at "
+        + "\(first + width),1.35 left offset 1,0\n"
     }
-    // Bars first, then labels below them: the better half on the left, the others on the right.
-    let bars = 0.45 * Double(diagram.groups.count)
     for (number, group) in diagram.groups.enumerated() {
-      let y = -0.45 * Double(number) - 0.45
-      text +=
-        "set arrow from \(diagram.ranks[group.lowerBound] - 0.03),\(y) to "
-        + "\(diagram.ranks[group.upperBound] + 0.03),\(y) nohead linewidth 5 linecolor rgb '#333333' front\n"
+      let y = -Self.spacing * Double(number + 1)
+      let overhang = 0.004 * unit
+      line(
+        diagram.ranks[group.lowerBound] - overhang, y, diagram.ranks[group.upperBound] + overhang, y,
+        "nohead linewidth 5 linecolor rgb '#333333' front")
     }
-    let left = (count + 1) / 2
-    for (place, method) in diagram.order.enumerated() {
-      let isLeft = place < left
-      let line = isLeft ? place : count - 1 - place
-      let y = -0.6 - bars - Double(line) - 0.3
+    for (place, label) in labels.enumerated() {
+      let isLeft = place < half
+      let y = -0.9 - Self.spacing * Double(diagram.groups.count) - Double(isLeft ? place : count - 1 - place)
       let rank = diagram.ranks[place]
-      let edge = isLeft ? first - 0.02 * (last - first) : last + 0.02 * (last - first)
-      let label = diagram.table.labels[method]
-      let colour = styles[label]?.colour ?? "333333"
-      text += "set arrow from \(rank),0 to \(rank),\(y) nohead linewidth 1.6 linecolor rgb '#\(colour)'\n"
-      text += "set arrow from \(rank),\(y) to \(edge),\(y) nohead linewidth 1.6 linecolor rgb '#\(colour)'\n"
+      let edge = isLeft ? first - 0.01 * unit : last + 0.01 * unit
+      let style = "nohead linewidth 1.6 linecolor rgb '#\(styles[label]?.colour ?? "333333")'"
+      line(rank, 0, rank, y, style)
+      line(rank, y, edge, y, style)
       let number = String(format: "%.2f", rank)
       let title = isLeft ? "\(label)  \(number)" : "\(number)  \(label)"
       text +=
-        "set label '\(Figure.quoted(title))' at \(edge),\(y) \(isLeft ? "right" : "left") noenhanced "
-        + "offset \(isLeft ? "-0.5" : "0.5"),0\n"
+        "set label \"{/*\(scale) \(Figure.escaped(title))}\" at \(edge),\(y) "
+        + "\(isLeft ? "right" : "left") offset \(isLeft ? "-0.5" : "0.5"),0\n"
     }
     // Something must be plotted: nothing visible.
     text += "plot NaN notitle\n"
-    let table = diagram.table
     return Figure.Panel(
       title: "\(table.runs.results.experiment.name), "
         + "\(SignificanceTable.percent(diagram.row.fraction)) of the budget",
       caption: table.runs.caption + ", \(table.caption), bars join methods without a significant difference",
-      commands: text)
+      commands: text, height: 150 + Int(32 * (depth + 2)))
   }
 }

@@ -8,22 +8,20 @@ public struct Figure: Sendable {
     public var title: String
     public var caption: String
     public var commands: String
+    /// In points of 800 to the width of a picture of one panel.
+    public var height: Int
 
-    public init(title: String, caption: String, commands: String) {
+    public init(title: String, caption: String, commands: String, height: Int = 520) {
       self.title = title
       self.caption = caption
       self.commands = commands
+      self.height = height
     }
   }
 
   public var panels: [Panel]
-  /// The height of a panel by that of a usual one.
-  public var height: Double
 
-  public init(_ panels: [Panel], height: Double = 1) {
-    self.panels = panels
-    self.height = height
-  }
+  public init(_ panels: [Panel]) { self.panels = panels }
 
   /// What a file's extension may be.
   public static let formats = ["svg", "pdf", "png"]
@@ -48,7 +46,7 @@ public struct Figure: Sendable {
   /// - Throws: ``ReportError``: an unknown extension, no gnuplot, nothing to draw.
   public func write(to url: URL) throws {
     let wide = panels.count > 1 ? 640 * panels.count : 800
-    let high = Int(520 * height)
+    let high = panels.map(\.height).max() ?? 520
     let terminals = [
       "svg": "svg size \(wide),\(high) dynamic font 'DejaVu Sans,13' background '#ffffff'",
       "pdf": "pdfcairo size \(Double(wide) / 40)cm,\(Double(high) / 40)cm font 'DejaVu Sans,11'",
@@ -95,30 +93,54 @@ public struct Figure: Sendable {
     return data
   }
 
-  /// Labels at 1, 2 and 5 times the powers of ten, or at the powers alone over many decades.
-  static func ticks(_ axis: String, _ low: Double, _ high: Double) -> String {
-    guard low > 0, high > low else { return "" }
+  /// 1, 2 and 5 times the powers of ten, or the powers alone over many decades.
+  static func tickPlaces(_ low: Double, _ high: Double) -> [Double] {
+    guard low > 0, high > low else { return [] }
     let decades = Int(log10(low).rounded(.down))...Int(log10(high).rounded(.up))
     let factors = decades.count > 4 ? [1.0] : [1.0, 2, 5]
-    let places = decades.flatMap { decade in factors.map { $0 * pow(10, Double(decade)) } }
+    return decades.flatMap { decade in factors.map { $0 * pow(10, Double(decade)) } }
       .filter { low <= $0 && $0 <= high }
+  }
+
+  /// Labels of a logarithmic axis.
+  static func ticks(_ axis: String, _ low: Double, _ high: Double) -> String {
+    let places = tickPlaces(low, high)
     guard places.count > 1 else { return "" }
     return "set \(axis)tics (" + places.map { String(format: "'%g' %g", $0, $0) }.joined(separator: ", ")
       + ")\n"
   }
 
-  /// The settings that all curves share, and a legend: inside for a few lines if a place is given, else below.
-  static func frame(lines: Int, keyAt place: String?) -> String {
-    let legend = place.flatMap { lines > 7 ? nil : "\($0) Left reverse" }
-    return
-      """
-      set grid linetype 1 linecolor rgb '#dddddd' linewidth 0.8
-      set border 3 linecolor rgb '#555555'
-      set tics nomirror
-      set key noenhanced \(legend ?? "below horizontal Left reverse maxcols 4") samplen 3
-      set style fill transparent solid \(lines > 4 ? 0.12 : 0.18) noborder
+  /// Where the legend is: inside for a few lines if a place is given, else below.
+  struct Legend {
+    private let labels: [String]
+    private let place: String?
+    private let columns: Int
 
-      """
+    init(_ labels: [String], at place: String?) {
+      self.labels = labels
+      self.place = labels.count <= 4 ? place : nil
+      // A letter has about 8 of 640 points, the sample 60.
+      columns = max(1, min(4, 640 / (60 + 8 * (labels.map(\.count).max() ?? 0))))
+    }
+
+    /// Of a panel with this legend, in points.
+    var height: Int { 520 + (place != nil ? 0 : 22 * ((labels.count + columns - 1) / columns)) }
+
+    var command: String {
+      "set key noenhanced \(place ?? "below horizontal maxcols \(columns) height 0.7") Left reverse samplen 3"
+    }
+  }
+
+  /// The settings that all curves share.
+  static func frame(_ legend: Legend, lines: Int) -> String {
+    """
+    set grid linetype 1 linecolor rgb '#dddddd' linewidth 0.8
+    set border 3 linecolor rgb '#555555'
+    set tics nomirror
+    \(legend.command)
+    set style fill transparent solid \(lines > 4 ? 0.12 : 0.18) noborder
+
+    """
   }
 
   /// A data block of right-continuous steps: a value holds until the next one.

@@ -45,7 +45,8 @@ private struct LatexExport {
         xlabel={budget spent [\(curves.runs.currency.unit)]},
         ylabel={\(center.name) \(metric.rawValue) regret [percent points]},
         xmin=\(axes.left), xmax=\(curves.runs.end), ymin=\(axes.bottom), ymax=\(axes.top),
-        const plot, no markers, log ticks with fixed point, legend cell align=left,
+        const plot, no markers, log ticks with fixed point, \(ticks(axes))
+        legend pos=outer north east, legend cell align=left,
         legend style={draw=none, fill=none, font=\\footnotesize}, axis lines=left, grid=major,
         grid style={gray!20},
       ]
@@ -88,6 +89,14 @@ private struct LatexExport {
       if isFirst { text += "\\addlegendentry{\(Self.escaped(line.label))}\n" }
     }
     return Data((text + "\\end{loglogaxis}\n\\end{tikzpicture}\n").utf8)
+  }
+
+  private func ticks(_ axes: RegretAxes) -> String {
+    [("x", axes.left, curves.runs.end), ("y", axes.bottom, axes.top)].map { axis, low, high in
+      let places = Figure.tickPlaces(low, high)
+      return places.count > 1
+        ? "\(axis)tick={\(places.map { String(format: "%g", $0) }.joined(separator: ","))}, " : ""
+    }.joined()
   }
 
   /// A `tabular` with booktabs' rules: the leaderboard.

@@ -121,22 +121,23 @@ public struct Leaderboard: Sendable {
 }
 
 extension SignificanceTable {
-  /// What is significant, a line per budget, and how it was tested, for a terminal.
+  /// What is significant at every budget, and how it was tested, for a terminal.
   public var text: String {
-    let lines = rows.map { row in
-      let order =
-        CriticalDifferences(self, budget: rows.firstIndex { $0.fraction == row.fraction })?.order ?? []
+    let separator = labels.contains { $0.contains(",") } ? "; " : ", "
+    let lines = rows.indices.flatMap { budget in
+      let row = rows[budget]
+      let order = CriticalDifferences(self, budget: budget)?.order ?? []
       let parts = order.compactMap { method -> String? in
         let beaten = row.wins(method)
         guard let most = row.pairs.filter({ $0.better == method }).map(\.pValue).max() else { return nil }
         let names = order.filter(beaten.contains).map { labels[$0] }
-        return "\(labels[method]) is better than \(names.joined(separator: ", ")) "
+        return "  \(labels[method]) is better than \(names.joined(separator: separator)) "
           + "(p \(most < 0.0001 ? "" : names.count > 1 ? "≤ " : "")\(Self.text(most)))"
       }
-      return "at \(Self.percent(row.fraction)): "
-        + (parts.isEmpty ? "no significant difference" : parts.joined(separator: "; "))
+      let head = "At \(Self.percent(row.fraction)) of the budget: "
+      return parts.isEmpty ? [head + "no significant difference"] : [head] + parts
     }
-    return lines.joined(separator: "\n") + "\n" + caption
+    return lines.map { $0.replacing(/\ +$/, with: "") }.joined(separator: "\n") + "\n(\(caption))"
   }
 
   /// How pairs were compared, in a line.

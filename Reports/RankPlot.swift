@@ -21,8 +21,9 @@ public struct RankPlot: Sendable {
       throw ReportError(
         "ranks of '\(experiment.name)' need at least two methods with the runs of a common seed")
     }
+    let legend = Figure.Legend(ranks.curves.map(\.label), at: nil)
     var text =
-      Figure.frame(lines: ranks.curves.count, keyAt: nil) + """
+      Figure.frame(legend, lines: ranks.curves.count) + """
         set xlabel 'budget spent [\(ranks.runs.currency.unit)]'
         set ylabel 'average rank by \(ranks.metric.rawValue) regret'
         set xrange [\(ranks.grid[0]):\(ranks.runs.end)]
@@ -48,6 +49,6 @@ public struct RankPlot: Sendable {
     return Figure.Panel(
       title: experiment.name,
       caption: ranks.runs.caption + ", ranks over \(ranks.seeds) common seeds"
-        + (ranks.seeds > 1 ? ", band: standard error" : ""), commands: text)
+        + (ranks.seeds > 1 ? ", band: standard error" : ""), commands: text, height: legend.height)
   }
 }

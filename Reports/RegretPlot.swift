@@ -46,8 +46,9 @@ public struct RegretPlot: Sendable {
     if axes.clips { caption += ", lower edge: zero regret" }
 
     let labels = curves.runs.methods.map(\.label)
+    let legend = Figure.Legend(labels + (reference == nil ? [] : ["average random cell"]), at: "top right")
     var text =
-      Figure.frame(lines: labels.count + (reference == nil ? 0 : 1), keyAt: "top right") + """
+      Figure.frame(legend, lines: labels.count) + """
         set xlabel 'budget spent [\(curves.runs.currency.unit)]'
         set ylabel '\(center.name) \(metric.rawValue) regret [percent points]'
         set xrange [\(axes.left):\(curves.runs.end)]
@@ -80,7 +81,7 @@ public struct RegretPlot: Sendable {
       plots.append(isFirst ? plot : plot.replacing("title ''", with: "notitle"))
     }
     text += "plot " + (bands + plots).joined(separator: ", \\\n  ") + "\n"
-    return Figure.Panel(title: experiment.name, caption: caption, commands: text)
+    return Figure.Panel(title: experiment.name, caption: caption, commands: text, height: legend.height)
   }
 
   /// The gnuplot commands, without terminal and output.

@@ -26,8 +26,9 @@ public struct TargetPlot: Sendable {
       throw ReportError(
         "there is nothing to draw: no run of '\(runs.results.experiment.name)' has an incumbent")
     }
+    let legend = Figure.Legend(distribution.methods.map(\.label), at: "top left")
     var text =
-      Figure.frame(lines: distribution.methods.count, keyAt: "top left") + """
+      Figure.frame(legend, lines: distribution.methods.count) + """
         set xlabel 'budget spent [\(runs.currency.unit)]'
         set ylabel 'part of runs and targets reached'
         set xrange [\(grid[0]):\(runs.end)]
@@ -48,7 +49,8 @@ public struct TargetPlot: Sendable {
       title: runs.results.experiment.name,
       caption: runs.caption
         + ", \(distribution.targets.count) targets of \(distribution.metric.rawValue) regret "
-        + "from \(percent(first)) to \(percent(last)) percent points, evenly in the logarithm", commands: text
+        + "from \(percent(first)) to \(percent(last)) percent points, evenly in the logarithm",
+      commands: text, height: legend.height
     )
   }
 }

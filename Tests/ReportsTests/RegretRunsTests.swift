@@ -184,10 +184,12 @@ import Testing
     #expect(table.rows[0].pairs.allSatisfy { $0.pValue == 1 && $0.medianDifference == nil })
     #expect(
       table.text == """
-        at 1 %: no significant difference
-        at 10 %: a is better than b, c (p ≤ 0.001)
-        at 100 %: a is better than b, c (p ≤ 0.001)
-        Wilcoxon signed-rank, Holm, level 0.05, validation regret over 12 common seeds
+        At 1 % of the budget: no significant difference
+        At 10 % of the budget:
+          a is better than b, c (p ≤ 0.001)
+        At 100 % of the budget:
+          a is better than b, c (p ≤ 0.001)
+        (Wilcoxon signed-rank, Holm, level 0.05, validation regret over 12 common seeds)
         """)
   }
 
