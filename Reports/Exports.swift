@@ -4,11 +4,11 @@ import Foundation
 /// A format for curves: what its files are called, and how they are made. The same results give the same
 /// bytes.
 public struct CurveExport: Sendable {
-  /// The end of a file's name: `curves.csv`, `curves.json` or `events.csv`.
+  /// The end of a file's name, such as `curves.csv`.
   public let fileName: String
   public let render: @Sendable (Curves) -> Data
 
-  public static let all = [csv, json, events]
+  public static let all = [csv, json, events, vega]
 
   /// A row per method, metric and point of the grid.
   public static let csv = CurveExport(fileName: "curves.csv") { curves in
