@@ -95,7 +95,8 @@ let package = Package(
 
     // Curves, exports, plots
     .target(
-      name: "Reports", dependencies: ["Anytime", "TabularBenchmark", "CellSpace", "Statistics"], path: "Reports"),
+      name: "Reports", dependencies: ["Anytime", "TabularBenchmark", "CellSpace", "Statistics"], path: "Reports",
+      resources: [.copy("Resources")]),
 
     // The command line
     .executableTarget(

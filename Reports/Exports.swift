@@ -17,6 +17,7 @@ public struct CurveExport: Sendable {
   /// All that `anytime export curves` writes.
   public static let all = [
     csv, json, events, eventsJSON, ranks, distribution, targets, leaderboard, significance, experiment,
+    vega,
   ]
 
   /// A row per method, metric and point of the grid.

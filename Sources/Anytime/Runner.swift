@@ -7,14 +7,26 @@ import TabularBenchmark
 /// the results do not depend on the number of threads, and an experiment that was killed goes on with the
 /// runs that are missing.
 public struct Runner: Sendable {
-  /// How far an experiment is.
+  /// What happened to a run, and how far the experiment is.
   public struct Progress: Sendable {
+    public enum Event: Sendable {
+      /// The run began.
+      case began
+      /// The run goes on and has spent so much of its horizon, in the policy's currency. Long runs say so all the
+      /// time, short ones never.
+      case spent(Double)
+      /// The run has ended and is in the store.
+      case ended(RunResult)
+    }
+
+    public let event: Event
+    /// The label of the run's method.
+    public let label: String
+    public let seed: UInt64
     /// Runs in the store, and runs that the experiment asks for.
     public let done, total: Int
     /// Runs that were in the store before.
     public let alreadyDone: Int
-    /// The label of the method whose run ended last.
-    public let label: String
   }
 
   public let experiment: Experiment
@@ -33,7 +45,7 @@ public struct Runner: Sendable {
   ///
   /// - Parameters:
   ///   - threads: How many runs at a time.
-  ///   - progress: Called after every run, from one thread at a time.
+  ///   - progress: Called when a run begins, goes on and ends, from one thread at a time.
   /// - Throws: The first error of a run or of the store; runs that ended before are kept.
   public func run(threads: Int, progress: @escaping @Sendable (Progress) -> Void = { _ in }) async throws {
     let checksum = benchmark.table.checksum
@@ -67,14 +79,22 @@ public struct Runner: Sendable {
             let index = tally.next.add(1, ordering: .relaxed).oldValue
             guard index < pending.count else { return }
             let job = pending[index]
+            @Sendable func report(_ event: Progress.Event) {
+              tally.done.withLock { done in
+                if case .ended = event { done += 1 }
+                progress(
+                  Progress(
+                    event: event, label: job.label, seed: job.seed, done: done, total: total,
+                    alreadyDone: alreadyDone))
+              }
+            }
+            report(.began)
             let result = try Anytime.run(
               job.optimizer, on: benchmark, policy: experiment.policy, horizon: experiment.horizon,
-              seed: job.seed, checkpoint: store.checkpoint(of: job.identity, seed: job.seed))
+              seed: job.seed, checkpoint: store.checkpoint(of: job.identity, seed: job.seed),
+              progress: { report(.spent($0)) })
             try store.add(result, identity: job.identity, seed: job.seed)
-            tally.done.withLock {
-              $0 += 1
-              progress(Progress(done: $0, total: total, alreadyDone: alreadyDone, label: job.label))
-            }
+            report(.ended(result))
           }
         }
       }

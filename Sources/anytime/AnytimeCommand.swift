@@ -24,7 +24,7 @@ struct AnytimeCommand: AsyncParsableCommand {
       """,
     version: anytimeVersion,
     subcommands: [
-      Demo.self, Run.self, Compare.self, Export.self, Plot.self, Methods.self, Policies.self, Spaces.self,
+      Demo.self, Run.self, Compare.self, Export.self, Plot.self, Report.self, Methods.self, Policies.self, Spaces.self,
       Cells.self, TableCommand.self, Bench.self,
     ])
 

@@ -6,6 +6,15 @@ enum Console {
   static let isTerminal = isatty(STDERR_FILENO) == 1
   private static let usesColours = isTerminal && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
 
+  /// The terminal's columns and lines; 80 and 24 where it does not say.
+  static var size: (width: Int, height: Int) {
+    var size = winsize()
+    guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else {
+      return (80, 24)
+    }
+    return (Int(size.ws_col), Int(size.ws_row))
+  }
+
   static func say(_ text: String) {
     FileHandle.standardError.write(Data((text + "\n").utf8))
   }

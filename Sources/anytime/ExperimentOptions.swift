@@ -47,7 +47,11 @@ struct ExperimentOptions: ParsableArguments {
   @Flag(name: .shortAndLong, help: "No progress.")
   var quiet = false
 
+  @Flag(help: "Progress and results as JSON on standard output, an object a line.")
+  var json = false
+
   func validate() throws {
+    if quiet, json { throw ValidationError("give --quiet or --json, not both") }
     if threads < 1 { throw ValidationError("--threads must be at least 1") }
     let flags = [space, horizon, seeds, policy, table, name].contains { $0 != nil } || !methods.isEmpty
     if experiment != nil, flags {
@@ -129,13 +133,13 @@ struct ExperimentOptions: ParsableArguments {
   func run() async throws -> ExperimentResults {
     let experiment = try read()
     return try await perform(
-      experiment, storePath: storePath(experiment.name), threads: threads, quiet: quiet)
+      experiment, storePath: storePath(experiment.name), threads: threads, style: quiet ? .quiet : json ? .json : .text)
   }
 }
 
 /// Does what is missing of an experiment and returns all of it.
 func perform(
-  _ experiment: Experiment, storePath: String, threads: Int, quiet: Bool
+  _ experiment: Experiment, storePath: String, threads: Int, style: ProgressStyle
 ) async throws -> ExperimentResults {
   let registry = AnytimeCommand.registry
   let table = try Experiment.openTable(experiment.table)
@@ -144,15 +148,20 @@ func perform(
   }
   let benchmark = try Benchmark(table: table, space: space)
   let store = try RunStore(path: storePath)
-  let line = ProgressLine(experiment.name, quiet: quiet)
+  let display = style.display(
+    of: experiment, done: try store.results(of: experiment, tableChecksum: table.checksum, registry: registry),
+    metric: table.has(.testAccuracy) ? .test : .validation)
   let runner = Runner(experiment: experiment, benchmark: benchmark, registry: registry, store: store)
-  try await runner.run(threads: threads) { progress in
-    line.show(
-      done: progress.done, of: progress.total, before: progress.alreadyDone, unit: "runs",
-      note: progress.label)
-  }
-  line.finish()
+  try await runner.run(threads: threads) { display.show($0) }
+  display.finish()
   return try store.results(of: experiment, tableChecksum: table.checksum, registry: registry)
+}
+
+/// As ``perform(_:storePath:threads:style:)``, with progress as text or not at all.
+func perform(
+  _ experiment: Experiment, storePath: String, threads: Int, quiet: Bool
+) async throws -> ExperimentResults {
+  try await perform(experiment, storePath: storePath, threads: threads, style: quiet ? .quiet : .text)
 }
 
 /// The results of a stored experiment, for `export` and `plot`.

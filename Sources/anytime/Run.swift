@@ -20,6 +20,7 @@ struct Run: AsyncParsableCommand {
 
   func run() async throws {
     let results = try await options.run()
+    if options.json { return }
     let runs = results.methods.reduce(0) { $0 + $1.runs.count }
     print("\(runs) runs are in \(options.storePath(results.experiment.name)).")
   }

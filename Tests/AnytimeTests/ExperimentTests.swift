@@ -50,6 +50,27 @@ import Testing
   }
 
   @Test(
+    "are written as they are read",
+    arguments: [
+      good,
+      """
+      name: "a: 'b' \\"c\\" #\\\\ é"
+      table: "/tables/with space.table"
+      space: 3
+      policy: {base: nas-bench-101, resume: true}
+      horizon: 1.5
+      seeds: [3, 1, 18446744073709551615]
+      methods: [tpe: {label: "yes, {no}"}, random-search: {label: "- x"}]
+      """,
+      "{space: mini, horizon: 1e17, seeds: 5-5, methods: [smac]}",
+    ])
+  func written(text: String) throws {
+    let experiment = try Experiment(yaml: text, file: "/folder/e.yaml", registry: registry)
+    let again = try Experiment(yaml: experiment.yaml(registry: registry), file: "/elsewhere/f.yaml", registry: registry)
+    #expect(again == experiment)
+  }
+
+  @Test(
     "mistakes have their line and the nearest valid word",
     arguments: [
       (

@@ -1,0 +1,162 @@
+import CellSpace
+import Foundation
+
+/// A cell as a small picture: layers by the longest path from the input, from the top downwards.
+package struct CellDrawing {
+  /// Something in a layer: a vertex, or a place that a long edge passes through.
+  private struct Node {
+    var layer: Int
+    var vertex: Int?
+    var x = 0.0
+  }
+
+  private var nodes: [Node] = []
+  /// Places of nodes by layer, from left to right.
+  private var layers: [[Int]] = []
+  /// Edges as the nodes that they lead through.
+  private var paths: [[Int]] = []
+  private let labels: [String]
+
+  private static let box = (width: 88.0, height: 24.0)
+  private static let step = 46.0
+  private static let gap = 12.0
+
+  package init(_ cell: Cell) {
+    let count = cell.vertexCount
+    labels = ["input"] + (1..<max(1, count - 1)).map { Self.label(cell.operation(of: $0)) } + ["output"]
+    var depth = [Int](repeating: 0, count: count)
+    for to in 0..<count {
+      for from in 0..<to where cell.hasEdge(from, to) { depth[to] = max(depth[to], depth[from] + 1) }
+    }
+    nodes = (0..<count).map { Node(layer: depth[$0], vertex: $0) }
+    layers = [[Int]](repeating: [], count: (depth.max() ?? 0) + 1)
+    for vertex in 0..<count { layers[depth[vertex]].append(vertex) }
+    for from in 0..<count {
+      for to in from..<count where cell.hasEdge(from, to) {
+        var path = [from]
+        for layer in depth[from] + 1..<max(depth[from] + 1, depth[to]) {
+          path.append(nodes.count)
+          layers[layer].append(nodes.count)
+          nodes.append(Node(layer: layer))
+        }
+        paths.append(path + [to])
+      }
+    }
+    order()
+    spread()
+  }
+
+  static func label(_ operation: Cell.Operation) -> String {
+    switch operation {
+    case .conv1x1: "1×1 conv"
+    case .conv3x3: "3×3 conv"
+    case .maxpool3x3: "3×3 max pool"
+    }
+  }
+
+  /// Sorts every layer by the mean place of its neighbours, down and up, and keeps the order of fewest crossings.
+  private mutating func order() {
+    var best = (crossings: crossings(), layers: layers)
+    for sweep in 0..<8 where best.crossings > 0 {
+      let down = sweep % 2 == 0
+      for layer in down ? Array(layers.indices.dropFirst()) : layers.indices.dropLast().reversed() {
+        let other = layers[down ? layer - 1 : layer + 1]
+        let place = Dictionary(uniqueKeysWithValues: other.enumerated().map { ($1, Double($0)) })
+        let centre = layers[layer].map { node -> Double in
+          let near = links.compactMap { link in
+            link.0 == node ? place[link.1] : link.1 == node ? place[link.0] : nil
+          }
+          return near.isEmpty ? 0 : near.reduce(0, +) / Double(near.count)
+        }
+        layers[layer] = zip(centre, layers[layer]).sorted { $0 < $1 }.map(\.1)
+      }
+      let count = crossings()
+      if count < best.crossings { best = (count, layers) }
+    }
+    layers = best.layers
+  }
+
+  private var links: [(Int, Int)] { paths.flatMap { path in zip(path, path.dropFirst()).map { ($0, $1) } } }
+
+  private func crossings() -> Int {
+    var place = [Int](repeating: 0, count: nodes.count)
+    for layer in layers { for (index, node) in layer.enumerated() { place[node] = index } }
+    let links = links
+    var count = 0
+    for (index, a) in links.enumerated() {
+      for b in links[..<index] where nodes[a.0].layer == nodes[b.0].layer {
+        if (place[a.0] - place[b.0]) * (place[a.1] - place[b.1]) < 0 { count += 1 }
+      }
+    }
+    return count
+  }
+
+  private func width(_ node: Int) -> Double { nodes[node].vertex == nil ? 8 : Self.box.width }
+
+  /// Gives every node its place in its layer: vertices in the middle, long edges beside them.
+  private mutating func spread() {
+    for layer in layers {
+      var x = 0.0
+      for node in layer {
+        nodes[node].x = x + width(node) / 2
+        x += width(node) + Self.gap
+      }
+      let vertices = layer.filter { nodes[$0].vertex != nil }.map { nodes[$0].x }
+      let middle = ((vertices.min() ?? 0) + (vertices.max() ?? 0)) / 2
+      for node in layer { nodes[node].x -= middle }
+    }
+    straighten()
+  }
+
+  /// Leads a long edge that stays on one side along the outermost of its places, unless something is there.
+  private mutating func straighten() {
+    for path in paths where path.count > 3 {
+      let inner = path.dropFirst().dropLast()
+      let places = inner.map { nodes[$0].x }
+      guard let least = places.min(), let greatest = places.max(), least * greatest > 0 else { continue }
+      let outer = least > 0 ? greatest : least
+      let isFree = inner.allSatisfy { node in
+        layers[nodes[node].layer].allSatisfy { other in
+          other == node || abs(nodes[other].x - outer) >= (width(other) + width(node)) / 2
+        }
+      }
+      if isFree { for node in inner { nodes[node].x = outer } }
+    }
+  }
+
+  private func y(_ node: Int) -> Double { Double(nodes[node].layer) * Self.step + Self.box.height / 2 + 1 }
+
+  /// The picture, with a description for who does not see it.
+  package func svg(description: String) -> HTML {
+    let left = nodes.indices.map { nodes[$0].x - width($0) / 2 }.min() ?? 0
+    let right = nodes.indices.map { nodes[$0].x + width($0) / 2 }.max() ?? 0
+    let size = (width: right - left + 4, height: Double(layers.count - 1) * Self.step + Self.box.height + 2)
+    func text(_ value: Double) -> String { String(format: "%.1f", value) }
+    let lines = paths.map { path -> HTML in
+      var line = ""
+      for (from, to) in zip(path, path.dropFirst()) {
+        let start = (x: nodes[from].x - left + 2, y: y(from) + (nodes[from].vertex == nil ? 0 : Self.box.height / 2))
+        let end = (x: nodes[to].x - left + 2, y: y(to) - (nodes[to].vertex == nil ? 0 : Self.box.height / 2))
+        let middle = (start.y + end.y) / 2
+        if line.isEmpty { line = "M\(text(start.x)) \(text(start.y))" }
+        line +=
+          "C\(text(start.x)) \(text(middle)) \(text(end.x)) \(text(middle)) \(text(end.x)) \(text(end.y))"
+      }
+      return "<path d=\"\(line)\"/>"
+    }
+    let boxes = nodes.indices.compactMap { node -> HTML? in
+      guard let vertex = nodes[node].vertex else { return nil }
+      let x = nodes[node].x - left + 2
+      let end = vertex == 0 || vertex == labels.count - 1
+      return """
+        <rect class="\(end ? "end" : "operation")" x="\(text(x - Self.box.width / 2))" \
+        y="\(text(y(node) - Self.box.height / 2))" width="\(text(Self.box.width))" \
+        height="\(text(Self.box.height))" rx="5"/><text x="\(text(x))" y="\(text(y(node) + 4))">\(labels[vertex])</text>
+        """
+    }
+    return """
+      <svg class="cell" role="img" aria-label="\(description)" viewBox="0 0 \(text(size.width)) \(text(size.height))" \
+      width="\(text(size.width))" height="\(text(size.height))">\(lines)\(boxes)</svg>
+      """
+  }
+}

@@ -1,0 +1,76 @@
+/// A plot with its controls, its caption, and the numbers behind it in a table.
+struct HTMLFigure {
+  /// A choice among words, as a control of a plot.
+  struct Choice {
+    let signal: String
+    let title: String
+    let options: [String]
+    let chosen: String
+  }
+
+  let plot: VegaPlot
+  /// What is seen, for who does not see it.
+  let label: String
+  let caption: HTML
+  /// The lines' names with their swatches, in order.
+  let lines: [(label: String, swatch: HTML)]
+  var choices: [Choice] = []
+  /// Whether there are bands, and whether they are shown at first.
+  var bands: Bool?
+  /// The axes that can be switched, and what is on them.
+  var logarithmic: [(axis: String, title: String)] = []
+  /// The units of the horizontal axis and of values, after a number.
+  let units: (x: String, y: String)
+  /// The tables behind it.
+  let tables: [HTMLTable]
+
+  /// - Parameter isLive: Whether the plot can be drawn.
+  func html(isLive: Bool) -> HTML {
+    let values: HTML = """
+      <details class="values" open>
+      <summary>The numbers in \(tables.count == 1 ? "a table" : "tables")</summary>
+      \(tables.map(\.html))</details>
+
+      """
+    guard isLive else { return "<figure>\n<figcaption>\(caption)</figcaption>\n\(values)</figure>\n" }
+    let legend = lines.map { line -> HTML in
+      """
+      <li><label><input type="checkbox" value="\(line.label)" checked> \(line.swatch) \
+      <span>\(line.label)</span> <output></output></label></li>
+
+      """
+    }
+    return """
+      <figure class="plot">
+      <script type="application/json">\(HTML.script(json: plot.json))</script>
+      <div class="live" hidden>
+      <div class="controls">
+      \(controls)</div>
+      <div class="drawing" role="img" aria-label="\(label)"></div>
+      <label class="reading">Values at <output data-unit="\(units.x)" data-measure="\(units.y)"></output>
+      <input type="range" min="0" max="200" value="200" aria-label="Read the values at this place"></label>
+      <fieldset><legend>Lines shown</legend><ul class="legend">
+      \(legend)</ul></fieldset>
+      </div>
+      <figcaption>\(caption)</figcaption>
+      \(values)</figure>
+
+      """
+  }
+
+  private var controls: [HTML] {
+    let selects = choices.filter { $0.options.count > 1 }.map { choice -> HTML in
+      let options = choice.options.map { option -> HTML in
+        "<option\(option == choice.chosen ? " selected" : "")>\(option)</option>"
+      }
+      return "<label>\(choice.title) <select data-signal=\"\(choice.signal)\">\(options)</select></label>\n"
+    }
+    let band = bands.map { shown -> HTML in
+      "<label><input type=\"checkbox\" data-signal=\"band\"\(shown ? " checked" : "")> bands</label>\n"
+    }
+    let boxes = logarithmic.map { axis, title -> HTML in
+      "<label><input type=\"checkbox\" data-log=\"\(axis)\" checked> logarithmic \(title)</label>\n"
+    }
+    return selects + (band.map { [$0] } ?? []) + boxes
+  }
+}

@@ -1,0 +1,116 @@
+import Anytime
+import CellSpace
+import Foundation
+import TabularBenchmark
+
+/// The best cells that runs ended with, drawn.
+extension HTMLReport {
+  private static let shownCells = 6
+
+  /// A cell with which runs ended.
+  private struct Found {
+    let row: Int
+    let hash: String
+    let validation: Double
+    /// The number of runs by method, in the experiment's order.
+    var runs: [Int]
+  }
+
+  var cells: HTML? {
+    guard let benchmark else {
+      return """
+        <p>The table \(experiment.table) with checksum \(results.tableChecksum) is not at hand, so cells cannot be \
+        drawn.</p>
+
+        """
+    }
+    let table = benchmark.table
+    let found = foundCells(table)
+    guard !found.isEmpty else { return "<p>No run has a result yet.</p>\n" }
+    let cards = found.prefix(Self.shownCells).enumerated().map { place, cell -> HTML in
+      card(cell, place: place + 1, isBest: cell.validation >= benchmark.bestValidation.mean, table)
+    }
+    return """
+      <p>The best of the \(Figures.count(found.count, "cell", "cells")) that runs ended with, by mean validation \
+      accuracy at \(table.epochs.last ?? 0) epochs.</p>
+      <ul class="cells">
+      \(cards)</ul>
+      \(endings(found).html)
+      """
+  }
+
+  /// How many runs of each method ended at which cell.
+  private func endings(_ found: [Found]) -> HTMLTable {
+    let shown = found.prefix(Self.shownCells)
+    let others = found.dropFirst(Self.shownCells)
+    let rows = results.methods.indices.map { place -> (name: HTML, cells: [HTML]) in
+      var counts = shown.map { $0.runs[place] }
+      if !others.isEmpty { counts.append(others.reduce(0) { $0 + $1.runs[place] }) }
+      return (
+        name(results.methods[place].entry.label), counts.map { $0 == 0 ? "–" : "\($0)" } as [HTML]
+      )
+    }
+    return HTMLTable(
+      caption: "Runs that ended at each cell",
+      columns: ["Method"] + shown.indices.map { "Cell \($0 + 1)" } + (others.isEmpty ? [] : ["Others"]), rows: rows)
+  }
+
+  /// Final incumbents, the best first.
+  private func foundCells(_ table: Table) -> [Found] {
+    let top = table.epochs.count - 1
+    var found: [String: Found] = [:]
+    for (place, method) in results.methods.enumerated() {
+      for run in method.runs {
+        guard let hash = run.result.trajectory.last?.cell else { continue }
+        if found[hash] == nil {
+          guard let key = CellHash(hash), let row = table.row(of: key),
+            let accuracy = table.mean(.validationAccuracy, row: row, epochs: top)
+          else { continue }
+          found[hash] = Found(
+            row: row, hash: hash, validation: accuracy,
+            runs: [Int](repeating: 0, count: results.methods.count))
+        }
+        found[hash]?.runs[place] += 1
+      }
+    }
+    return found.values.sorted { ($1.validation, $0.hash) < ($0.validation, $1.hash) }
+  }
+
+  private func card(_ found: Found, place: Int, isBest: Bool, _ table: Table) -> HTML {
+    let top = table.epochs.count - 1
+    let cell = table.cell(found.row)
+    var facts: [(String, String)] = [("validation", Figures.percent(found.validation) + " %")]
+    if let test = table.mean(.testAccuracy, row: found.row, epochs: top) {
+      facts.append(("test", Figures.percent(test) + " %"))
+    }
+    if let seconds = table.mean(.seconds, row: found.row, epochs: top) {
+      facts.append(("training", Figures.amount(seconds) + " s"))
+    }
+    if let count = table.parameterCount(found.row) { facts.append(("parameters", Figures.whole(count))) }
+    if let count = table.multiplyAccumulates(found.row) {
+      facts.append(("multiply-accumulates", Figures.whole(count)))
+    }
+    let terms = facts.map { fact -> HTML in "<div><dt>\(fact.0)</dt><dd>\(fact.1)</dd></div>" }
+    let description = "Cell \(place): \(cell.edgeText)"
+    return """
+      <li class="card">
+      <h3>Cell \(place)\(isBest ? " · the best of the space" : "")</h3>
+      \(CellDrawing(cell).svg(description: description))
+      <dl>\(terms)</dl>
+      <details><summary>As text</summary><p><code>\(cell.description)</code></p><p><code>\(found.hash)</code></p>\
+      </details>
+      </li>
+
+      """
+  }
+}
+
+extension Cell {
+  /// Every edge in words.
+  fileprivate var edgeText: String {
+    let labels = ["input"] + (1..<vertexCount - 1).map { "\(CellDrawing.label(operation(of: $0))) (\($0))" } + ["output"]
+    return (0..<vertexCount).flatMap { from in
+      (from..<vertexCount).filter { hasEdge(from, $0) }.map { "\(labels[from]) to \(labels[$0])" }
+    }.joined(separator: ", ")
+  }
+}

@@ -1,0 +1,78 @@
+import Anytime
+import Foundation
+
+/// What was asked for, where its numbers come from, and how to do it again.
+extension HTMLReport {
+  var settings: HTML? {
+    let policy = HTMLTable(
+      caption: "Budget policy \(experiment.policy)", columns: ["Part", "Value", "In policy fair"],
+      rows: BudgetPolicy.keys.map { key in
+        ("\(key)", ["\(experiment.policy.text(of: key))", "\(BudgetPolicy.fair.text(of: key))"])
+      }, isWords: true)
+    return "\(experiment.methods.map(methodSettings))\(policy.html)"
+  }
+
+  private func methodSettings(_ entry: MethodEntry) -> HTML {
+    let method = try? registry.method(named: entry.method).method
+    let about = method.map { "\($0.title): \($0.summary) \($0.citation)." } ?? entry.method
+    let rows = entry.settings.values.sorted { $0.key < $1.key }.map { key, value -> (name: HTML, cells: [HTML]) in
+      let setting = method?.settings.first { $0.name == key }
+      let given: HTML = value == setting?.defaultValue ? "\(value)" : "<strong>\(value)</strong>"
+      return ("\(key)", [given, "\(setting?.defaultValue ?? "")", "\(setting?.summary ?? "")"])
+    }
+    let table: HTML =
+      rows.isEmpty
+      ? "<p>There is nothing to set.</p>\n"
+      : HTMLTable(
+        caption: "Settings of \(entry.label)", columns: ["Setting", "Value", "Default", "What it does"], rows: rows,
+        isWords: true
+      ).html
+    return "<h3>\(name(entry.label))</h3>\n<p>\(about)</p>\n\(table)"
+  }
+
+  var provenance: HTML? {
+    var rows: [(name: HTML, cells: [HTML])] = [
+      ("Table", ["\(experiment.table)"]), ("Checksum", ["<code>\(results.tableChecksum)</code>"]),
+    ]
+    if let table = benchmark?.table {
+      rows.append(("Cells", ["\(table.rowCount)"]))
+      rows.append(("Epochs", ["\(table.epochs.map(String.init).joined(separator: ", "))"]))
+      rows.append(("Trainings per cell and epoch count", ["at most \(table.repeats)"]))
+      rows += table.provenance.sorted { $0.key < $1.key }.map { ("\($0.key)", ["\($0.value)"]) }
+    }
+    let note: HTML =
+      benchmark == nil
+      ? "<p>The table itself was not at hand when this page was written: its own record of where it comes from is absent.</p>\n"
+      : ""
+    return """
+      \(note)\(HTMLTable(
+        caption: "The table that every training was looked up in", columns: ["", "Value"], rows: rows, isWords: true
+      ).html)
+      """
+  }
+
+  var reproduction: HTML? {
+    let file = "\(experiment.name.replacing("/", with: "-")).yaml"
+    return """
+      <p>Save this as <code>\(file)</code>:</p>
+      <pre tabindex="0"><code>\(experiment.yaml(registry: registry))</code></pre>
+      <p>and run:</p>
+      <pre tabindex="0"><code>./anytime compare \(Self.shell(file))
+      ./anytime report \(Self.shell(file))</code></pre>
+      <p>A run is a function of its method, settings, space, table, policy, horizon and seed: the same table, whose \
+      checksum is <code>\(results.tableChecksum)</code>, gives the same numbers on any machine and any number of \
+      threads\(experiment.policy.chargeOverhead ? ", except that charged own time is measured" : "").</p>
+
+      """
+  }
+
+  /// A word for a shell.
+  private static func shell(_ word: String) -> String {
+    let plain = word.utf8.allSatisfy { byte in
+      byte == UInt8(ascii: ".") || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
+        || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+    }
+    return plain && !word.hasPrefix("-") ? word : "'" + word.replacing("'", with: "'\\''") + "'"
+  }
+}

@@ -1,0 +1,63 @@
+extension Experiment {
+  /// The experiment as a file that ``init(yaml:file:registry:)`` reads as the same experiment.
+  ///
+  /// - Parameter registry: Knows which settings are files: the paths of these are written, not the digests.
+  public func yaml(registry: Registry) -> String {
+    var lines = [
+      "name: \(Self.quoted(name))", "table: \(Self.quoted(table))", "space: \(Self.quoted(space))",
+      "policy: \(policyText)", "horizon: \(horizon)", "seeds: \(seedText)", "methods:",
+    ]
+    for entry in methods {
+      let known = (try? registry.method(named: entry.method))?.method.settings ?? []
+      let settings = entry.settings.values.sorted { $0.key < $1.key }.map { name, value in
+        let isFile = if case .file? = known.first(where: { $0.name == name })?.domain { true } else { false }
+        return "\(name): \(Self.quoted(isFile ? entry.settings.file(name) : value))"
+      }
+      let parts = ["label: \(Self.quoted(entry.label))"] + settings
+      lines.append("  - \(entry.method): {\(parts.joined(separator: ", "))}")
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private var policyText: String {
+    let named = try? BudgetPolicy.named(policy.name)
+    let changes = BudgetPolicy.keys.filter { key in named.map { policy.text(of: key) != $0.text(of: key) } ?? true }
+    guard !changes.isEmpty else { return policy.name }
+    let parts = changes.map { "\($0): \(policy.text(of: $0))" }
+    return "{base: \(policy.name), \(parts.joined(separator: ", "))}"
+  }
+
+  private var seedText: String {
+    guard let first = seeds.first, let last = seeds.last, last >= first,
+      last - first == UInt64(seeds.count - 1), seeds.elementsEqual(first...last)
+    else { return "[\(seeds.map(String.init).joined(separator: ", "))]" }
+    return first == 0 ? String(seeds.count) : seeds.count == 1 ? "[\(first)]" : "\(first)-\(last)"
+  }
+
+  /// A YAML scalar: plain where that cannot be misread, else quoted.
+  private static func quoted(_ text: String) -> String {
+    let plain = text.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "/"), UInt8(ascii: "_"),
+        UInt8(ascii: "-"):
+        true
+      default: false
+      }
+    }
+    let start = text.utf8.first
+    if plain, let start, start != UInt8(ascii: "-"), start != UInt8(ascii: ".") { return text }
+    var result = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": result += "\\\""
+      case "\\": result += "\\\\"
+      case "\n": result += "\\n"
+      case "\t": result += "\\t"
+      case "\r": result += "\\r"
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "\""
+  }
+}

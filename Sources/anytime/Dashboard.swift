@@ -1,0 +1,208 @@
+import Anytime
+import Foundation
+import Reports
+import Statistics
+import Synchronization
+
+/// What is shown while an experiment runs.
+protocol ProgressDisplay: Sendable {
+  func show(_ progress: Runner.Progress)
+  /// The experiment is done.
+  func finish()
+}
+
+/// How progress is shown.
+enum ProgressStyle {
+  /// Not at all.
+  case quiet
+  /// A line per method on a terminal, plain lines now and then elsewhere.
+  case text
+  /// JSON objects on standard output, a line each.
+  case json
+}
+
+extension ProgressStyle {
+  /// - Parameters:
+  ///   - done: The runs that are in the store.
+  ///   - metric: What regret is shown of.
+  func display(
+    of experiment: Experiment, done: ExperimentResults, metric: RegretMetric
+  ) -> any ProgressDisplay {
+    switch self {
+    case .quiet: ProgressLines(experiment.name, quiet: true)
+    case .text:
+      Console.isTerminal
+        ? Dashboard(DashboardState(experiment, done: done, metric: metric))
+        : ProgressLines(experiment.name, quiet: false)
+    case .json: ProgressEvents(experiment, done: done)
+    }
+  }
+}
+
+/// Plain lines.
+private struct ProgressLines: ProgressDisplay {
+  private let line: ProgressLine
+
+  init(_ name: String, quiet: Bool) { line = ProgressLine(name, quiet: quiet) }
+
+  func show(_ progress: Runner.Progress) {
+    guard case .ended = progress.event else { return }
+    line.show(
+      done: progress.done, of: progress.total, before: progress.alreadyDone, unit: "runs", note: progress.label)
+  }
+
+  func finish() { line.finish() }
+}
+
+/// What a dashboard knows.
+struct DashboardState: Sendable {
+  private struct Line {
+    let label: String
+    var finals: [Double] = []
+    var done = 0
+    var spent = 0.0
+    /// What runs in progress have spent, by seed.
+    var running: [UInt64: Double] = [:]
+
+    var best: Double? { finals.min() }
+    var total: Double { running.values.reduce(spent, +) }
+  }
+
+  private let experiment: Experiment
+  private let metric: RegretMetric
+  private var lines: [Line]
+  private var done = 0
+  private var before = 0
+  private let start: ContinuousClock.Instant
+
+  init(_ experiment: Experiment, done results: ExperimentResults, metric: RegretMetric) {
+    self.experiment = experiment
+    self.metric = metric
+    start = .now
+    lines = experiment.methods.map { Line(label: $0.label) }
+    for (place, method) in results.methods.enumerated() {
+      for run in method.runs { end(run.result, place) }
+    }
+    done = results.methods.reduce(0) { $0 + $1.runs.count }
+    before = done
+  }
+
+  private mutating func end(_ result: RunResult, _ place: Int) {
+    lines[place].done += 1
+    lines[place].spent += result.ledger.reduce(0) { $0 + $1.amount }
+    if let point = result.trajectory.last,
+      let regret = metric == .test ? point.testRegret : point.validationRegret
+    {
+      lines[place].finals.append(regret)
+    }
+  }
+
+  mutating func take(_ progress: Runner.Progress) {
+    guard let place = lines.firstIndex(where: { $0.label == progress.label }) else { return }
+    done = progress.done
+    switch progress.event {
+    case .began: lines[place].running[progress.seed] = 0
+    case .spent(let amount): lines[place].running[progress.seed] = amount
+    case .ended(let result):
+      lines[place].running[progress.seed] = nil
+      end(result, place)
+    }
+  }
+
+  /// The picture: a line on the whole, and one per method, none wider than the terminal.
+  func picture(width: Int, height: Int, at now: ContinuousClock.Instant = .now) -> [String] {
+    let shown = lines.count + 1 <= height ? lines.count : max(0, height - 2)
+    var picture = [head(at: now)] + lines.prefix(shown).map { row($0, isNarrow: width < 105) }
+    if shown < lines.count { picture.append("… and \(lines.count - shown) more methods") }
+    return picture.map { $0.count > width ? String($0.prefix(max(1, width - 1))) + "…" : $0 }
+  }
+
+  private func head(at now: ContinuousClock.Instant) -> String {
+    let total = experiment.methods.count * experiment.seeds.count
+    // Runs in progress count by the part of their budget that they have spent.
+    let parts = Double(done - before) + lines.reduce(0) { $0 + $1.running.values.reduce(0, +) } / experiment.horizon
+    var head = "\(experiment.name): \(done) of \(total) runs"
+    if done == total {
+      head += ", done in \(ProgressLine.text(now - start))"
+    } else if parts > 0 {
+      head += ", \(ProgressLine.text((now - start) * ((Double(total - before) - parts) / parts))) left"
+    }
+    return "\(head); \(metric.rawValue) regret, \(experiment.policy.currency.unit)"
+  }
+
+  private func row(_ line: Line, isNarrow: Bool) -> String {
+    let seeds = experiment.seeds.count
+    let budget = Double(seeds) * experiment.horizon
+    let labelWidth = min(isNarrow ? 20 : 28, lines.map(\.label.count).max() ?? 0)
+    let label = line.label.count > labelWidth ? line.label.prefix(labelWidth - 1) + "…" : line.label[...]
+    let barWidth = isNarrow ? 6 : 10
+    let part = line.done == seeds ? 1 : min(1, line.total / budget)
+    let filled = Int((Double(barWidth) * part).rounded(.down))
+    func percent(_ value: Double?) -> String {
+      value.map { Self.padded(decimals(100 * $0, 3), 6) + " %" } ?? "       -"
+    }
+    var parts = [
+      label + String(repeating: " ", count: labelWidth - label.count),
+      String(repeating: "━", count: filled) + String(repeating: "╌", count: barWidth - filled),
+      Self.padded("\(line.done)/\(seeds)", 2 * String(seeds).count + 1), "best \(percent(line.best))",
+    ]
+    if !isNarrow { parts.append("mean \(percent(line.finals.mean))") }
+    let whole = Self.amount(budget)
+    parts.append("spent \(Self.padded(Self.amount(line.total), whole.count)) of \(whole)")
+    if let longest = line.running.values.max(), longest > 0 {
+      parts.append("running \(Int(100 * longest / experiment.horizon)) %")
+    }
+    return parts.joined(separator: "  ")
+  }
+
+  private static func padded(_ text: String, _ width: Int) -> String {
+    String(repeating: " ", count: max(0, width - text.count)) + text
+  }
+
+  private static func amount(_ value: Double) -> String {
+    value < 100 ? String(format: "%.3g", value) : grouped(Int(value))
+  }
+}
+
+/// The lines of a ``DashboardState``, drawn over themselves ten times a second.
+private final class Dashboard: ProgressDisplay {
+  private struct Drawn {
+    var state: DashboardState
+    var height = 0
+    var last: ContinuousClock.Instant?
+  }
+
+  private let drawn: Mutex<Drawn>
+
+  init(_ state: DashboardState) {
+    drawn = Mutex(Drawn(state: state))
+  }
+
+  func show(_ progress: Runner.Progress) {
+    drawn.withLock { drawn in
+      drawn.state.take(progress)
+      let now = ContinuousClock.now
+      if drawn.last.map({ now - $0 > .milliseconds(100) }) ?? true { Self.draw(&drawn, now) }
+    }
+  }
+
+  /// Leaves the last state and an empty line, if there was anything to show.
+  func finish() {
+    drawn.withLock { drawn in
+      guard drawn.height > 0 else { return }
+      Self.draw(&drawn, .now)
+      Console.say("")
+    }
+  }
+
+  private static func draw(_ drawn: inout Drawn, _ now: ContinuousClock.Instant) {
+    let (width, height) = Console.size
+    let picture = drawn.state.picture(width: width, height: height - 1)
+    // Up to the first line that was drawn last time, then line by line, and whatever is left below goes.
+    let up = drawn.height > 0 ? "\u{1b}[\(drawn.height)F" : ""
+    let text = up + picture.map { $0 + "\u{1b}[K\n" }.joined() + "\u{1b}[J"
+    FileHandle.standardError.write(Data(text.utf8))
+    drawn.height = picture.count
+    drawn.last = now
+  }
+}

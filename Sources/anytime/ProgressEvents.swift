@@ -1,0 +1,120 @@
+import Anytime
+import Foundation
+import Reports
+import Synchronization
+
+/// Progress for programs: a JSON object a line on standard output, each with an `event`:
+///
+/// - `experiment`, first: `name`, `methods`, `seeds` (how many), `horizon`, `currency`, `total` runs, and how many
+///   of them are `done`
+/// - `began`: a run's `method` and `seed`
+/// - `spent`, at most once a second in long runs: `method`, `seed`, `spent`, `horizon`
+/// - `ended`: `method`, `seed`, `spent`, `evaluations`, and of the last incumbent `cell`, `validationRegret` and
+///   `testRegret` as fractions, absent without one; `done` and `total`
+/// - `leaderboard`, last, from `compare` only: `metric` and `rows` by rank
+final class ProgressEvents: ProgressDisplay {
+  private struct Start: Encodable {
+    let event = "experiment"
+    let name: String
+    let methods: [String]
+    let seeds: Int
+    let horizon: Double
+    let currency: String
+    let done, total: Int
+  }
+
+  private struct Event: Encodable {
+    let event: String
+    let method: String
+    let seed: UInt64
+    var spent: Double?
+    var horizon: Double?
+    var evaluations: Double?
+    var cell: String?
+    var validationRegret, testRegret: Double?
+    let done, total: Int
+  }
+
+  private struct Board: Encodable {
+    struct Row: Encodable {
+      let method: String
+      let rank: Double
+      let n, runs: Int
+      let mean, standardError, median, lowerQuartile, upperQuartile: Double?
+      let evaluations: Double
+    }
+
+    let event = "leaderboard"
+    let metric: String
+    let rows: [Row]
+  }
+
+  private let horizon: Double
+  /// When a run last said what it has spent.
+  private let said = Mutex<[String: ContinuousClock.Instant]>([:])
+
+  init(_ experiment: Experiment, done: ExperimentResults) {
+    horizon = experiment.horizon
+    Self.say(
+      Start(
+        name: experiment.name, methods: experiment.methods.map(\.label), seeds: experiment.seeds.count,
+        horizon: horizon, currency: experiment.policy.currency.rawValue, done: done.methods.reduce(0) { $0 + $1.runs.count },
+        total: experiment.methods.count * experiment.seeds.count))
+  }
+
+  func show(_ progress: Runner.Progress) {
+    func event(_ name: String) -> Event {
+      Event(
+        event: name, method: progress.label, seed: progress.seed, done: progress.done, total: progress.total)
+    }
+    switch progress.event {
+    case .began: Self.say(event("began"))
+    case .spent(let amount):
+      let now = ContinuousClock.now
+      let isDue = said.withLock { said in
+        let run = "\(progress.seed) \(progress.label)"
+        if let last = said[run], now - last < .seconds(1) { return false }
+        said[run] = now
+        return true
+      }
+      guard isDue else { return }
+      var event = event("spent")
+      event.spent = amount
+      event.horizon = horizon
+      Self.say(event)
+    case .ended(let result):
+      var event = event("ended")
+      event.spent = result.ledger.reduce(0) { $0 + $1.amount }
+      event.horizon = horizon
+      event.evaluations = result.spent.evaluations
+      event.cell = result.trajectory.last?.cell
+      event.validationRegret = result.trajectory.last?.validationRegret
+      event.testRegret = result.trajectory.last?.testRegret
+      Self.say(event)
+    }
+  }
+
+  func finish() {}
+
+  /// Writes a leaderboard as an event.
+  static func say(_ leaderboard: Leaderboard) {
+    say(
+      Board(
+        metric: leaderboard.metric.rawValue,
+        rows: leaderboard.rows.map { row in
+          Board.Row(
+            method: row.label, rank: row.rank, n: row.final?.n ?? 0, runs: row.runs, mean: row.final?.mean,
+            standardError: row.final?.standardError, median: row.final?.median,
+            lowerQuartile: row.final?.lowerQuartile, upperQuartile: row.final?.upperQuartile,
+            evaluations: row.evaluations)
+        }))
+  }
+
+  private static func say(_ event: some Encodable) {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    guard var line = try? encoder.encode(event) else { return }
+    line.append(UInt8(ascii: "\n"))
+    FileHandle.standardOutput.write(line)
+  }
+}

@@ -1,0 +1,50 @@
+import Anytime
+import ArgumentParser
+import Foundation
+import Reports
+
+struct Report: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Write an experiment's results as one HTML page.",
+    discussion: """
+      The page needs no network and no other file: summary, leaderboard, interactive curves, the cells that were \
+      found, where the budget went, settings, provenance, and how to do it again. Plots are drawn by Vega, whose \
+      script is put into the page; without it the page has tables alone.
+
+      EXAMPLES
+        anytime report Examples/first.yaml
+        anytime report first.sqlite -o report.html
+      """)
+
+  @OptionGroup var source: StoredExperiment
+
+  @Option(name: .shortAndLong, help: "The page. Default: the experiment's name with -report.html.")
+  var output: String?
+
+  @Option(help: "Vega: the folder of Debian's libjs-vega, or a bundle such as vega.min.js.")
+  var vega = VegaLibrary.standardPath
+
+  func run() throws {
+    let results = try source.results()
+    let path = output ?? results.experiment.name.replacing("/", with: "-") + "-report.html"
+    try writeReport(results, vega: vega, to: path)
+    print(path)
+  }
+}
+
+/// Writes an experiment's page. What the page has to do without is said on standard error.
+func writeReport(_ results: ExperimentResults, vega path: String = VegaLibrary.standardPath, to output: String)
+  throws
+{
+  var vega: VegaLibrary?
+  do { vega = try VegaLibrary(path: path) } catch { Console.say("note: tables only: \(error)") }
+  let table = try? Experiment.openTable(results.experiment.table)
+  if table?.checksum != results.tableChecksum {
+    Console.say(
+      "note: the page has no cells and no provenance: the table \(results.experiment.table) is "
+        + (table == nil ? "not there" : "another one than that of the runs"))
+  }
+  let report = HTMLReport(
+    results, registry: AnytimeCommand.registry, table: table, vega: vega)
+  try writeWhole(try report.render(), to: URL(filePath: output))
+}

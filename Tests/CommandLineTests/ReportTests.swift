@@ -1,0 +1,96 @@
+import Foundation
+import Testing
+
+@Suite("Reports and progress") struct ReportTests {
+  let program: Program
+  private static let experiment =
+    "--space mini --horizon 50 --seeds 3 --name e --method random-search --method regularized-evolution:population=5,sample=2"
+
+  init() throws { program = try Program() }
+
+  @Test("a report is one page, the same from the store and from the experiment file") func report() throws {
+    defer { program.remove() }
+    try program.run("run \(Self.experiment) --quiet")
+    let outcome = try program.run("report e.sqlite")
+    #expect(outcome.status == 0 && outcome.output == "e-report.html\n", "\(outcome.errors)")
+    try program.run("report e.yaml -o again.html")
+    let pages = try ["e-report.html", "again.html"].map { name in
+      try Data(contentsOf: program.folder.appending(path: name))
+    }
+    #expect(pages[0] == pages[1])
+    let page = String(decoding: pages[0], as: UTF8.self)
+    #expect(page.hasPrefix("<!DOCTYPE html>") && page.hasSuffix("</html>\n"))
+    #expect(page.contains("b847b8579d81472e") == page.contains("<svg class=\"cell\""))
+  }
+
+  @Test("a report without Vega says so, and how to get it") func withoutVega() throws {
+    defer { program.remove() }
+    try program.run("run \(Self.experiment) --quiet")
+    let outcome = try program.run("report e.sqlite --vega nowhere")
+    #expect(outcome.status == 0)
+    #expect(outcome.errors.contains("apt-get install libjs-vega"))
+    #expect(outcome.errors.split(separator: "\n").count == 1)
+  }
+
+  @Test("a report of an unfinished experiment says what is missing") func unfinished() throws {
+    defer { program.remove() }
+    try program.run("run \(Self.experiment) --quiet")
+    // The same experiment with more seeds, killed as soon as it has begun.
+    let more = Self.experiment.replacing("--seeds 3", with: "--seeds 1000000")
+    let (process, _, _) = try program.start("run \(more) --quiet --threads 1")
+    var outcome = try program.run("report e.sqlite")
+    while process.isRunning, !outcome.errors.contains("of 2000000 runs") {
+      outcome = try program.run("report e.sqlite")
+    }
+    kill(process.processIdentifier, SIGKILL)
+    process.waitUntilExit()
+    #expect(outcome.status == 0 && outcome.errors.contains("of 2000000 runs are not done yet"), "\(outcome.errors)")
+    let page = try String(contentsOf: program.folder.appending(path: "e-report.html"), encoding: .utf8)
+    let isSaid = page.contains("of 2000000 runs are not done yet: random-search seeds ")
+    #expect(isSaid)
+  }
+
+  @Test("progress as JSON is an object a line: experiment, runs, leaderboard") func json() throws {
+    defer { program.remove() }
+    let outcome = try program.run("compare \(Self.experiment) --json")
+    #expect(outcome.errors.isEmpty)
+    let events = try outcome.output.split(separator: "\n").map { line in
+      try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+    }
+    let names = events.compactMap { $0["event"] as? String }
+    #expect(names.first == "experiment" && names.last == "leaderboard" && names.count == 1 + 2 * 6 + 1)
+    let ended = events.filter { $0["event"] as? String == "ended" }
+    #expect(ended.compactMap { $0["done"] as? Int } == Array(1...6))
+    #expect(ended.allSatisfy { $0["testRegret"] is Double && $0["cell"] is String })
+    #expect((events.last?["rows"] as? [[String: Any]])?.count == 2)
+    // All is done: nothing to report but the beginning and the end.
+    let again = try program.run("compare \(Self.experiment) --json")
+    #expect(again.output.split(separator: "\n").count == 2 && again.output.contains("\"done\":6"))
+  }
+
+  @Test("on a terminal there is a line per method", .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/script")))
+  func dashboard() throws {
+    defer { program.remove() }
+    let process = Process()
+    process.executableURL = URL(filePath: "/usr/bin/script")
+    process.arguments = ["-qec", "stty cols 120 rows 30; '\(Program.url.path)' run \(Self.experiment)", "/dev/null"]
+    process.currentDirectoryURL = program.folder
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    let lines = text.split(whereSeparator: \.isNewline)
+    #expect(lines.contains { $0.contains("e: 6 of 6 runs, done in") }, "\(text)")
+    #expect(lines.contains { $0.hasPrefix("random-search") && $0.contains("3/3") && $0.contains("spent 150 of 150") })
+    #expect(lines.contains { $0.hasPrefix("regularized-evolution") && $0.contains("3/3") })
+    #expect(lines.last?.hasPrefix("6 runs are in") == true)
+  }
+
+  @Test("--quiet and --json exclude each other") func exclusive() throws {
+    defer { program.remove() }
+    let outcome = try program.run("run \(Self.experiment) --quiet --json")
+    #expect(outcome.status == 2 && outcome.errors.contains("not both"))
+  }
+}
