@@ -1,3 +1,5 @@
+#if Torch  // the whole file, and so not indented
+
 import CellNetworks
 import CellSpace
 import Foundation
@@ -366,3 +368,5 @@ extension SupernetShape {
     }
   }
 }
+
+#endif
