@@ -126,7 +126,11 @@ let package = Package(
     .testTarget(
       name: "BlackboxTests", dependencies: ["Blackbox", "Anytime", "OptimizerConformance", "Statistics"]),
     .testTarget(
-      name: "OneShotTests", dependencies: ["OneShot", "Supernet", "Anytime", "OptimizerConformance"],
+      name: "OneShotTests",
+      dependencies: [
+        .target(name: "OneShot", condition: .when(traits: ["Torch"])),
+        .target(name: "Supernet", condition: .when(traits: ["Torch"])), "Anytime", "OptimizerConformance",
+      ],
       resources: [.copy("Resources/supernet-golden.json")]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
     .testTarget(name: "CommandLineTests", dependencies: ["anytime", "Blackbox", "OptimizerConformance"]),

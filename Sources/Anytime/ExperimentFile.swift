@@ -36,7 +36,10 @@ extension Experiment {
   public init(contentsOf url: URL, registry: Registry) throws {
     let text: String
     do { text = try String(contentsOf: url, encoding: .utf8) } catch {
-      throw ExperimentFileError(url.path, line: nil, "the file cannot be read; check its path")
+      throw ExperimentFileError(
+        url.path, line: nil,
+        (try? Data(contentsOf: url)) == nil
+          ? "the file cannot be read; check its path" : "this is no experiment file: it is no text in UTF-8")
     }
     try self.init(yaml: text, file: url.path, registry: registry)
   }
@@ -111,6 +114,20 @@ extension Experiment {
   }
 }
 
+extension YamlError {
+  /// The line, and what is wrong there in one line.
+  fileprivate var place: (line: Int?, problem: String) {
+    switch self {
+    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+      .composer(_, let problem, let mark, _):
+      (mark.line, problem)
+    case .duplicatedKeysInMapping(let keys, let context):
+      (context.mark.line, "'\(keys.joined(separator: "', '"))' is given twice")
+    default: (nil, "\(self)".split(separator: "\n").joined(separator: " "))
+    }
+  }
+}
+
 /// Walks the nodes of a parsed file, so that every complaint knows its line.
 private struct ExperimentReader {
   let file: String
@@ -121,7 +138,8 @@ private struct ExperimentReader {
   func read(_ text: String) throws -> Experiment {
     let root: Node?
     do { root = try Yams.compose(yaml: text) } catch let error as YamlError {
-      throw ExperimentFileError(file, line: nil, "this is not YAML: \(error)")
+      let (line, problem) = error.place
+      throw ExperimentFileError(file, line: line, "this is not YAML: \(problem)")
     }
     guard let root, let mapping = root.mapping else {
       throw ExperimentFileError(

@@ -37,7 +37,11 @@ public struct RunStore: Sendable {
       queue = try DatabaseQueue(path: path, configuration: configuration)
       try queue.write(Self.migrate)
     } catch {
-      throw .unusable(path, reason: Self.reason(error))
+      switch (error as? DatabaseError)?.resultCode {
+      case .some(.SQLITE_CANTOPEN), .some(.SQLITE_READONLY): throw .cannotOpen(path)
+      case .some(.SQLITE_FULL): throw .full(path)
+      default: throw .unusable(path, reason: Self.reason(error))
+      }
     }
   }
 
@@ -238,6 +242,7 @@ public struct RunStore: Sendable {
 public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
   case missing(String)
   case full(String)
+  case cannotOpen(String)
   case unusable(String, reason: String)
 
   public var description: String {
@@ -245,6 +250,8 @@ public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case .missing(let path): "there is no run store \(path); make it with 'anytime run'"
     case .full(let path):
       "there is no space left for the run store \(path); make room and start again, what is done is kept"
+    case .cannotOpen(let path):
+      "the run store \(path) cannot be opened; check its folder and permissions"
     case .unusable(let path, let reason):
       "the run store \(path) cannot be used: \(reason); move it away and run the experiment again"
     }

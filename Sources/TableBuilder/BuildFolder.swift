@@ -145,9 +145,27 @@ final class BuildLog {
   func append(_ record: TrainingRecord) throws(BuildError) { try write(record) }
 
   private func write(_ value: some Encodable) throws(BuildError) {
-    do {
-      try handle.write(contentsOf: try encoder.encode(value) + Data("\n".utf8))
-      try handle.synchronize()
-    } catch { throw .notWritten(path, reason: "\(error)") }
+    guard let line = try? encoder.encode(value) else {
+      throw .notWritten(path, reason: "it has no text form")
+    }
+    guard writeWhole(line + Data("\n".utf8), to: handle.fileDescriptor), fsync(handle.fileDescriptor) == 0
+    else {
+      throw .notWritten(
+        path,
+        reason: String(cString: strerror(errno)) + (errno == ENOSPC ? "; make room and start again" : ""))
+    }
+  }
+}
+
+/// Writes all bytes to a file; `false` if that failed, with the reason in `errno`.
+private func writeWhole(_ data: Data, to descriptor: Int32) -> Bool {
+  data.withUnsafeBytes { bytes in
+    var done = 0
+    while done < bytes.count {
+      let count = write(descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done)
+      guard count > 0 else { return false }
+      done += count
+    }
+    return true
   }
 }

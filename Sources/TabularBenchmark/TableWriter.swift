@@ -197,7 +197,9 @@ public final class TableWriter {
   }
 
   private func forEachRecord(_ body: (Record) -> Void) throws(TableError) {
-    rewind(log)
+    guard fseek(log, 0, SEEK_SET) == 0 else {
+      throw .cannotWrite(destination.path, reason: String(cString: strerror(errno)))
+    }
     let chunk = 4_096
     var failed = false
     withUnsafeTemporaryAllocation(of: Record.self, capacity: chunk) { buffer in

@@ -63,6 +63,12 @@ struct Program {
 
   init() throws { program = try Program() }
 
+  #if Torch
+    static let usageOfBuild = [("table build a.table --space 9", "--space is mini, 1, 2 or 3")]
+  #else
+    static let usageOfBuild: [(String, String)] = []
+  #endif
+
   @Test("every configuration is listed with its cell's hash") func configurations() throws {
     defer { program.remove() }
     let lines = try program.run("cells --space mini --configurations").output.split(separator: "\n")
@@ -95,9 +101,15 @@ struct Program {
       ),
       ("methods tpee", "'tpee' is no method"), ("frobnicate", "frobnicate"),
       ("plot a.sqlite -o a.gif", "must end in .svg, .pdf or .png"),
-      ("table query 0110", "is no cell"), ("table build a.table --space 9", "--space is mini, 1, 2 or 3"),
+      ("table query 0110", "is no cell"),
       ("table import a.txt", "must end in .tfrecord, .csv or .jsonl"),
-    ])
+      ("bench --space 9", "'9' is no search space; use one of mini, 1, 2, 3"),
+      ("cells --space 1 --configurations --count", "--configurations is for itself"),
+      (
+        "run --space mini --horizon 9 --seeds 3 --method tpe --method tpe",
+        "the method 'tpe' is given twice with the same settings"
+      ),
+    ] + usageOfBuild)
   func usage(arguments: String, part: String) throws {
     defer { program.remove() }
     let outcome = try program.run(arguments)
@@ -125,6 +137,76 @@ struct Program {
     #expect(outcome.status == 1)
     #expect(outcome.errors.contains(part), "\(outcome.errors)")
     #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
+  }
+
+  @Test(
+    "a file that is another thing than needed is named, with place and reason",
+    arguments: [
+      ("a.yaml", "", "compare a.yaml", "an experiment needs 'space', 'horizon', 'seeds' and 'methods'"),
+      ("a.yaml", "name: a\nseeds: [1,\n", "run a.yaml", "a.yaml, line 3: this is not YAML: "),
+      ("a.yaml", "space: mini\nspace: 1\n", "run a.yaml", "'space' is given twice"),
+      (
+        "a.yaml", "space: mini\nsede: 3\n", "run a.yaml", "a.yaml, line 2: 'sede' is no part of an experiment"
+      ),
+      ("a.yaml", "\0\u{fffe}", "run a.yaml", "a.yaml"),
+      ("a.table", "", "table info a.table", "a.table is no AnytimeNAS table: the file is empty"),
+      ("a.table", "text\n", "table verify a.table", "it is text; convert it with 'anytime table import"),
+      ("a.table", "text\n", "bench a.table", "it is text"),
+      ("a.csv", "", "table import a.csv", "a.csv: there is not a single row"),
+      ("a.csv", "a,b\0\n", "table import a.csv", "a.csv, line 1: this is no text in UTF-8"),
+      ("a.jsonl", "[1]\n", "table import a.jsonl", "a.jsonl, line 1: this is no JSON object"),
+      ("a.tfrecord", "", "table import a.tfrecord", "a.tfrecord: the file is empty"),
+      (
+        "a.tfrecord", "no such framing", "table import a.tfrecord",
+        "record 1 at byte 0: this is no TFRecord file"
+      ),
+      (
+        "a.sqlite", "no database, but a text of some length", "export curves a.sqlite",
+        "file is not a database"
+      ),
+      ("a.sqlite", "", "plot a.sqlite -o a.svg", "a.sqlite holds no experiment; make one with 'anytime run'"),
+      ("folder/a", "", "table info folder", "folder cannot be read: not a regular file"),
+      ("folder.csv/a", "", "table import folder.csv", "folder.csv: this is no file"),
+      ("folder.csv/a", "", "table export -o folder.csv", "folder.csv cannot be written: Is a directory"),
+      ("folder.yaml/a", "", "compare folder.yaml", "folder.yaml: the file cannot be read"),
+      (
+        "a.sqlite/a", "", "run --space mini --horizon 9 --seeds 1 --method tpe --store a.sqlite",
+        "the run store a.sqlite cannot be opened; check its folder and permissions"
+      ),
+    ])
+  func wrongFiles(name: String, content: String, arguments: String, part: String) throws {
+    defer { program.remove() }
+    let file = program.folder.appending(path: name)
+    try FileManager.default.createDirectory(
+      at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data(content.utf8).write(to: file)
+    let outcome = try program.run(arguments)
+    #expect(outcome.status == 1, "\(outcome.errors)")
+    #expect(outcome.errors.contains(part), "\(outcome.errors)")
+    #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
+    // Nothing is left behind.
+    let names = try FileManager.default.contentsOfDirectory(atPath: program.folder.path)
+    let top = name.split(separator: "/")[0]
+    #expect(
+      names.filter { !$0.hasPrefix(".") && !$0.hasPrefix("a.sqlite") }
+        == (top == "a.sqlite" ? [] : [String(top)]))
+  }
+
+  @Test("a full disk under the output is a failure, not a crash") func fullOutput() throws {
+    defer { program.remove() }
+    for arguments in ["cells --space 1 --hashes", "spaces", "table info"] {
+      let process = Process()
+      process.executableURL = Program.url
+      process.arguments = arguments.split(separator: " ").map(String.init)
+      process.standardOutput = FileHandle(forWritingAtPath: "/dev/full")
+      let errors = Pipe()
+      process.standardError = errors
+      try process.run()
+      let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+      process.waitUntilExit()
+      #expect(process.terminationStatus == 1)
+      #expect(text == "anytime: the output cannot be written: No space left on device\n")
+    }
   }
 
   @Test(

@@ -1,3 +1,5 @@
+#if Torch  // the whole file, and so not indented
+
 import Foundation
 import Testing
 
@@ -67,3 +69,5 @@ import Testing
     }
   }
 }
+
+#endif

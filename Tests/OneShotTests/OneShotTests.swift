@@ -1,3 +1,5 @@
+#if Torch  // the whole file, and so not indented
+
 import Anytime
 import CellNetworks
 import CellSpace
@@ -400,3 +402,5 @@ private func result(
     } catch { #expect("\(error)".contains(message)) }
   }
 }
+
+#endif

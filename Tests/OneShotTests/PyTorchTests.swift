@@ -1,3 +1,5 @@
+#if Torch  // the whole file, and so not indented
+
 import CellNetworks
 import CellSpace
 import Foundation
@@ -374,3 +376,5 @@ extension SupernetShape {
     }
   }
 }
+
+#endif

@@ -1,3 +1,5 @@
+#if Torch  // the whole file, and so not indented
+
 import CellNetworks
 import CellSpace
 import Statistics
@@ -126,3 +128,5 @@ private struct Small {
     }
   }
 }
+
+#endif

@@ -43,15 +43,23 @@
     }
 
     func run() async throws {
+      var isFolder: ObjCBool = false
+      if FileManager.default.fileExists(atPath: output, isDirectory: &isFolder), isFolder.boolValue {
+        throw Failure("\(output) is a folder; name the table file to make")
+      }
       let folder = BuildFolder(path: output + ".build")
       let cells = try settings.cells(shard: shard)
       let dataset = try settings.readImages()
       let header = BuildHeader(settings: try settings.read(), dataChecksum: dataset.checksum)
-      do {
-        try FileManager.default.createDirectory(atPath: folder.path, withIntermediateDirectories: true)
-      } catch { throw Failure("\(folder.path) cannot be made: check the folder's permissions") }
+      guard mkdir(folder.path, 0o755) == 0 || errno == EEXIST else {
+        throw Failure(
+          "\(folder.path) cannot be made: \(String(cString: strerror(errno))); check the table's path")
+      }
       let lock = open(folder.path + "/lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
-      guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+      guard lock >= 0 else {
+        throw Failure("\(folder.path) cannot be written: \(String(cString: strerror(errno)))")
+      }
+      guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
         throw Failure("another build is at work in \(folder.path); wait for it or stop it")
       }
       defer { close(lock) }
