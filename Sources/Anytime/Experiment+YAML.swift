@@ -5,7 +5,7 @@ extension Experiment {
   public func yaml(registry: Registry) -> String {
     var lines = [
       "name: \(Self.quoted(name))", "table: \(Self.quoted(table))", "space: \(Self.quoted(space))",
-      "policy: \(policyText)", "horizon: \(horizon)", "seeds: \(seedText)", "methods:",
+      "policy: \(policyText)", "horizon: \(horizon)", "seeds: \(Self.text(of: seeds))", "methods:",
     ]
     for entry in methods {
       let known = (try? registry.method(named: entry.method))?.method.settings ?? []
@@ -13,7 +13,8 @@ extension Experiment {
         let isFile = if case .file? = known.first(where: { $0.name == name })?.domain { true } else { false }
         return "\(name): \(Self.quoted(isFile ? entry.settings.file(name) : value))"
       }
-      let parts = ["label: \(Self.quoted(entry.label))"] + settings
+      let own = entry.seeds.map { ["seeds: \(Self.text(of: $0))"] } ?? []
+      let parts = ["label: \(Self.quoted(entry.label))"] + own + settings
       lines.append("  - \(entry.method): {\(parts.joined(separator: ", "))}")
     }
     return lines.joined(separator: "\n") + "\n"
@@ -27,7 +28,7 @@ extension Experiment {
     return "{base: \(policy.name), \(parts.joined(separator: ", "))}"
   }
 
-  private var seedText: String {
+  private static func text(of seeds: [UInt64]) -> String {
     guard let first = seeds.first, let last = seeds.last, last >= first,
       last - first == UInt64(seeds.count - 1), seeds.elementsEqual(first...last)
     else { return "[\(seeds.map(String.init).joined(separator: ", "))]" }

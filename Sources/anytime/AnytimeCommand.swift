@@ -47,7 +47,7 @@ struct AnytimeCommand: AsyncParsableCommand {
         try command.run()
       }
       // What was printed may still be on its way.
-      if fflush(stdout) != 0 { throw Failure.output }
+      if fflush(nil) != 0 { throw Failure.output }
     } catch {
       let code = exitCode(for: error)
       let isUsage = code == .validationFailure || error is UsageError

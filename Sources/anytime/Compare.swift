@@ -25,6 +25,7 @@ struct Compare: AsyncParsableCommand {
   var metric: RegretMetric?
 
   func run() async throws {
-    print(Leaderboard(RegretRuns(try await options.run()), metric: metric, test: test).text)
+    let leaderboard = Leaderboard(RegretRuns(try await options.run()), metric: metric, test: test)
+    if options.json { ProgressEvents.say(leaderboard) } else { print(leaderboard.text) }
   }
 }

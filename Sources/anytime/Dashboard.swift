@@ -118,7 +118,7 @@ struct DashboardState: Sendable {
   }
 
   private func head(at now: ContinuousClock.Instant) -> String {
-    let total = experiment.methods.count * experiment.seeds.count
+    let total = experiment.runCount
     // Runs in progress count by the part of their budget that they have spent.
     let parts = Double(done - before) + lines.reduce(0) { $0 + $1.running.values.reduce(0, +) } / experiment.horizon
     var head = "\(experiment.name): \(done) of \(total) runs"
@@ -131,7 +131,8 @@ struct DashboardState: Sendable {
   }
 
   private func row(_ line: Line, isNarrow: Bool) -> String {
-    let seeds = experiment.seeds.count
+    let entry = experiment.methods.first { $0.label == line.label }
+    let seeds = entry.map { experiment.seeds(of: $0).count } ?? experiment.seeds.count
     let budget = Double(seeds) * experiment.horizon
     let labelWidth = min(isNarrow ? 20 : 28, lines.map(\.label.count).max() ?? 0)
     let label = line.label.count > labelWidth ? line.label.prefix(labelWidth - 1) + "…" : line.label[...]

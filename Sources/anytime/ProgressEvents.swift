@@ -59,7 +59,7 @@ final class ProgressEvents: ProgressDisplay {
       Start(
         name: experiment.name, methods: experiment.methods.map(\.label), seeds: experiment.seeds.count,
         horizon: horizon, currency: experiment.policy.currency.rawValue, done: done.methods.reduce(0) { $0 + $1.runs.count },
-        total: experiment.methods.count * experiment.seeds.count))
+        total: experiment.runCount))
   }
 
   func show(_ progress: Runner.Progress) {

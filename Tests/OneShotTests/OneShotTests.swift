@@ -360,7 +360,7 @@ private func result(
     defer { try? FileManager.default.removeItem(at: url) }
     let settings = try Settings(ImportedTrace.method, ["file": url.path])
     return try Anytime.run(
-      try ImportedTrace(settings: settings), on: OptimizerConformance.benchmark(), policy: .fair, horizon: 100,
+      ImportedTrace(settings: settings), on: OptimizerConformance.benchmark(), policy: .fair, horizon: 100,
       seed: 0)
   }
 
