@@ -107,9 +107,14 @@ public struct RunStore: Sendable {
 
   // MARK: Runs
 
+  private var checkpoints: URL { URL(filePath: path + ".checkpoints") }
+
+  /// Removes the folder of checkpoints, unless a run of another experiment is in it.
+  func removeEmptyCheckpoints() { rmdir(checkpoints.path) }
+
   /// Where a run that takes long keeps how far it is: a file in a folder beside the store.
   func checkpoint(of identity: RunIdentity, seed: UInt64) -> URL {
-    URL(filePath: path + ".checkpoints").appending(path: "\(identity.digest.prefix(16))-\(seed)")
+    checkpoints.appending(path: "\(identity.digest.prefix(16))-\(seed)")
   }
 
   /// The seeds of an identity whose runs are done.

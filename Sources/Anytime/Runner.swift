@@ -100,6 +100,7 @@ public struct Runner: Sendable {
       }
       try await group.waitForAll()
     }
+    store.removeEmptyCheckpoints()
   }
 }
 

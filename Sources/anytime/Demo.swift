@@ -5,22 +5,33 @@ import Reports
 
 struct Demo: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Random search against regularized evolution on the embedded table.",
-    discussion: "Leaves a picture, CSV and JSON files and the run store in a folder.")
+    abstract: "All blackbox methods against DARTS and GDAS on the embedded table.",
+    discussion: """
+      Leaves a picture, a page, CSV and JSON files and the run store in a folder. Takes a few minutes, most of them \
+      to train the supernets of the one-shot methods; kill it and start it again to go on.
+
+      EXAMPLES
+        anytime demo
+        anytime demo -o results --seeds 50 --epochs 10
+      """)
 
   @Option(name: .shortAndLong, help: "The folder.")
   var output = "anytime-demo"
 
-  @Option(help: "How many seeds.")
+  @Option(help: "How many seeds of blackbox methods.")
   var seeds = 200
+
+  @Option(help: "Epochs of the supernets of DARTS and GDAS, one seed each.")
+  var epochs = 30
 
   func validate() throws {
     if seeds < 1 { throw ValidationError("--seeds must be at least 1") }
+    if epochs < 1 { throw ValidationError("--epochs must be at least 1") }
   }
 
   func run() async throws {
     let registry = AnytimeCommand.registry
-    let text = """
+    var text = """
       name: demo
       table: embedded
       space: mini
@@ -30,7 +41,19 @@ struct Demo: AsyncParsableCommand {
       methods:
         - random-search
         - regularized-evolution: {population: 20, sample: 5}
+        - local-search
+        - reinforce
+        - tpe
+        - hyperband
+        - bohb
+        - dehb
+        - smac
       """
+    #if Torch
+      for method in ["darts", "gdas"] {
+        text += "\n  - \(method): {preset: quick, epochs: \(epochs), seeds: 1}"
+      }
+    #endif
     let experiment = try Experiment(yaml: text, file: "demo.yaml", registry: registry)
     do { try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true) } catch {
       throw Failure("the folder \(output) cannot be made: check its path and permissions")
@@ -47,6 +70,9 @@ struct Demo: AsyncParsableCommand {
       try RegretPlot(metric: curves.defaultMetric).write(curves, to: url)
       files.append(url)
     }
+    let page = URL(filePath: output).appending(path: "report.html")
+    try writeReport(results, to: page.relativePath)
+    files.append(page)
     print("\nWritten:")
     for file in files + [URL(filePath: output).appending(path: "demo.sqlite")] {
       print("  \(file.relativePath)")

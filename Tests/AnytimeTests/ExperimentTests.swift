@@ -115,7 +115,7 @@ import Testing
   @Test("say what is missing") func missing() {
     #expect(message("space: mini\nseeds: 3\nmethods: [random-search]") == "e.yaml: 'horizon' is missing")
     #expect(message("[]").hasPrefix("e.yaml: an experiment needs"))
-    #expect(message("a: [").hasPrefix("e.yaml: this is not YAML"))
+    #expect(message("a: [").hasPrefix("e.yaml, line 2: this is not YAML"))
   }
 }
 
