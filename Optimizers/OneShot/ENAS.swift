@@ -16,7 +16,8 @@ import Tensor
 /// Differences: the controller's is described there. The baseline begins with the first reward (the script's begins
 /// at zero, where every early architecture is encouraged); the supernet's learning rate falls by the epoch, not by
 /// the batch; rewards come from the search half; scoring the drawn cells is charged, and the best is chosen by
-/// validation, where the script took test images.
+/// validation, where the script took test images. Weights that a step did not execute are left alone by weight decay
+/// and momentum, where the script's `zero_grad` left zeros that both acted on.
 public struct ENAS: Optimizer {
   public static let method = Method(
     name: "enas", title: "ENAS", family: .oneShot,
@@ -101,7 +102,7 @@ package struct Controller {
     package let configuration: Configuration
     /// A single number that can be differentiated.
     package let logProbability: Tensor
-    /// The sum of the entropies of all choices.
+    /// The sum of the entropies of all choices; of several parents the first one's, as in the script.
     package let entropy: Double
   }
 

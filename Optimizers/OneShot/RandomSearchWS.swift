@@ -11,6 +11,8 @@ import Supernet
 ///
 /// Differences: scoring is charged, architectures are scored on one batch as in the paper (the script takes ten),
 /// batch norm's running statistics have the right momentum, and what an architecture does not have is not executed.
+/// Weights that a step did not execute are left alone by weight decay and momentum, where the script's `zero_grad` left
+/// zeros that both acted on.
 public struct RandomSearchWS: Optimizer {
   public static let method = Method(
     name: "random-search-ws", title: "Random search WS", family: .oneShot,
