@@ -89,6 +89,15 @@ extension Cell {
   /// Writes the text whose digest is the cell's hash.
   private func appendFinalText(to last: inout MD5Lanes, lane: Int, using messages: inout MD5Lanes) {
     let count = vertexCount
+    // A bit per vertex: what feeds each, and what each feeds.
+    var sources = [UInt8](repeating: 0, count: count)
+    var targets = sources
+    for source in 0..<count {
+      for target in source + 1..<count where hasEdge(source, target) {
+        sources[target] |= 1 << UInt8(source)
+        targets[source] |= 1 << UInt8(target)
+      }
+    }
     var hashes = (0..<count).map { vertex in
       let label =
         switch vertex {
@@ -97,8 +106,7 @@ extension Cell {
         default: VertexLabel.of(operation(of: vertex))
         }
       return VertexLabel.digest(
-        out: (0..<count).count { hasEdge(vertex, $0) }, into: (0..<count).count { hasEdge($0, vertex) }, label
-      )
+        out: targets[vertex].nonzeroBitCount, into: sources[vertex].nonzeroBitCount, label)
     }
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32 * count) { digits in
       guard let start = digits.baseAddress.map({ UnsafeMutableRawPointer($0) }) else { return }
@@ -118,11 +126,12 @@ extension Cell {
         }
         for vertex in 0..<count {
           messages.begin(vertex)
-          for source in order where hasEdge(source, vertex) {
+          let (into, out) = (sources[vertex], targets[vertex])
+          for source in order where into &>> UInt8(source) & 1 == 1 {
             messages.append(digits: start + 32 * source, to: vertex)
           }
           messages.append("|", to: vertex)
-          for target in order where hasEdge(vertex, target) {
+          for target in order where out &>> UInt8(target) & 1 == 1 {
             messages.append(digits: start + 32 * target, to: vertex)
           }
           messages.append("|", to: vertex)

@@ -49,23 +49,27 @@ package struct MD5Lanes: ~Copyable {
     var blocks = SIMD8<UInt32>(repeating: 0)
     for lane in 0..<count { blocks[lane] = UInt32(pad(lane)) }
     typealias Words = SIMD8<UInt32>
-    let start: (Words, Words, Words, Words) = (
+    var state: (Words, Words, Words, Words) = (
       Words(repeating: 0x6745_2301), Words(repeating: 0xefcd_ab89), Words(repeating: 0x98ba_dcfe),
       Words(repeating: 0x1032_5476)
     )
-    var (a, b, c, d) = start
     withUnsafeTemporaryAllocation(of: Words.self, capacity: 16) { x in
       Self.sines.withUnsafeBufferPointer { sines in
         for block in 0..<blocks.max() {
-          for word in 0..<16 {
-            var values = Words()
-            for lane in 0..<Self.lanes {
-              let place = lane * Self.stride + Int(block) * 64 + word * 4
-              values[lane] = buffer.load(fromByteOffset: place, as: UInt32.self)
+          for quarter in 0..<4 {
+            @inline(__always) func words(_ lane: Int) -> SIMD4<UInt32> {
+              let place = lane * Self.stride + Int(block) * 64 + quarter * 16
+              return buffer.load(fromByteOffset: place, as: SIMD4<UInt32>.self)
             }
-            x[word] = values
+            let (m0, m1, m2, m3) = (words(0), words(1), words(2), words(3))
+            let (m4, m5, m6, m7) = (words(4), words(5), words(6), words(7))
+            for word in 0..<4 {
+              x[4 * quarter + word] = Words(
+                m0[word], m1[word], m2[word], m3[word], m4[word], m5[word], m6[word], m7[word])
+            }
           }
-          let before = (a, b, c, d)
+          // Variables of this scope, as those that a closure shares would live in memory.
+          var (a, b, c, d) = state
           @inline(__always) func step(
             _ f: Words, _ a: inout Words, _ b: Words, _ word: Int, _ number: Int, _ shift: UInt32
           ) {
@@ -98,13 +102,14 @@ package struct MD5Lanes: ~Copyable {
           }
           // Messages that are at their end stay as they are.
           let isOver = Words(repeating: block) .>= blocks
-          a = (before.0 &+ a).replacing(with: before.0, where: isOver)
-          b = (before.1 &+ b).replacing(with: before.1, where: isOver)
-          c = (before.2 &+ c).replacing(with: before.2, where: isOver)
-          d = (before.3 &+ d).replacing(with: before.3, where: isOver)
+          state.0 = (state.0 &+ a).replacing(with: state.0, where: isOver)
+          state.1 = (state.1 &+ b).replacing(with: state.1, where: isOver)
+          state.2 = (state.2 &+ c).replacing(with: state.2, where: isOver)
+          state.3 = (state.3 &+ d).replacing(with: state.3, where: isOver)
         }
       }
     }
+    let (a, b, c, d) = state
     return (0..<count).map { lane in
       CellHash(
         high: UInt64(a[lane].byteSwapped) << 32 | UInt64(b[lane].byteSwapped),
