@@ -24,25 +24,32 @@ public struct RandomForest: Sendable {
     public init() {}
   }
 
-  /// A node of a tree; a leaf where `feature` is negative.
+  /// A node of a tree. The left child is the next one; the right child, which comes after the whole left
+  /// branch, of a leaf is the leaf itself, so that a walk stays there.
   fileprivate struct Node {
-    var feature: Int32 = -1
-    /// The right child comes after the whole left branch.
-    var right: Int32 = 0
+    var feature: Int32 = 0
+    var right: Int32
     /// A number's upper bound on the left.
-    var threshold = 0.0
+    var threshold = -Double.infinity
     /// The categories on the left, as bits.
     var categories: UInt64 = 0
-    var mean = 0.0
+    var mean: Double
 
-    /// Where a sample goes on from this node, which is at a place and no leaf.
-    func next(
-      _ place: Int, _ sample: UnsafeBufferPointer<Double>, _ bits: UnsafeMutableBufferPointer<UInt64>
+    /// 1 if a sample goes to the left, else 0.
+    func goesLeft(
+      _ sample: UnsafeBufferPointer<Double>, _ codes: UnsafeMutableBufferPointer<UInt64>
     ) -> Int {
-      // A set of categories on the left is never empty.
-      let goesLeft =
-        categories != 0 ? categories & bits[Int(feature)] != 0 : sample[Int(feature)] <= threshold
-      return goesLeft ? place &+ 1 : Int(right)
+      // One of them at most: a number has no category, and nothing is below a threshold that is not set.
+      let isIn = Int(truncatingIfNeeded: categories &>> codes[Int(feature)] & 1)
+      let isAbove = Int(truncatingIfNeeded: (threshold - sample[Int(feature)]).bitPattern &>> 63)
+      return isIn | (isAbove ^ 1)
+    }
+
+    /// Where a sample goes on from this node, which is at a place.
+    func next(
+      _ place: Int, _ sample: UnsafeBufferPointer<Double>, _ codes: UnsafeMutableBufferPointer<UInt64>
+    ) -> Int {
+      goesLeft(sample, codes) == 1 ? place &+ 1 : Int(right)
     }
   }
 
@@ -78,28 +85,42 @@ public struct RandomForest: Sendable {
 
   /// The mean and the variance (divided by the number of trees) of the trees' predictions.
   public func predict(_ sample: [Double]) -> (mean: Double, variance: Double) {
-    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: isCategorical.count) { bits in
-      fill(bits, sample)
-      return nodes.withUnsafeBufferPointer { nodes in
-        sample.withUnsafeBufferPointer { sample in
-          var sum = 0.0
-          var squares = 0.0
-          for root in roots {
-            var place = root
-            while nodes[place].feature >= 0 { place = nodes[place].next(place, sample, bits) }
-            sum += nodes[place].mean
-            squares += nodes[place].mean * nodes[place].mean
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: isCategorical.count) { codes in
+      withUnsafeTemporaryAllocation(of: Int.self, capacity: roots.count) { places in
+        fill(codes, sample)
+        return nodes.withUnsafeBufferPointer { nodes in
+          sample.withUnsafeBufferPointer { sample in
+            for tree in 0..<roots.count { places[tree] = roots[tree] }
+            // A step in every tree, until all are at a leaf: one walk does not wait for another, and nothing
+            // branches on the sample, as a processor would guess wrong half of the time.
+            var moved = 0
+            repeat {
+              moved = 0
+              for tree in 0..<roots.count {
+                let place = places[tree]
+                let right = Int(nodes[place].right)
+                let next = right &- (right &- place &- 1) &* nodes[place].goesLeft(sample, codes)
+                places[tree] = next
+                moved |= next ^ place
+              }
+            } while moved != 0
+            var sum = 0.0
+            var squares = 0.0
+            for place in places {
+              sum += nodes[place].mean
+              squares += nodes[place].mean * nodes[place].mean
+            }
+            return moments(sum, squares)
           }
-          return moments(sum, squares)
         }
       }
     }
   }
 
-  /// Per feature with categories, the category's bit.
-  fileprivate func fill(_ bits: UnsafeMutableBufferPointer<UInt64>, _ sample: [Double]) {
+  /// The category of each feature that has categories.
+  fileprivate func fill(_ codes: UnsafeMutableBufferPointer<UInt64>, _ sample: [Double]) {
     for feature in 0..<isCategorical.count {
-      bits[feature] = isCategorical[feature] ? 1 << UInt64(UInt8(sample[feature])) : 0
+      codes[feature] = isCategorical[feature] ? UInt64(UInt8(sample[feature])) : 0
     }
   }
 
@@ -128,9 +149,10 @@ public struct RandomForest: Sendable {
     private let weights: UnsafeMutableBufferPointer<Tally>
     /// By category of each feature that a split may choose.
     private let tallies: UnsafeMutableBufferPointer<Tally>
-    /// Of the feature at hand, by category its mean and its place in the order of means, and by that place
-    /// its tally and its bit.
+    /// Of the feature at hand, of every category that samples have, its mean and its place in the order of
+    /// means; its tally and its bit; and these in the order of means.
     private let categories: UnsafeMutableBufferPointer<(mean: Double, rank: Int)>
+    private let present: UnsafeMutableBufferPointer<(tally: Tally, bit: UInt64)>
     private let ordered: UnsafeMutableBufferPointer<(tally: Tally, bit: UInt64)>
 
     init(
@@ -158,6 +180,7 @@ public struct RandomForest: Sendable {
       weights = .allocate(capacity: targets.count)
       tallies = .allocate(capacity: levels.reduce(0, +))
       categories = .allocate(capacity: 64)
+      present = .allocate(capacity: 64)
       ordered = .allocate(capacity: 64)
     }
 
@@ -165,6 +188,7 @@ public struct RandomForest: Sendable {
       weights.deallocate()
       tallies.deallocate()
       categories.deallocate()
+      present.deallocate()
       ordered.deallocate()
     }
 
@@ -176,8 +200,15 @@ public struct RandomForest: Sendable {
     private struct Split {
       var score = -Double.infinity
       var feature = -1
-      var threshold = 0.0
+      var threshold = -Double.infinity
       var categories: UInt64 = 0
+    }
+
+    /// The sum of squares that the means of two parts explain.
+    private static func score(_ left: Tally, _ right: Tally) -> Double {
+      let sums = SIMD2(left.y, right.y)
+      let explained = sums * sums / SIMD2(left.x, right.x)
+      return explained.x + explained.y
     }
 
     mutating func growTree(into nodes: inout [Node], using random: inout RandomGenerator) {
@@ -208,14 +239,14 @@ public struct RandomForest: Sendable {
       else {
         var sum = 0.0
         for sample in samples { sum += weights[sample].y }
-        nodes.append(Node(mean: sum / weight))
+        nodes.append(Node(right: Int32(place), mean: sum / weight))
         return
       }
       for number in 0..<triedCount {
         order.swapAt(number, number + random.below(order.count - number))
       }
       let whole = tally(samples)
-      nodes.append(Node(mean: whole.y / whole.x))
+      nodes.append(Node(right: Int32(place), mean: whole.y / whole.x))
 
       var best = Split()
       var start = 0
@@ -304,14 +335,14 @@ public struct RandomForest: Sendable {
     private func splitCategories(
       _ feature: Int, _ tallies: UnsafeMutableBufferPointer<Tally>, _ whole: Tally, _ best: inout Split
     ) {
-      let levels = tallies.count
-      for level in 0..<levels {
+      var count = 0
+      for level in 0..<tallies.count {
         let tally = tallies[level]
-        // Categories that no sample has come last.
-        let isAbsent = 1 - min(tally.x, 1)
-        categories[level] = ((tally.y + 1e300 * isAbsent) / (tally.x + isAbsent), 0)
+        categories[count] = (tally.y / tally.x, 0)
+        present[count] = (tally, 1 &<< UInt64(level))
+        count &+= tally.x > 0 ? 1 : 0
       }
-      for later in 0..<levels {
+      for later in 0..<count {
         let mean = categories[later].mean
         var rank = later
         for earlier in 0..<later {
@@ -321,20 +352,16 @@ public struct RandomForest: Sendable {
         }
         categories[later].rank = rank
       }
-      for level in 0..<levels {
-        let isPresent = UInt64(min(tallies[level].x, 1))
-        ordered[categories[level].rank] = (tallies[level], isPresent &<< UInt64(level))
-      }
+      for place in 0..<count { ordered[categories[place].rank] = present[place] }
       let least = Double(max(1, settings.leastInLeaf))
       var left = Tally.zero
       var bits: UInt64 = 0
       var found = best
-      for place in 0..<levels {
+      for place in 0..<count &- 1 {
         left += ordered[place].tally
         bits |= ordered[place].bit
-        let right = whole - left
-        let score = left.y * left.y / left.x + right.y * right.y / right.x
-        let isBetter = min(left.x, right.x) >= least && score > found.score
+        let score = Self.score(left, whole - left)
+        let isBetter = min(left.x, whole.x - left.x) >= least && score > found.score
         found.score = isBetter ? score : found.score
         found.feature = isBetter ? feature : found.feature
         found.categories = isBetter ? bits : found.categories
@@ -354,9 +381,8 @@ public struct RandomForest: Sendable {
       for place in 0..<samples.count - 1 {
         left += weights[samples[place]]
         let (low, high) = (value(samples[place], feature), value(samples[place + 1], feature))
-        let right = whole - left
-        guard low < high, min(left.x, right.x) >= least else { continue }
-        let score = left.y * left.y / left.x + right.y * right.y / right.x
+        guard low < high, min(left.x, whole.x - left.x) >= least else { continue }
+        let score = Self.score(left, whole - left)
         guard score > best.score else { continue }
         // The drawn place may round up to the higher value, which belongs to the right.
         let threshold = low + (high - low) * random.uniform()
@@ -378,7 +404,7 @@ extension RandomForest {
     private var predictions: [(mean: Double, variance: Double)]
     private var isKnown: [Bool]
     private var sample: [Double] = []
-    private var bits: [UInt64]
+    private var codes: [UInt64]
     /// By feature and tree the first node on the sample's way that asks for the feature; by tree the leaf
     /// where the way ends.
     private var firsts: [Int]
@@ -395,7 +421,7 @@ extension RandomForest {
       }
       predictions = Array(repeating: (0, 0), count: end)
       isKnown = Array(repeating: false, count: categories.count)
-      bits = Array(repeating: 0, count: categories.count)
+      codes = Array(repeating: 0, count: categories.count)
       firsts = Array(repeating: -1, count: categories.count * forest.roots.count)
       leaves = Array(repeating: 0, count: forest.roots.count)
     }
@@ -406,17 +432,19 @@ extension RandomForest {
       for feature in isKnown.indices { isKnown[feature] = false }
       let trees = forest.roots.count
       let forest = forest
-      bits.withUnsafeMutableBufferPointer { forest.fill($0, sample) }
+      codes.withUnsafeMutableBufferPointer { forest.fill($0, sample) }
       for place in firsts.indices { firsts[place] = -1 }
       forest.nodes.withUnsafeBufferPointer { nodes in
         sample.withUnsafeBufferPointer { sample in
-          bits.withUnsafeMutableBufferPointer { bits in
+          codes.withUnsafeMutableBufferPointer { codes in
             for (tree, root) in forest.roots.enumerated() {
               var place = root
-              while nodes[place].feature >= 0 {
+              while true {
+                let next = nodes[place].next(place, sample, codes)
+                guard next != place else { break }
                 let entry = Int(nodes[place].feature) &* trees &+ tree
                 if firsts[entry] < 0 { firsts[entry] = place }
-                place = nodes[place].next(place, sample, bits)
+                place = next
               }
               leaves[tree] = place
             }
@@ -445,7 +473,7 @@ extension RandomForest {
           predictions.update(repeating: (0, 0))
           forest.nodes.withUnsafeBufferPointer { nodes in
             sample.withUnsafeBufferPointer { sample in
-              bits.withUnsafeMutableBufferPointer { bits in
+              codes.withUnsafeMutableBufferPointer { codes in
                 for tree in 0..<trees {
                   let first = firsts[feature &* trees &+ tree]
                   if first < 0 {
@@ -459,10 +487,10 @@ extension RandomForest {
                   while count > 0 {
                     count &-= 1
                     var (place, categories) = waiting[count]
-                    while nodes[place].feature >= 0 {
+                    while nodes[place].right != place {
                       let node = nodes[place]
                       guard node.feature == feature else {
-                        place = node.next(place, sample, bits)
+                        place = node.next(place, sample, codes)
                         continue
                       }
                       let others = categories & ~node.categories
