@@ -154,19 +154,20 @@ public struct CurveExport: Sendable {
   public static let significance = CurveExport(fileName: "significance.csv") { curves in
     let significance = SignificanceTable(curves.runs, metric: curves.defaultMetric)
     var table = CSV([
-      "experiment", "space", "metric", "accounting", "budget", "amount", "currency", "seeds", "first",
-      "second",
-      "median_difference", "wilcoxon_p", "holm_p", "nemenyi_p", "friedman_p", "a12", "cliffs_delta", "better",
+      "experiment", "space", "metric", "accounting", "budget", "amount", "currency", "test", "common_seeds",
+      "first", "second", "median_difference", "pair_p", "holm_p", "nemenyi_p", "friedman_p", "a12",
+      "cliffs_delta", "better",
     ])
     for row in significance.rows {
       for pair in row.pairs {
         table.add([
           .text(curves.results.experiment.name), .text(curves.results.experiment.space),
           .text(significance.metric.rawValue), .text(curves.runs.accounting.rawValue), .number(row.fraction),
-          .number(row.amount), .text(curves.runs.currency.rawValue), .count(significance.seeds),
+          .number(row.amount), .text(curves.runs.currency.rawValue),
+          .text(significance.test.rawValue), .count(significance.seeds),
           .text(significance.labels[pair.first]), .text(significance.labels[pair.second]),
-          .number(pair.medianDifference), .number(pair.wilcoxon), .number(pair.holm), .number(pair.nemenyi),
-          .number(row.friedman.pValue), .number(pair.a12), .number(pair.cliffsDelta),
+          .number(pair.medianDifference), .number(pair.alone), .number(pair.holm), .number(pair.nemenyi),
+          .number(row.friedman?.pValue), .number(pair.a12), .number(pair.cliffsDelta),
           .text(pair.better.map { significance.labels[$0] } ?? ""),
         ])
       }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A picture of one or several panels side by side, drawn by gnuplot. The same figure gives the same bytes.
+/// A picture of one or several panels in rows, drawn by gnuplot. The same figure gives the same bytes.
 public struct Figure: Sendable {
   /// The commands of one panel: settings, data blocks and one `plot`.
   public struct Panel: Sendable {
@@ -20,8 +20,16 @@ public struct Figure: Sendable {
   }
 
   public var panels: [Panel]
+  /// Panels in a row.
+  public var columns: Int
 
-  public init(_ panels: [Panel]) { self.panels = panels }
+  /// - Parameter columns: By default all panels stand side by side.
+  public init(_ panels: [Panel], columns: Int? = nil) {
+    self.panels = panels
+    self.columns = columns ?? max(1, panels.count)
+  }
+
+  private var rows: Int { (panels.count + columns - 1) / columns }
 
   /// What a file's extension may be.
   public static let formats = ["svg", "pdf", "png"]
@@ -29,7 +37,7 @@ public struct Figure: Sendable {
   /// The gnuplot commands for a file, without its terminal.
   func script() -> String {
     guard panels.count != 1 else { return Self.commands(panels[0], width: 90) }
-    return "set multiplot layout 1,\(panels.count)\n"
+    return "set multiplot layout \(rows),\(columns)\n"
       + panels.map { "reset\n" + Self.commands($0, width: 72) }.joined() + "unset multiplot\n"
   }
 
@@ -45,8 +53,8 @@ public struct Figure: Sendable {
   ///
   /// - Throws: ``ReportError``: an unknown extension, no gnuplot, nothing to draw.
   public func write(to url: URL) throws {
-    let wide = panels.count > 1 ? 640 * panels.count : 800
-    let high = panels.map(\.height).max() ?? 520
+    let wide = panels.count > 1 ? 640 * columns : 800
+    let high = rows * (panels.map(\.height).max() ?? 520)
     let terminals = [
       "svg": "svg size \(wide),\(high) dynamic font 'DejaVu Sans,13' background '#ffffff'",
       "pdf": "pdfcairo size \(Double(wide) / 40)cm,\(Double(high) / 40)cm font 'DejaVu Sans,11'",

@@ -26,8 +26,9 @@ public struct Leaderboard: Sendable {
     public let emptyRuns: Int
     /// Mean number of trainings.
     public let evaluations: Double
-    /// The optimizer's own time per training, in microseconds, measured.
-    public let microsecondsPerEvaluation: Double
+    /// A blackbox optimizer's own time per training, in microseconds, measured. `nil` for methods that train
+    /// themselves.
+    public let microsecondsPerEvaluation: Double?
   }
 
   public let metric: RegretMetric
@@ -42,7 +43,7 @@ public struct Leaderboard: Sendable {
 
   /// - Parameter metric: By default test, where the table has it.
   public init(
-    _ regrets: RegretRuns, metric: RegretMetric? = nil, test: SignificanceTable.Test = .wilcoxonHolm
+    _ regrets: RegretRuns, metric: RegretMetric? = nil, test: SignificanceTable.Test? = nil
   ) {
     let metric = metric ?? regrets.defaultMetric
     let significance = SignificanceTable(regrets, metric: metric, test: test)
@@ -79,7 +80,8 @@ public struct Leaderboard: Sendable {
         losses: significance.rows.map { $0.losses(place).count }, area: area(.linear), logArea: area(.log),
         runs: method.runs.count, emptyRuns: finals[place].count { $0 == nil },
         evaluations: evaluations.mean ?? 0,
-        microsecondsPerEvaluation: total > 0 ? done.map(\.overheadSeconds).reduce(0, +) / total * 1e6 : 0)
+        microsecondsPerEvaluation: total > 0 && regrets.results.methods[place].family == .blackbox
+          ? done.map(\.overheadSeconds).reduce(0, +) / total * 1e6 : nil)
     }.sorted { ($0.rank, $0.label) < ($1.rank, $1.label) }
   }
 
@@ -95,13 +97,13 @@ public struct Leaderboard: Sendable {
       let mean = row.final.map { summary in
         percent(summary.mean) + (summary.standardError.map { " ± " + percent($0) } ?? "") + " %"
       }
+      let own = row.microsecondsPerEvaluation.map { String(format: "%.2f", $0) } ?? "-"
       lines.append(
         [
           row.rank.formatted(.number.precision(.fractionLength(0...1))), row.label, mean ?? "no incumbent",
           row.final.map { percent($0.median) + " %" } ?? "-",
         ] + budgets.indices.map { row.medians[$0].map { percent($0) + " %" } ?? "-" } + [
-          String(row.runs), String(format: "%.1f", row.evaluations),
-          String(format: "%.2f", row.microsecondsPerEvaluation),
+          String(row.runs), String(format: "%.1f", row.evaluations), own,
         ])
     }
     let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
@@ -116,7 +118,7 @@ public struct Leaderboard: Sendable {
     if !significance.rows.isEmpty { text += "\n\n" + significance.text }
     return text
       + "\n\n(\(caption); ± standard error of the mean; at 1 % and 10 % of the budget: median; µs each: the "
-      + "method's own time per training)"
+      + "time that a blackbox method itself takes per training)"
   }
 }
 
@@ -142,7 +144,8 @@ extension SignificanceTable {
 
   /// How pairs were compared, in a line.
   public var caption: String {
-    "\(test.text), level \(Self.level), \(metric.rawValue) regret over \(seeds) common seeds"
+    "\(test.text), level \(Self.level), \(metric.rawValue) regret over "
+      + (test.isPaired ? "\(seeds) common seeds" : "all runs")
   }
 
   /// A part of the budget as a percentage.

@@ -4,21 +4,24 @@ import Statistics
 /// The average rank of every method over spent budget, on one grid.
 ///
 /// At every amount the methods' runs of each common seed are ranked by regret, 1 for the least; ties share their
-/// mean rank, and runs without an incumbent share the last ranks.
+/// mean rank, and runs without an incumbent share the last ranks. Where methods have few seeds in common, it is the
+/// rank that a run is expected to have among one of each other method, drawn at random from all its runs.
 public struct RankCurves: Sendable {
   public let runs: RegretRuns
   public let metric: RegretMetric
   public let grid: [Double]
   /// The number of seeds whose runs all methods have.
   public let seeds: Int
-  /// In the experiment's order; empty without a common seed.
+  /// Whether the runs of common seeds are ranked.
+  public let isPaired: Bool
+  /// In the experiment's order; empty if there is nothing to rank.
   public let curves: [Curve]
 
   /// One method's ranks.
   public struct Curve: Sendable {
     public let label: String
     public let method: String
-    /// The mean rank at each point of the grid, and its standard error, 0 for one seed.
+    /// The mean rank at each point of the grid, and its standard error over the method's runs, 0 for one.
     public let points: [(mean: Double, standardError: Double)]
   }
 
@@ -28,32 +31,69 @@ public struct RankCurves: Sendable {
     let metric = metric ?? runs.defaultMetric
     let grid = runs.grid(gridSize, scale: scale)
     let common = Set(runs.commonSeeds)
+    let isPaired = runs.isPaired
     self.runs = runs
     self.metric = metric
     self.grid = grid
+    self.isPaired = isPaired
     seeds = common.count
-    // By method and seed, the values on the grid; infinite before the first incumbent.
+    // By method and run, the values on the grid; infinite before the first incumbent.
     let values = runs.methods.map { method in
-      method.runs.filter { common.contains($0.seed) }.map { run in
+      method.runs.filter { !isPaired || common.contains($0.seed) }.map { run in
         run.curve(metric)?.values(at: grid).map { $0 ?? .infinity }
           ?? [Double](repeating: .infinity, count: grid.count)
       }
     }
+    guard values.allSatisfy({ !$0.isEmpty }) else {
+      curves = []
+      return
+    }
     var points = runs.methods.map { _ in [(mean: Double, standardError: Double)]() }
-    for place in grid.indices where !common.isEmpty {
-      var ranks = runs.methods.map { _ in [Double]() }
-      for seed in 0..<common.count {
-        for (method, rank) in values.map({ $0[seed][place] }).ranks.enumerated() {
-          ranks[method].append(rank)
-        }
-      }
-      for (method, ranks) in ranks.enumerated() {
+    for place in grid.indices {
+      let here = values.map { $0.map { $0[place] } }
+      for (method, ranks) in (isPaired ? here.pairedRanks : here.drawnRanks).enumerated() {
         points[method].append((ranks.mean ?? 0, ranks.standardError ?? 0))
       }
     }
-    curves =
-      common.isEmpty
-      ? []
-      : zip(runs.methods, points).map { Curve(label: $0.label, method: $0.method, points: $1) }
+    curves = zip(runs.methods, points).map { Curve(label: $0.label, method: $0.method, points: $1) }
+  }
+}
+
+extension [[Double]] {
+  /// By sample and value, the rank of the value among those at the same place of all samples.
+  fileprivate var pairedRanks: [[Double]] {
+    var ranks = map { _ in [Double]() }
+    for place in (first ?? []).indices {
+      for (sample, rank) in map({ $0[place] }).ranks.enumerated() { ranks[sample].append(rank) }
+    }
+    return ranks
+  }
+
+  /// By sample and value, the rank that the value is expected to have among one value of each other sample, drawn
+  /// at random: 1 and the parts of their values that are less, equal ones counting half.
+  var drawnRanks: [[Double]] {
+    let sorted = map { $0.sorted() }
+    return indices.map { own in
+      self[own].map { value in
+        var rank = 1.0
+        for other in indices where other != own {
+          let (less, notGreater) = (sorted[other].leading { $0 < value }, sorted[other].leading { $0 <= value })
+          rank += Double(less + notGreater) / 2 / Double(sorted[other].count)
+        }
+        return rank
+      }
+    }
+  }
+}
+
+extension [Double] {
+  /// How many elements satisfy a condition that those of the beginning alone satisfy.
+  fileprivate func leading(_ condition: (Double) -> Bool) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if condition(self[middle]) { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 }

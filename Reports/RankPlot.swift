@@ -17,9 +17,8 @@ public struct RankPlot: Sendable {
 
   private func panel(_ ranks: RankCurves, styles: [String: MethodStyle]) throws(ReportError) -> Figure.Panel {
     let experiment = ranks.runs.results.experiment
-    guard ranks.seeds > 0, ranks.curves.count > 1 else {
-      throw ReportError(
-        "ranks of '\(experiment.name)' need at least two methods with the runs of a common seed")
+    guard ranks.curves.count > 1 else {
+      throw ReportError("ranks of '\(experiment.name)' need at least two methods, each with a run")
     }
     let legend = Figure.Legend(ranks.curves.map(\.label), at: nil)
     var text =
@@ -32,6 +31,7 @@ public struct RankPlot: Sendable {
 
         """
     if logX { text += "set logscale x\n\(Figure.ticks("x", ranks.grid[0], ranks.runs.end))" }
+    let hasBands = !ranks.isPaired || ranks.seeds > 1
     var bands: [String] = []
     var plots: [String] = []
     for (number, curve) in ranks.curves.enumerated() {
@@ -42,13 +42,14 @@ public struct RankPlot: Sendable {
         zip(ranks.grid, curve.points).map { x, point in
           (x, [point.mean, point.mean - point.standardError, point.mean + point.standardError])
         })
-      if ranks.seeds > 1 { bands.append(Figure.band(name, style)) }
+      if hasBands { bands.append(Figure.band(name, style)) }
       plots.append(Figure.line(name, style, curve.label))
     }
     text += "plot " + (bands + plots).joined(separator: ", \\\n  ") + "\n"
     return Figure.Panel(
       title: experiment.name,
-      caption: ranks.runs.caption + ", ranks over \(ranks.seeds) common seeds"
-        + (ranks.seeds > 1 ? ", band: standard error" : ""), commands: text, height: legend.height)
+      caption: ranks.runs.caption
+        + (ranks.isPaired ? ", ranks over \(ranks.seeds) common seeds" : ", ranks among runs drawn at random")
+        + (hasBands ? ", band: standard error" : ""), commands: text, height: legend.height)
   }
 }

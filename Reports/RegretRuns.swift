@@ -141,6 +141,9 @@ public struct RegretRuns: Sendable {
     }.sorted()
   }
 
+  /// Whether methods can be compared seed by seed: common seeds are at least half of the runs that any has.
+  public var isPaired: Bool { 2 * commonSeeds.count >= methods.map(\.runs.count).max() ?? 0 }
+
   /// The first incumbent of any run; `nil` if there is none.
   public var start: Double? {
     methods.flatMap { $0.runs.compactMap { $0.validation.places.first } }.min()

@@ -4,8 +4,9 @@ import Statistics
 /// Which differences between methods are significant at pre-stated budgets.
 ///
 /// At each budget the runs of common seeds are compared: pairs of methods by Wilcoxon's signed-rank test with
-/// Holm's correction over all pairs of that budget, or by Nemenyi's test after Friedman's. A run without an
-/// incumbent counts as worse than any with one; nothing is left out.
+/// Holm's correction over all pairs of that budget, or by Nemenyi's test after Friedman's. Where methods have few
+/// seeds in common, all their runs are compared instead, by Mann and Whitney's test with Holm's correction. A run
+/// without an incumbent counts as worse than any with one; nothing is left out.
 public struct SignificanceTable: Sendable {
   /// 1 %, 10 % and all of the horizon.
   public static let budgets = [0.01, 0.1, 1]
@@ -15,10 +16,20 @@ public struct SignificanceTable: Sendable {
   /// How pairs are compared.
   public enum Test: String, CaseIterable, Sendable, Codable {
     case wilcoxonHolm = "wilcoxon-holm"
+    case mannWhitneyHolm = "mann-whitney-holm"
     case nemenyi
 
+    /// Whether the runs of common seeds are compared, not all runs.
+    public var isPaired: Bool { self != .mannWhitneyHolm }
+
     /// In a caption.
-    public var text: String { self == .nemenyi ? "Friedman, Nemenyi" : "Wilcoxon signed-rank, Holm" }
+    public var text: String {
+      switch self {
+      case .wilcoxonHolm: "Wilcoxon signed-rank, Holm"
+      case .mannWhitneyHolm: "Mann-Whitney, Holm"
+      case .nemenyi: "Friedman, Nemenyi"
+      }
+    }
   }
 
   public let runs: RegretRuns
@@ -27,7 +38,8 @@ public struct SignificanceTable: Sendable {
   public let labels: [String]
   /// The number of common seeds.
   public let seeds: Int
-  /// By ascending budget; empty for fewer than two methods or two common seeds.
+  /// By ascending budget; empty for fewer than two methods, or two common seeds where the test is paired, or a
+  /// method without runs where it is not.
   public let rows: [Row]
 
   /// All comparisons at one budget.
@@ -36,7 +48,11 @@ public struct SignificanceTable: Sendable {
     public let fraction: Double
     /// In the currency.
     public let amount: Double
-    public let friedman: Friedman
+    /// By method, 1 is the best: over common seeds, or that expected of a run of each, drawn at random, where
+    /// the test is not paired.
+    public let averageRanks: [Double]
+    /// Where the test is paired.
+    public let friedman: Friedman?
     /// Every pair once, in the order of methods.
     public let pairs: [Pair]
 
@@ -65,14 +81,14 @@ public struct SignificanceTable: Sendable {
   public struct Pair: Sendable {
     /// Places in ``SignificanceTable/labels``; the first is less.
     public let first, second: Int
-    /// Wilcoxon's p-value, alone and with Holm's correction.
-    public let wilcoxon, holm: Double
-    /// Nemenyi's p-value.
-    public let nemenyi: Double
+    /// Wilcoxon's or Mann and Whitney's p-value, alone and with Holm's correction.
+    public let alone, holm: Double
+    /// Nemenyi's p-value; `nil` where the test is not paired.
+    public let nemenyi: Double?
     /// Vargha and Delaney's A12 that the first method's regret is less, over all pairs of runs.
     public let a12: Double
-    /// The median over seeds of the first method's regret minus the second's; `nil` if a run of that seed has
-    /// no incumbent.
+    /// The median over seeds of the first method's regret minus the second's, or the difference of the two
+    /// medians where the test is not paired; `nil` if one of the runs has no incumbent.
     public let medianDifference: Double?
     /// By the table's test.
     public let pValue: Double
@@ -83,11 +99,14 @@ public struct SignificanceTable: Sendable {
     public var cliffsDelta: Double { 2 * a12 - 1 }
   }
 
+  /// - Parameter test: By default Wilcoxon's where methods can be compared seed by seed, else Mann and
+  ///   Whitney's.
   public init(
-    _ runs: RegretRuns, metric: RegretMetric? = nil, test: Test = .wilcoxonHolm,
+    _ runs: RegretRuns, metric: RegretMetric? = nil, test: Test? = nil,
     budgets: [Double] = SignificanceTable.budgets
   ) {
     let metric = metric ?? runs.defaultMetric
+    let test = test ?? (runs.isPaired ? .wilcoxonHolm : .mannWhitneyHolm)
     self.runs = runs
     self.metric = metric
     self.test = test
@@ -95,37 +114,53 @@ public struct SignificanceTable: Sendable {
     let common = Set(runs.commonSeeds)
     seeds = common.count
     let curves = runs.methods.map { method in
-      method.runs.filter { common.contains($0.seed) }.map { $0.curve(metric) }
+      method.runs.filter { !test.isPaired || common.contains($0.seed) }.map { $0.curve(metric) }
     }
     rows = budgets.compactMap { fraction in
       let amount = fraction * runs.end
       let values = curves.map { $0.map { $0?.value(at: amount) ?? .infinity } }
+      guard test.isPaired else {
+        guard values.count > 1, values.allSatisfy({ !$0.isEmpty }) else { return nil }
+        return Row(
+          fraction: fraction, amount: amount, averageRanks: values.drawnRanks.map { $0.mean ?? 1 },
+          friedman: nil,
+          pairs: Self.pairs(values, test: test))
+      }
       let blocks = (0..<common.count).map { seed in values.map { $0[seed] } }
       guard let friedman = Friedman(blocks) else { return nil }
       return Row(
-        fraction: fraction, amount: amount, friedman: friedman,
+        fraction: fraction, amount: amount, averageRanks: friedman.averageRanks, friedman: friedman,
         pairs: Self.pairs(values, friedman: friedman, test: test))
     }
   }
 
-  private static func pairs(_ values: [[Double]], friedman: Friedman, test: Test) -> [Pair] {
+  private static func pairs(_ values: [[Double]], friedman: Friedman? = nil, test: Test) -> [Pair] {
     let places = values.indices.flatMap { first in ((first + 1)..<values.count).map { (first, $0) } }
-    let wilcoxon = places.map { Wilcoxon(values[$0.0], values[$0.1]) }
-    let holm = wilcoxon.map { $0?.pValue ?? 1 }.holmAdjusted
+    let wilcoxon = places.map { test.isPaired ? Wilcoxon(values[$0.0], values[$0.1]) : nil }
+    let alone = places.indices.map { place in
+      let (first, second) = places[place]
+      return wilcoxon[place]?.pValue
+        ?? (test.isPaired ? 1 : MannWhitney(values[first], values[second])?.pValue ?? 1)
+    }
+    let holm = alone.holmAdjusted
     return places.indices.map { place in
       let (first, second) = places[place]
-      let nemenyi = friedman.nemenyi(first, second)
-      let pValue = test == .nemenyi ? nemenyi : holm[place]
+      let nemenyi = friedman?.nemenyi(first, second)
+      let pValue = test == .nemenyi ? nemenyi ?? 1 : holm[place]
+      let a12 = EffectSize(values[second], values[first])?.a12 ?? 0.5
       let firstIsBetter =
         switch test {
         // Fewer and smaller positive differences: the first method's regret is less.
         case .wilcoxonHolm: (wilcoxon[place]?.positive ?? 0) < (wilcoxon[place]?.negative ?? 0)
-        case .nemenyi: friedman.averageRanks[first] < friedman.averageRanks[second]
+        case .mannWhitneyHolm: a12 > 0.5
+        case .nemenyi: friedman.map { $0.averageRanks[first] < $0.averageRanks[second] } ?? false
         }
-      let differences = zip(values[first], values[second]).map { $0 - $1 }
+      let differences =
+        test.isPaired
+        ? zip(values[first], values[second]).map { $0 - $1 }
+        : [(values[first].median ?? .infinity) - (values[second].median ?? .infinity)]
       return Pair(
-        first: first, second: second, wilcoxon: wilcoxon[place]?.pValue ?? 1, holm: holm[place],
-        nemenyi: nemenyi, a12: EffectSize(values[second], values[first])?.a12 ?? 0.5,
+        first: first, second: second, alone: alone[place], holm: holm[place], nemenyi: nemenyi, a12: a12,
         medianDifference: differences.allSatisfy(\.isFinite) ? differences.median : nil, pValue: pValue,
         better: pValue < level ? (firstIsBetter ? first : second) : nil)
     }
@@ -155,12 +190,12 @@ public struct CriticalDifferences: Sendable {
     let row = table.rows[place]
     self.table = table
     self.row = row
-    let averages = row.friedman.averageRanks
+    let averages = row.averageRanks
     let order = averages.indices.sorted { (averages[$0], $0) < (averages[$1], $1) }
     self.order = order
     ranks = order.map { averages[$0] }
     criticalDifference =
-      table.test == .nemenyi ? row.friedman.criticalDifference(level: SignificanceTable.level) : nil
+      table.test == .nemenyi ? row.friedman?.criticalDifference(level: SignificanceTable.level) : nil
     func areAlike(_ range: ClosedRange<Int>) -> Bool {
       range.allSatisfy { a in
         range.allSatisfy { b in a >= b || row.pair(order[a], order[b])?.better == nil }

@@ -13,6 +13,7 @@ struct Architect {
   let rows: [Tensor]
   private let adam: Adam
   private let learningRate: Double
+  private let warmStart: Int
   /// The greatest norm of all gradients together; `nil` for no limit.
   private let gradientClip: Double?
 
@@ -36,11 +37,15 @@ struct Architect {
     }
     adam = try Adam(rows, betas: (0.5, 0.999), weightDecay: settings.real("arch-weight-decay"))
     learningRate = settings.real("arch-learning-rate")
+    warmStart = settings.integer("warm-start-epochs")
     self.gradientClip = gradientClip
   }
 
   /// What a checkpoint must hold.
   var state: [Tensor] { rows + adam.state }
+
+  /// Whether the architecture learns already, while the weights have warmed up.
+  func learns(from batch: Supernet.Batch) -> Bool { batch.epoch >= warmStart }
 
   /// Learns from the gradients that a pass left.
   func step() throws {
@@ -56,6 +61,23 @@ struct Architect {
   /// The same for steps of the network's weights, through which nothing goes back to the architecture.
   func fixedSoftmax(_ shape: SupernetShape) throws -> CellGates {
     try Torch.withoutGradients { try softmax(shape) }
+  }
+
+  /// DARTS' step: the architecture learns from the search half, then the weights from theirs.
+  ///
+  /// - Parameter gradient: Leaves the architecture's gradient; by default that of the first order.
+  func alternate(_ supernet: Supernet, _ batch: Supernet.Batch, gradient: (() throws -> Void)? = nil) throws {
+    if learns(from: batch) {
+      if let gradient {
+        try gradient()
+      } else {
+        let gates = try softmax(supernet.shape)
+        try supernet.architectureGradient(rows, batch) { _ in gates }
+      }
+      try step()
+    }
+    let gates = try fixedSoftmax(supernet.shape)
+    try supernet.train(batch) { _ in gates }
   }
 
   /// The architecture of the greatest weights.

@@ -35,25 +35,17 @@ public struct DARTS: Optimizer {
     let supernet = try Supernet(session, SupernetSettings(settings))
     let shape = supernet.shape
     let architect = try Architect(supernet, settings)
-    let warmStart = settings.integer("warm-start-epochs")
     let isSecondOrder = settings.choice("order") == "second"
     let isExact = settings.choice("hessian") == "exact"
     try supernet.run(
       architecture: architect.rows, state: architect.state,
       step: { batch in
-        if batch.epoch >= warmStart {
-          if isSecondOrder {
-            try supernet.unrolledArchitectureGradient(architect.rows, batch, exact: isExact) { _ in
-              try architect.softmax(shape)
-            }
-          } else {
-            let gates = try architect.softmax(shape)
-            try supernet.architectureGradient(architect.rows, batch) { _ in gates }
+        guard isSecondOrder else { return try architect.alternate(supernet, batch) }
+        try architect.alternate(supernet, batch) {
+          try supernet.unrolledArchitectureGradient(architect.rows, batch, exact: isExact) { _ in
+            try architect.softmax(shape)
           }
-          try architect.step()
         }
-        let gates = try architect.fixedSoftmax(shape)
-        try supernet.train(batch) { _ in gates }
       },
       gates: { _ in try architect.softmax(shape) },
       choose: { try architect.configuration(shape) })

@@ -34,7 +34,6 @@ public struct GDAS: Optimizer {
     let supernet = try Supernet(session, common)
     let shape = supernet.shape
     let architect = try Architect(supernet, settings, gradientClip: common.gradientClip)
-    let warmStart = settings.integer("warm-start-epochs")
     let (highest, lowest) = (settings.real("tau-max"), settings.real("tau-min"))
     var temperature = highest
     func gates(_ cell: Int) throws -> CellGates {
@@ -46,7 +45,7 @@ public struct GDAS: Optimizer {
       architecture: architect.rows, state: architect.state,
       step: { batch in
         temperature = highest + (lowest - highest) * Double(batch.epoch) / Double(common.epochs)
-        if batch.epoch >= warmStart {
+        if architect.learns(from: batch) {
           try supernet.architectureGradient(architect.rows, batch, gates: gates)
           try architect.step()
         }

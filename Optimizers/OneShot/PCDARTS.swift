@@ -31,18 +31,9 @@ public struct PCDARTS: Optimizer {
       session, SupernetSettings(settings), partial: settings.integer("channel-parts"))
     let shape = supernet.shape
     let architect = try Architect(supernet, settings)
-    let warmStart = settings.integer("warm-start-epochs")
     try supernet.run(
       architecture: architect.rows, state: architect.state,
-      step: { batch in
-        if batch.epoch >= warmStart {
-          let gates = try architect.softmax(shape)
-          try supernet.architectureGradient(architect.rows, batch) { _ in gates }
-          try architect.step()
-        }
-        let gates = try architect.fixedSoftmax(shape)
-        try supernet.train(batch) { _ in gates }
-      },
+      step: { try architect.alternate(supernet, $0) },
       gates: { _ in try architect.softmax(shape) },
       choose: { try architect.configuration(shape) })
   }

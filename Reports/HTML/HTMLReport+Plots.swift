@@ -69,13 +69,22 @@ extension HTMLReport {
   func rankPlot() throws(ReportError) -> HTML? {
     guard hasResults, experiment.methods.count > 1 else { return nil }
     let ranks = RankCurves(curves.runs, gridSize: 100)
-    guard ranks.seeds > 0 else { return nil }
+    guard !ranks.curves.isEmpty else { return nil }
+    let basis =
+      ranks.isPaired
+      ? """
+      the runs of each of the \(ranks.seeds) common seeds are ranked by \(ranks.metric.rawValue) regret, 1 for the \
+      least.
+      """
+      : """
+      each run is ranked by \(ranks.metric.rawValue) regret, 1 for the least, among one run of each other method, drawn \
+      at random.
+      """
     let table = SignificanceTable(curves.runs, budgets: Self.parts)
     return HTMLFigure(
       plot: try VegaPlot(ranksOf: ranks), label: "Average rank over budget, a line per method",
       caption: """
-        At every budget, the runs of each of the \(ranks.seeds) common seeds are ranked by \(ranks.metric.rawValue) \
-        regret, 1 for the least. Ties share their mean rank; runs without a result share the last ones. Bands are \
+        At every budget, \(basis) Ties share their mean rank; runs without a result share the last ones. Bands are \
         standard errors.
         """,
       lines: lines, bands: experiment.methods.count <= VegaPlot.bandedLines,
@@ -86,7 +95,7 @@ extension HTMLReport {
           rows: table.rows.map { row in
             (
               budgetName(row.fraction, row.amount),
-              row.friedman.averageRanks.map { "\(String(format: "%.2f", $0))" }
+              row.averageRanks.map { "\(String(format: "%.2f", $0))" }
             )
           })
       ]

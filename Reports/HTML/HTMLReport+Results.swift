@@ -75,7 +75,7 @@ extension HTMLReport {
         row.rank.formatted(.number.precision(.fractionLength(0...1)).grouping(.never)), mean ?? "no result",
         final.map { Figures.percent($0.median) } ?? "", quartiles ?? "",
         "\(final?.n ?? 0) of \(row.runs)", String(format: "%.1f", row.evaluations),
-        String(format: "%.2f", row.microsecondsPerEvaluation),
+        row.microsecondsPerEvaluation.map { String(format: "%.2f", $0) } ?? "–",
       ]
       return (name(row.label), cells.map { "\($0)" })
     }

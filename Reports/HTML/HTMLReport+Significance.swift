@@ -19,13 +19,18 @@ extension HTMLReport {
         """
     }
     return """
-      <p>Methods by average rank over the \(significance.seeds) common seeds, the best to the left. A bar joins methods \
+      <p>Methods by average rank over \(rankBasis), the best to the left. A bar joins methods \
       of which no two differ significantly in \(metric.rawValue) regret: \(significance.test.text), p < \(level).</p>
       \(drawings)\(winTable.html)<details class="values">
       <summary>All pairs</summary>
       \(significance.rows.reversed().map { pairTable($0).html })</details>
 
       """
+  }
+
+  private var rankBasis: String {
+    significance.test.isPaired
+      ? "the \(significance.seeds) common seeds" : "all ways to draw a run of each, as few seeds are common"
   }
 
   private var winTable: HTMLTable {
@@ -36,7 +41,7 @@ extension HTMLReport {
       rows: significance.labels.indices.map { method in
         let cells = significance.rows.map { row -> HTML in
           """
-          <span class="pair">\(String(format: "%.2f", row.friedman.averageRanks[method]))</span> \
+          <span class="pair">\(String(format: "%.2f", row.averageRanks[method]))</span> \
           <span class="pair">\(row.wins(method).count) better, \(row.losses(method).count) worse</span>
           """
         }
@@ -46,17 +51,17 @@ extension HTMLReport {
 
   private func pairTable(_ row: SignificanceTable.Row) -> HTMLTable {
     HTMLTable(
-      caption: "Pairs at \(budgetName(row.fraction, row.amount).text) of the budget; Friedman's test: p = "
-        + Self.probability(row.friedman.pValue),
+      caption: "Pairs at \(budgetName(row.fraction, row.amount).text) of the budget"
+        + (row.friedman.map { "; Friedman's test: p = " + Self.probability($0.pValue) } ?? ""),
       columns: [
-        "Pair", "Median difference, percent points", "A12", "Cliff's delta", "p, Wilcoxon", "p, Holm", "p, Nemenyi",
-        "Better",
+        "Pair", "Median difference, percent points", "A12", "Cliff's delta",
+        significance.test.isPaired ? "p, Wilcoxon" : "p, Mann-Whitney", "p, Holm", "p, Nemenyi", "Better",
       ],
       rows: row.pairs.map { pair in
         let numbers = [
           pair.medianDifference.map(Figures.percent) ?? "–", String(format: "%.3f", pair.a12),
-          String(format: "%.3f", pair.cliffsDelta), Self.probability(pair.wilcoxon), Self.probability(pair.holm),
-          Self.probability(pair.nemenyi),
+          String(format: "%.3f", pair.cliffsDelta), Self.probability(pair.alone), Self.probability(pair.holm),
+          pair.nemenyi.map(Self.probability) ?? "–",
         ]
         let better = pair.better.map { significance.labels[$0] } ?? "–"
         return (

@@ -9,6 +9,7 @@ public enum BuildError: Error, Hashable, Sendable, CustomStringConvertible {
   case twice(String, line: Int, cell: String)
   case notWritten(String, reason: String)
   case inUse(String)
+  case notBuilt(String)
 
   public var description: String {
     switch self {
@@ -21,6 +22,9 @@ public enum BuildError: Error, Hashable, Sendable, CustomStringConvertible {
     case .twice(let path, let line, let cell):
       "\(path), line \(line): this training of \(cell) is in the folder twice; delete one of them"
     case .notWritten(let path, let reason): "\(path) cannot be written: \(reason)"
+    case .notBuilt(let path):
+      "\(path) does not state what its trainings were made with, so it cannot be extended; choose one that "
+        + "'anytime table build' made"
     case .inUse(let path): "\(path) is being written by another worker; try again when it has ended"
     }
   }

@@ -17,10 +17,12 @@ public enum MergedTable {
 
   /// - Parameters:
   ///   - folders: Build folders with the same settings; a training may be in one of them only.
+  ///   - base: A table with the same settings whose trainings are taken over; what folders have of its cells is left
+  ///     out.
   ///   - command: What to state as the command that built the table.
   /// - Throws: ``BuildError``, `TableError`.
   public static func write(
-    _ folders: [BuildFolder], to destination: URL, command: String, machine: String
+    _ folders: [BuildFolder], extending base: Table? = nil, to destination: URL, command: String, machine: String
   ) throws -> Summary {
     var header: BuildHeader?
     var records: [TrainingRecord] = []
@@ -38,8 +40,16 @@ public enum MergedTable {
     var summary = Summary()
     var counts: [String: Int] = [:]
     let writer = try TableWriter(destination: destination)
+    if let base {
+      guard base.provenance["dataset"] == header.dataset, base.provenance["libtorch"] == header.torch,
+        try base.buildSettings() == header.settings
+      else { throw BuildError.otherSettings(base.path) }
+      summary.trainings = try copy(base, to: writer)
+      summary.cells = base.rowCount
+    }
     for record in records {
       let cell = try Cell(text: record.cell)
+      guard base?.row(of: cell) == nil else { continue }
       let row = writer.add(
         cell: cell, parameters: Int64(record.parameters),
         multiplyAccumulates: Int64(record.multiplyAccumulates))
@@ -47,27 +57,59 @@ public enum MergedTable {
         TabularBenchmark.Measurement(halfway: point(record.halfway), final: point(record.final)), row: row,
         epochs: record.epochs)
       counts[record.cell, default: 0] += 1
+      summary.trainings += 1
       if record.diverged { summary.diverged += 1 }
     }
     let settings = header.settings
     let needed = settings.epochs.count * settings.repeats
-    summary.cells = counts.count
-    summary.trainings = records.count
+    summary.cells += counts.count
     summary.incompleteCells = counts.values.count { $0 < needed }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    try writer.finish(provenance: [
+    var provenance: Provenance = [
       "source": "trained by AnytimeNAS",
       "command": command,
-      "dataset":
-        "\(settings.dataset.name.rawValue), CRC-32 of the files \(String(header.dataChecksum, radix: 16))",
+      "dataset": header.dataset,
       "settings": String(decoding: try encoder.encode(settings), as: UTF8.self),
       "libtorch": header.torch,
       "machine": machine,
-      "diverged trainings": "\(summary.diverged) of \(summary.trainings)",
+      "diverged trainings": "\(summary.diverged) of \(counts.values.reduce(0, +))",
       "seconds": "CPU seconds of the training steps, one thread",
-    ])
+    ]
+    if let base {
+      provenance["extends"] = "a table of \(base.rowCount) cells, checksum \(base.checksum)"
+      for (key, value) in base.provenance { provenance["extended \(key)"] = provenance[key] == value ? nil : value }
+    }
+    try writer.finish(provenance: provenance)
     return summary
+  }
+
+  /// Takes all trainings of a table over.
+  ///
+  /// - Returns: How many these are.
+  private static func copy(_ table: Table, to writer: TableWriter) throws(TableError) -> Int {
+    var trainings = 0
+    for row in 0..<table.rowCount {
+      let own = writer.add(
+        cell: table.cell(row), hash: table.hash(row), parameters: table.parameterCount(row).map(Int64.init),
+        multiplyAccumulates: table.multiplyAccumulates(row).map(Int64.init))
+      for (place, epochs) in table.epochs.enumerated() {
+        for number in 0..<table.repeatCount(row: row, epochs: place) {
+          func point(_ moment: Moment) -> TabularBenchmark.Measurement.Point {
+            func value(_ metric: Metric) -> Float {
+              table.value(metric, moment, row: row, epochs: place, repeat: number).map { Float($0) } ?? .nan
+            }
+            return .init(
+              seconds: value(.seconds), trainAccuracy: value(.trainAccuracy),
+              validationAccuracy: value(.validationAccuracy), testAccuracy: value(.testAccuracy))
+          }
+          try writer.append(
+            TabularBenchmark.Measurement(halfway: point(.halfway), final: point(.final)), row: own, epochs: epochs)
+          trainings += 1
+        }
+      }
+    }
+    return trainings
   }
 
   /// Times to the millisecond; accuracies are multiples of one image anyway.
@@ -75,5 +117,24 @@ public enum MergedTable {
     .init(
       seconds: Float((point.seconds * 1_000).rounded() / 1_000), trainAccuracy: Float(point.train),
       validationAccuracy: Float(point.validation), testAccuracy: Float(point.test))
+  }
+}
+
+extension BuildHeader {
+  /// For a table's provenance.
+  fileprivate var dataset: String {
+    "\(settings.dataset.name.rawValue), CRC-32 of the files \(String(dataChecksum, radix: 16))"
+  }
+}
+
+extension Table {
+  /// What the trainings of a table were made with.
+  ///
+  /// - Throws: ``BuildError/notBuilt(_:)`` if it was not built here.
+  public func buildSettings() throws(BuildError) -> BuildSettings {
+    guard let text = provenance["settings"],
+      let settings = try? JSONDecoder().decode(BuildSettings.self, from: Data(text.utf8))
+    else { throw .notBuilt(path) }
+    return settings
   }
 }

@@ -7,7 +7,8 @@ struct Compare: AsyncParsableCommand {
     abstract: "Run an experiment and print a leaderboard with tests of significance.",
     discussion: """
       Methods are ranked by mean final regret. Which differences are significant is tested at 1, 10 and 100 % of \
-      the budget: by Wilcoxon's signed-rank test with Holm's correction, or by Nemenyi's after Friedman's.
+      the budget: by Wilcoxon's signed-rank test over common seeds (Mann and Whitney's over all runs where methods \
+      share few seeds), with Holm's correction, or by Nemenyi's after Friedman's.
 
       EXAMPLES
         anytime compare Examples/first.yaml
@@ -18,8 +19,8 @@ struct Compare: AsyncParsableCommand {
 
   @OptionGroup var options: ExperimentOptions
 
-  @Option(help: ArgumentHelp("wilcoxon-holm or nemenyi."))
-  var test: SignificanceTable.Test = .wilcoxonHolm
+  @Option(help: ArgumentHelp("wilcoxon-holm, mann-whitney-holm or nemenyi."))
+  var test: SignificanceTable.Test?
 
   @Option(help: ArgumentHelp("test or validation regret. Default: test, where the table has it."))
   var metric: RegretMetric?

@@ -43,8 +43,8 @@ struct Plot: ParsableCommand {
   @Option(help: "Of critical differences: the part of the budget, in percent.")
   var budget = 100.0
 
-  @Option(help: ArgumentHelp("Of critical differences: wilcoxon-holm or nemenyi."))
-  var test: SignificanceTable.Test = .wilcoxonHolm
+  @Option(help: ArgumentHelp("Of critical differences: wilcoxon-holm, mann-whitney-holm or nemenyi."))
+  var test: SignificanceTable.Test?
 
   @Flag(help: "A linear axis of spent budget.")
   var linearX = false

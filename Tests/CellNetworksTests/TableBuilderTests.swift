@@ -194,6 +194,47 @@ import Testing
     #expect(abs(value - record.final.test) < 1e-6)
     #expect(table.provenance["command"] == "a test")
   }
+
+  @Test("a table is extended by the cells that it lacks") func extending() throws {
+    let place = try Place()
+    func table(_ name: String, extending base: Table? = nil) throws -> (Table, MergedTable.Summary) {
+      let url = URL(filePath: "\(place.logs.path)/\(name).table")
+      let summary = try MergedTable.write(
+        [place.folder], extending: base, to: url, command: name, machine: "any")
+      return (try Table(contentsOf: url), summary)
+    }
+    let worker = Worker(folder: place.folder, header: place.header, index: 0, count: 1)
+    try worker.run(Array(Self.cells[..<2]), dataset: place.dataset)
+    let (base, _) = try table("base")
+    #expect(base.rowCount == 2)
+    try worker.run(Self.cells, dataset: place.dataset)
+    let (whole, _) = try table("whole")
+    let (extended, summary) = try table("extended", extending: base)
+    #expect(summary.cells == 3 && summary.trainings == 12)
+    #expect(extended.provenance["extended command"] == "base" && extended.provenance["command"] == "extended")
+    for row in 0..<3 {
+      let own = try #require(extended.row(of: whole.cell(row)))
+      #expect(extended.parameterCount(own) == whole.parameterCount(row))
+      for place in 0..<2 {
+        for number in 0..<2 {
+          for metric in Metric.allCases {
+            for moment in Moment.allCases {
+              #expect(
+                extended.value(metric, moment, row: own, epochs: place, repeat: number)
+                  == whole.value(metric, moment, row: row, epochs: place, repeat: number))
+            }
+          }
+        }
+      }
+    }
+
+    let other = try Place(Self.settings(seed: 1))
+    try other.work(0, of: 1)
+    #expect(throws: BuildError.self) {
+      try MergedTable.write(
+        [other.folder], extending: base, to: URL(filePath: other.logs.path + "/x.table"), command: "", machine: "")
+    }
+  }
 }
 
 @Suite("Learning", .serialized) struct LearningTests {

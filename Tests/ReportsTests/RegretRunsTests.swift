@@ -174,11 +174,11 @@ import Testing
     #expect(table.rows.map(\.fraction) == [0.01, 0.1, 1] && table.seeds == 12)
     let last = try #require(table.rows.last)
     let pair = try #require(last.pair(1, 0))
-    #expect(pair.wilcoxon == 2 / 4_096.0 && pair.holm == 3 * pair.wilcoxon && pair.better == 0)
+    #expect(pair.alone == 2 / 4_096.0 && pair.holm == 3 * pair.alone && pair.better == 0)
     #expect(pair.a12 == 1 && pair.cliffsDelta == 1)
     #expect(abs(try #require(pair.medianDifference) + 0.1055) < 1e-12)
     let same = try #require(last.pair(1, 2))
-    #expect(same.wilcoxon == 1 && same.better == nil && same.a12 == 0.5 && same.medianDifference == 0)
+    #expect(same.alone == 1 && same.better == nil && same.a12 == 0.5 && same.medianDifference == 0)
     #expect(last.wins(0) == [1, 2] && last.losses(2) == [0] && last.wins(1).isEmpty)
     // At 1 % no run has an incumbent: all are alike.
     #expect(table.rows[0].pairs.allSatisfy { $0.pValue == 1 && $0.medianDifference == nil })
@@ -212,6 +212,29 @@ import Testing
       })
     let diagram = try #require(CriticalDifferences(SignificanceTable(RegretRuns(results), test: .nemenyi)))
     #expect(diagram.groups == [0...1, 1...2])
+  }
+
+  @Test("methods with few common seeds are compared by all their runs") func unpaired() throws {
+    let results = try HandMade.results([
+      ("a", (0..<12).map { steps((2, 0.1 + Double($0) / 1_000)) }), ("b", (0..<3).map { _ in steps((2, 0.2)) }),
+      ("c", [steps((2, 0.1 + 5 / 1_000)), steps((2, 0.3)), steps((2, 0.3))]),
+    ])
+    let runs = RegretRuns(results)
+    let table = SignificanceTable(runs)
+    #expect(table.test == .mannWhitneyHolm && table.seeds == 3)
+    let last = try #require(table.rows.last)
+    // Of all ways to deal fifteen values, two are as extreme.
+    let pair = try #require(last.pair(0, 1))
+    #expect(abs(pair.alone - 2 / 455.0) < 1e-15 && pair.holm == 3 * pair.alone && pair.better == 0)
+    #expect(pair.a12 == 1 && pair.nemenyi == nil && last.friedman == nil)
+    // Against b's 0.2 one in three, against a's twelve values 5.5, 12 and 12.
+    let expected = [1 + 0.0 + 6.5 / 36, 1 + 1 + 1.0 / 3, 1 + 2.0 / 3 + 29.5 / 36]
+    #expect(zip(last.averageRanks, expected).allSatisfy { abs($0 - $1) < 1e-12 })
+    let ranks = RankCurves(runs, gridSize: 2)
+    #expect(!ranks.isPaired)
+    #expect(zip(ranks.curves, expected).allSatisfy { abs(($0.points.last?.mean ?? 0) - $1) < 1e-12 })
+    #expect(table.caption == "Mann-Whitney, Holm, level 0.05, validation regret over all runs")
+    #expect(SignificanceTable(runs, test: .wilcoxonHolm).rows.last?.pairs.allSatisfy { $0.better == nil } == true)
   }
 
   @Test("one method or one seed has no tests") func none() throws {

@@ -226,6 +226,7 @@ private func results(
       ("ecdf", try TargetPlot().figure([TargetDistribution(runs)])),
       ("difference", try CriticalDifferencePlot().figure([try #require(difference)])),
       ("side by side", try RegretPlot(metric: .test).figure([curves, curves])),
+      ("table", try LandscapePlot(LandscapeTests.table(), walk: [(1, 0.5), (2, 0.2)]).figure()),
     ]
       + (try CurveCenter.allCases.map {
         ($0.rawValue, try RegretPlot(metric: .test, center: $0, logX: false, logY: false).figure([curves]))

@@ -1,9 +1,11 @@
 #if Torch
+  import Anytime
   import ArgumentParser
   import CellNetworks
   import CellSpace
   import Foundation
   import TableBuilder
+  import TabularBenchmark
   import Tensor
 
   struct TableBuild: AsyncParsableCommand {
@@ -18,6 +20,7 @@
         EXAMPLES
           anytime table build mini.table --space mini --epochs 2,6,18 --repeats 3
           anytime table build part.table --space 1 --shard 2/4
+          anytime table build space-2.table --space 2 --only-missing --base space-1.table
         """)
 
     @Argument(help: "The table to make.")
@@ -43,12 +46,14 @@
     }
 
     func run() async throws {
+      let settings = try self.settings.settled()
       var isFolder: ObjCBool = false
       if FileManager.default.fileExists(atPath: output, isDirectory: &isFolder), isFolder.boolValue {
         throw Failure("\(output) is a folder; name the table file to make")
       }
       let folder = BuildFolder(path: output + ".build")
       let cells = try settings.cells(shard: shard)
+      guard !cells.isEmpty else { throw Failure("nothing is missing: the base table has all these cells") }
       let dataset = try settings.readImages()
       let header = BuildHeader(settings: try settings.read(), dataChecksum: dataset.checksum)
       guard mkdir(folder.path, 0o755) == 0 || errno == EEXIST else {
@@ -70,7 +75,7 @@
 
       let line = ProgressLine("training", quiet: quiet)
       if before < total {
-        let processes = try (0..<workers).map { try start(worker: $0, folder: folder.path) }
+        let processes = try (0..<workers).map { try start(worker: $0, settings, folder: folder.path) }
         // The workers die with this process, also if it is interrupted.
         defer { for process in processes where process.isRunning { process.terminate() } }
         while processes.contains(where: \.isRunning) {
@@ -88,13 +93,13 @@
         return
       }
       let summary = try MergedTable.write(
-        [folder], to: URL(filePath: output),
+        [folder], extending: try settings.openBase(), to: URL(filePath: output),
         command: settings.command(output: URL(filePath: output).lastPathComponent),
         machine: machineDescription())
       printSummary(summary, of: output)
     }
 
-    private func start(worker: Int, folder: String) throws -> Process {
+    private func start(worker: Int, _ settings: BuildOptions, folder: String) throws -> Process {
       let process = Process()
       process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
       process.arguments =
@@ -123,6 +128,7 @@
       setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, nice)
       let parent = getppid()
       let parts = worker.split(separator: "/").compactMap { Int($0) }
+      let settings = try self.settings.settled()
       guard parts.count == 2 else { throw UsageError("--worker is written as i/n") }
       let dataset = try settings.readImages()
       let header = BuildHeader(settings: try settings.read(), dataChecksum: dataset.checksum)
@@ -227,6 +233,46 @@
     @Option(help: "Determines splits, weights and orders.")
     var seed: UInt64 = 0
 
+    @Flag(help: "Train the cells that the base table lacks, as its cells were trained, and put both together.")
+    var onlyMissing = false
+
+    @Option(help: "With --only-missing: a table file, or 'embedded'.")
+    var base = "embedded"
+
+    /// The table to extend.
+    func openBase() throws -> Table? { onlyMissing ? try Experiment.openTable(base) : nil }
+
+    /// With the settings of the table to extend, where there is one.
+    func settled() throws -> BuildOptions {
+      guard let table = try openBase() else { return self }
+      let build = try table.buildSettings()
+      var settled = self
+      settled.dataset = build.dataset.name.rawValue
+      settled.epochs = build.epochs.map(String.init).joined(separator: ",")
+      settled.repeats = build.repeats
+      settled.images = build.dataset.trainingImages
+      settled.validationImages = build.dataset.validationImages
+      settled.testImages = build.dataset.testImages
+      settled.downscale = build.dataset.downscale
+      settled.channels = build.network.channels
+      settled.cellsPerStack = build.network.cellsPerStack
+      settled.batchSize = build.training.batchSize
+      settled.optimizer = build.training.rule.rawValue
+      settled.learningRate = build.training.learningRate
+      settled.momentum = build.training.momentum
+      settled.weightDecay = build.training.weightDecay
+      settled.seed = build.seed
+      guard try settled.read() == build else { throw BuildError.notBuilt(table.path) }
+      let usual = try BuildOptions.parse(["--space", space, "--only-missing"]).arguments
+      for (place, own) in arguments.enumerated()
+      where own != settled.arguments[place] && own != usual[place] {
+        throw UsageError(
+          "\(arguments[place - 1]) is \(settled.arguments[place]) in \(table.path), and --only-missing trains as it "
+            + "was trained; leave \(arguments[place - 1]) out")
+      }
+      return settled
+    }
+
     func read() throws -> BuildSettings {
       guard let name = DatasetSettings.Name(rawValue: dataset) else {
         throw UsageError("'\(dataset)' is no data set; use fashion-mnist or cifar-10")
@@ -267,7 +313,8 @@
       guard let space = SearchSpace(named: space), space.name != SearchSpace.nasBench101.name else {
         throw UsageError("--space is mini, 1, 2 or 3, not '\(space)'")
       }
-      let cells = space.uniqueCells()
+      let known = try openBase()
+      let cells = space.uniqueCells().filter { known?.row(of: $0) == nil }
       guard let shard else { return cells }
       let parts = shard.split(separator: "/").compactMap { Int($0) }
       guard parts.count == 2, parts[1] > 0, (1...parts[1]).contains(parts[0]) else {
@@ -284,7 +331,7 @@
         String(downscale), "--channels", String(channels), "--cells-per-stack", String(cellsPerStack),
         "--batch-size", String(batchSize), "--optimizer", optimizer, "--learning-rate", String(learningRate),
         "--momentum", String(momentum), "--weight-decay", String(weightDecay), "--seed", String(seed),
-      ] + (data.map { ["--data", $0] } ?? [])
+      ] + (onlyMissing ? ["--base", base, "--only-missing"] : []) + (data.map { ["--data", $0] } ?? [])
     }
 
     /// The command that builds this table, for its provenance.

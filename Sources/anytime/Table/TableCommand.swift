@@ -13,7 +13,7 @@ import TabularBenchmark
 struct TableCommand: ParsableCommand {
   static let configuration: CommandConfiguration = {
     var commands: [any ParsableCommand.Type] = [
-      TableInfo.self, TableQuery.self, TableExport.self, TableVerify.self, TableImport.self,
+      TableInfo.self, TablePlot.self, TableQuery.self, TableExport.self, TableVerify.self, TableImport.self,
       TableSynthesize.self,
     ]
     #if Torch
@@ -100,20 +100,15 @@ struct TableInfo: ParsableCommand {
       aligned(
         [["", "count", "cells", "accuracy", "seconds"]] + landscape.depths.map { row("depth", $0) }
           + landscape.operations.flatMap { operation, groups in groups.map { row(operation.name, $0) } }))
-    for space in SearchSpace.all.reversed() {
-      guard let count = space.parameters.count, count < 1 << 22,
-        let benchmark = try? Benchmark(table: table, space: space)
-      else {
-        continue
-      }
-      let walk = Landscape.autocorrelation(benchmark, distances: [1, 2, 3, 4, 5, 6, 8, 10])
+    if let benchmark = Benchmark.largest(of: table) {
       print(
-        "\nautocorrelation of validation accuracy along a random walk, space \(space.name), by distance:\n"
-          + walk.map { "\($0.distance): \(decimals($0.correlation, 3))" }.joined(separator: "  "))
+        "\nautocorrelation of validation accuracy along a random walk, space \(benchmark.space.name), "
+          + "by distance:\n"
+          + Landscape.walk(benchmark).map { "\($0.distance): \(decimals($0.correlation, 3))" }
+          .joined(separator: "  "))
       #if Torch
         printCosts(benchmark)
       #endif
-      break
     }
     print("\nbest cells by validation accuracy:")
     for row in landscape.best.prefix(5) {
@@ -149,6 +144,51 @@ struct TableInfo: ParsableCommand {
       guard let rho = pairs.map(\.0).spearman(pairs.map(\.1)) else { continue }
       print("Spearman correlation of two repeats at \(epochs) epochs: \(decimals(rho, 3))")
     }
+  }
+}
+
+struct TablePlot: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plot",
+    abstract: "Draw a table: accuracies, times, noise, epoch counts, operations, locality.",
+    discussion: "EXAMPLE\n  anytime table plot -o table.png")
+
+  @OptionGroup var source: TableOption
+
+  @Option(name: .shortAndLong, help: "A .svg, .pdf or .png file.")
+  var output: String
+
+  func validate() throws {
+    guard Figure.formats.contains(URL(filePath: output).pathExtension.lowercased()) else {
+      throw ValidationError("\(output) must end in .svg, .pdf or .png")
+    }
+  }
+
+  func run() throws {
+    let table = try source.open()
+    let walk = Benchmark.largest(of: table).map { Landscape.walk($0) } ?? []
+    try LandscapePlot(table, walk: walk).figure().write(to: URL(filePath: output))
+    print(output)
+  }
+}
+
+extension Benchmark {
+  /// The largest search space all of whose cells are in a table, of those whose walks are short enough to follow.
+  fileprivate static func largest(of table: Table) -> Benchmark? {
+    for space in SearchSpace.all.reversed() {
+      if let count = space.parameters.count, count < 1 << 22,
+        let benchmark = try? Benchmark(table: table, space: space)
+      {
+        return benchmark
+      }
+    }
+    return nil
+  }
+}
+
+extension Landscape {
+  fileprivate static func walk(_ benchmark: Benchmark) -> [(distance: Int, correlation: Double)] {
+    autocorrelation(benchmark, distances: [1, 2, 3, 4, 5, 6, 8, 10])
   }
 }
 

@@ -1,0 +1,167 @@
+import CellSpace
+import Foundation
+import TabularBenchmark
+
+/// A picture of a table in six panels, drawn by gnuplot: accuracies, times, repeat noise, agreement of epoch counts,
+/// operations and depth, locality. NAS-Bench-101's paper describes its own data so (Ying et al. 2019, figures 2, 3, 5
+/// and 6).
+public struct LandscapePlot: Sendable {
+  private let table: Table
+  private let landscape: Landscape
+  private let walk: [(distance: Int, correlation: Double)]
+
+  /// - Parameter walk: Of ``Landscape/autocorrelation(_:distances:steps:seed:)``; without it, there is no panel of
+  ///   locality.
+  public init(_ table: Table, walk: [(distance: Int, correlation: Double)] = []) {
+    self.table = table
+    landscape = Landscape(table)
+    self.walk = walk
+  }
+
+  /// - Throws: ``ReportError`` if the table has no validation accuracy.
+  public func figure() throws(ReportError) -> Figure {
+    guard table.has(.validationAccuracy), let top = table.epochs.last else {
+      throw ReportError("\(table.path) has no validation accuracy to draw")
+    }
+    var panels = [accuracies(), times(top)]
+    if table.repeats > 1 { panels.append(repeats(top)) }
+    if table.epochs.count > 1 { panels.append(epochCounts(top)) }
+    panels.append(parts(top))
+    if !walk.isEmpty { panels.append(locality(top)) }
+    return Figure(panels, columns: min(3, panels.count))
+  }
+
+  private static let colours = ["0072B2", "D55E00", "009E73", "CC79A7", "56B4E9", "000000"]
+  private static let height = 430
+  private var points: String { "with points pointtype 7 pointsize \(table.rowCount > 1_000 ? 0.35 : 0.6)" }
+
+  private func name(_ epochs: Int) -> String { epochs == 1 ? "1 epoch" : "\(epochs) epochs" }
+
+  private func accuracy(_ row: Int, _ place: Int) -> Double? {
+    table.mean(.validationAccuracy, row: row, epochs: place)
+  }
+
+  private func panel(
+    _ title: String, _ caption: String, _ x: String, _ y: String, _ key: String, _ commands: String
+  ) -> Figure.Panel {
+    Figure.Panel(
+      title: title, caption: caption,
+      commands: """
+        set grid linetype 1 linecolor rgb '#dddddd' linewidth 0.8
+        set border 3 linecolor rgb '#555555'
+        set tics nomirror
+        set key noenhanced \(key) Left reverse samplen 2
+        set xlabel '\(x)'
+        set ylabel '\(y)'
+        \(commands)
+
+        """, height: Self.height)
+  }
+
+  /// A data block of points.
+  private func block(_ name: String, _ points: [(Double, Double)]) -> String {
+    "$\(name) << EOD\n" + points.map { "\($0) \($1)\n" }.joined() + "EOD\n"
+  }
+
+  private func accuracies() -> Figure.Panel {
+    var blocks = ""
+    var plots: [String] = []
+    for (place, epochs) in table.epochs.enumerated() {
+      let values = (0..<table.rowCount).compactMap { accuracy($0, place) }.sorted()
+      blocks += Figure.steps(
+        "data\(place)",
+        values.enumerated().map { ($1, [Double($0 + 1) / Double(values.count)]) })
+      plots.append(
+        "$data\(place) with lines linewidth 2 linecolor rgb '#\(Self.colours[place % Self.colours.count])' "
+          + "title '\(name(epochs))'")
+    }
+    return panel(
+      "Accuracy", "\(table.rowCount) cells, means over repeats", "validation accuracy",
+      "part of cells at most as good", "top left",
+      blocks + "set yrange [0:1]\nplot " + plots.joined(separator: ", "))
+  }
+
+  /// By number of 3x3 convolutions.
+  private func times(_ top: Int) -> Figure.Panel {
+    let place = table.epochs.count - 1
+    var groups: [Int: [(Double, Double)]] = [:]
+    for row in 0..<table.rowCount {
+      guard let accuracy = accuracy(row, place),
+        let seconds = table.mean(.seconds, row: row, epochs: place), seconds > 0
+      else { continue }
+      let cell = table.cell(row)
+      let count = (1..<max(1, cell.vertexCount - 1)).count { cell.operation(of: $0) == .conv3x3 }
+      groups[count, default: []].append((seconds, accuracy))
+    }
+    let sorted = groups.sorted { $0.key < $1.key }
+    let seconds = sorted.flatMap { $0.value.map(\.0) }
+    let (low, high) = ((seconds.min() ?? 1) * 0.9, (seconds.max() ?? 1) * 1.1)
+    return panel(
+      "Accuracy and time", "at \(name(top)), by number of 3x3 convolutions", "seconds of a training",
+      "validation accuracy", "bottom right",
+      sorted.map { block("data\($0.key)", $0.value) }.joined()
+        + "set logscale x\nset xrange [\(low):\(high)]\n\(Figure.ticks("x", low, high))plot "
+        + sorted.map { count, _ in
+          "$data\(count) \(points) linecolor rgb '#\(Self.colours[count % Self.colours.count])' title '\(count) convolutions'"
+        }.joined(separator: ", "))
+  }
+
+  private func repeats(_ top: Int) -> Figure.Panel {
+    let place = table.epochs.count - 1
+    let pairs = (0..<table.rowCount).compactMap { row in
+      table.value(.validationAccuracy, row: row, epochs: place, repeat: 0).flatMap { first in
+        table.value(.validationAccuracy, row: row, epochs: place, repeat: 1).map { (first, $0) }
+      }
+    }
+    return panel(
+      "Two trainings of each cell", "at \(name(top))", "validation accuracy, first repeat", "second repeat",
+      "off", block("data", pairs) + "plot $data \(points) linecolor rgb '#0072B2', x linecolor rgb '#555555'")
+  }
+
+  private func epochCounts(_ top: Int) -> Figure.Panel {
+    let last = table.epochs.count - 1
+    let lower = table.epochs.indices.dropLast()
+    let correlations = landscape.fidelityCorrelations.filter { $0.high == top }
+    let blocks = lower.map { place in
+      block(
+        "data\(place)",
+        (0..<table.rowCount).compactMap { row in
+          accuracy(row, place).flatMap { low in accuracy(row, last).map { (low, $0) } }
+        })
+    }
+    let plots = zip(lower, table.epochs).map { place, epochs in
+      let rho = correlations.first { $0.low == epochs }.map { String(format: ", Spearman %.2f", $0.correlation) }
+      return "$data\(place) \(points) linecolor rgb '#\(Self.colours[place % Self.colours.count])' "
+        + "title '\(name(epochs))\(rho ?? "")'"
+    }
+    return panel(
+      "Fewer epochs", "a point per cell, means over repeats", "validation accuracy at fewer epochs",
+      "at \(name(top))", "bottom right", blocks.joined() + "plot " + plots.joined(separator: ", "))
+  }
+
+  private func parts(_ top: Int) -> Figure.Panel {
+    let lines =
+      landscape.operations.map { (name: $0.operation.name, groups: $0.groups) }
+      + [(name: "depth", groups: landscape.depths)]
+    let most = lines.flatMap { $0.groups.map(\.count) }.max() ?? 1
+    return panel(
+      "Operations and depth", "mean at \(name(top))", "vertices with the operation, or longest path",
+      "validation accuracy", "bottom left",
+      lines.enumerated().map { number, line in
+        block("data\(number)", line.groups.map { (Double($0.count), $0.accuracy) })
+      }.joined() + "set xtics 1\nset xrange [-0.3:\(most).3]\nset offsets 0, 0, graph 0.25, 0\nplot "
+        + lines.enumerated().map { number, line in
+          "$data\(number) with linespoints pointtype 7 pointsize 0.6 linewidth 2 linecolor rgb "
+            + "'#\(Self.colours[number])' title '\(Figure.quoted(line.name))'"
+        }.joined(separator: ", "))
+  }
+
+  private func locality(_ top: Int) -> Figure.Panel {
+    panel(
+      "Locality", "along a random walk, one parameter changes at each step", "steps between two cells",
+      "autocorrelation of accuracy, \(name(top))", "off",
+      block("data", walk.map { (Double($0.distance), $0.correlation) })
+        + "set yrange [0:1]\nset xtics 1\nplot $data with linespoints pointtype 7 pointsize 0.6 linewidth 2 "
+        + "linecolor rgb '#0072B2'")
+  }
+}
