@@ -1,3 +1,4 @@
+import Anytime
 import CellSpace
 import Foundation
 import TabularBenchmark
@@ -76,7 +77,8 @@ public struct LandscapePlot: Sendable {
           + "title '\(name(epochs))'")
     }
     return panel(
-      "Accuracy", "\(table.rowCount) cells, means over repeats", "validation accuracy",
+      "Accuracy", "\(table.rowCount) cells, means over repeats, table \(table.checksum), AnytimeNAS \(anytimeVersion)",
+      "validation accuracy",
       "part of cells at most as good", "top left",
       blocks + "set yrange [0:1]\nplot " + plots.joined(separator: ", "))
   }

@@ -365,6 +365,7 @@ public struct RandomForest: Sendable {
         found.score = isBetter ? score : found.score
         found.feature = isBetter ? feature : found.feature
         found.categories = isBetter ? bits : found.categories
+        found.threshold = isBetter ? -.infinity : found.threshold
       }
       best = found
     }

@@ -228,7 +228,7 @@ import Testing
     #expect(abs(pair.alone - 2 / 455.0) < 1e-15 && pair.holm == 3 * pair.alone && pair.better == 0)
     #expect(pair.a12 == 1 && pair.nemenyi == nil && last.friedman == nil)
     // Against b's 0.2 one in three, against a's twelve values 5.5, 12 and 12.
-    let expected = [1 + 0.0 + 6.5 / 36, 1 + 1 + 1.0 / 3, 1 + 2.0 / 3 + 29.5 / 36]
+    let expected: [Double] = [1 + 6.5 / 36, 2 + 1 / 3.0, 1 + 24 / 36.0 + 29.5 / 36]
     #expect(zip(last.averageRanks, expected).allSatisfy { abs($0 - $1) < 1e-12 })
     let ranks = RankCurves(runs, gridSize: 2)
     #expect(!ranks.isPaired)

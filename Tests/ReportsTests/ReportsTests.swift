@@ -226,7 +226,6 @@ private func results(
       ("ecdf", try TargetPlot().figure([TargetDistribution(runs)])),
       ("difference", try CriticalDifferencePlot().figure([try #require(difference)])),
       ("side by side", try RegretPlot(metric: .test).figure([curves, curves])),
-      ("table", try LandscapePlot(LandscapeTests.table(), walk: [(1, 0.5), (2, 0.2)]).figure()),
     ]
       + (try CurveCenter.allCases.map {
         ($0.rawValue, try RegretPlot(metric: .test, center: $0, logX: false, logY: false).figure([curves]))
@@ -250,6 +249,19 @@ private func results(
         #expect(text.contains("table 0123456789abcdef") && text.contains("AnytimeNAS \(anytimeVersion)"))
       }
     }
+  }
+
+  @Test("a table is drawn with its checksum") func landscape() throws {
+    let url = FileManager.default.temporaryDirectory.appending(path: "plot-\(UUID().uuidString).svg")
+    defer { try? FileManager.default.removeItem(at: url) }
+    let table = try LandscapeTests.table()
+    try LandscapePlot(table, walk: [(1, 0.5), (2, 0.2)]).figure().write(to: url)
+    let text = try String(contentsOf: url, encoding: .utf8)
+    #expect(text.contains("201 cells") && text.contains("table \(table.checksum), AnytimeNAS \(anytimeVersion)"))
+    for title in ["Accuracy and time", "Fewer epochs", "Operations and depth", "Locality"] {
+      #expect(text.contains(title))
+    }
+    #expect(!text.contains("Two trainings"), "this table has one training of each cell")
   }
 
   @Test("the average random cell is a line where it is known") func reference() throws {
