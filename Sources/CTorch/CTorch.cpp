@@ -1,58 +1,23 @@
-#include "CTorch.h"
+#include "Shared.h"
 
 #ifdef ANYTIME_TORCH
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <malloc.h>
 #include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/variable.h>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <string>
-#include <vector>
 
 #define STRING_OF(x) #x
 #define STRING(x) STRING_OF(x)
 
-struct ct_tensor {
-  at::Tensor value;
-};
+using namespace ours;
+
+thread_local std::string ours::last_error;
 
 namespace {
-
-thread_local std::string last_error;
-
-// C++ exceptions must not reach Swift.
-template <typename Body>
-auto guarded(decltype(std::declval<Body>()()) failure, Body body) -> decltype(body()) {
-  try {
-    return body();
-  } catch (const c10::Error &error) {
-    last_error = error.what_without_backtrace();
-  } catch (const std::exception &error) {
-    last_error = error.what();
-  } catch (...) {
-    last_error = "unknown C++ exception";
-  }
-  return failure;
-}
-
-template <typename Body>
-ct_tensor *made(Body body) {
-  return guarded(static_cast<ct_tensor *>(nullptr), [&] { return new ct_tensor{body()}; });
-}
-
-template <typename Body>
-int done(Body body) {
-  return guarded(1, [&] {
-    body();
-    return 0;
-  });
-}
 
 // Turns recording off while in scope.
 struct NoRecording {
@@ -77,11 +42,6 @@ thread_local bool differentiates_twice = false;
 bool is_ours(const at::Tensor &x) {
   return x.device().is_cpu() && x.scalar_type() == at::kFloat && !differentiates_twice;
 }
-
-// The loops below do the same operations in the same order whatever the width of the vectors: no fused
-// multiply-add, sums in explicit lanes. So every processor gives the same bits.
-#define VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
-#pragma clang fp contract(off)
 
 // Copies an image of rows of `wide` numbers into one with a border of `border` numbers left and right and a row
 // above and below.
@@ -245,17 +205,6 @@ VECTORISED void input_gradient(const float *__restrict gradient, const float *__
       result[start + i] = scale[i] * g - slope[i] * (x[start + i] - mean[i]) - offset[i];
     }
   }
-}
-
-std::vector<double> numbers(const at::Tensor &values) {
-  const at::Tensor plain = values.contiguous();
-  return std::vector<double>(plain.data_ptr<float>(), plain.data_ptr<float>() + plain.numel());
-}
-
-at::Tensor tensor(const std::vector<double> &values) {
-  at::Tensor result = at::empty({static_cast<int64_t>(values.size())}, at::kFloat);
-  std::copy(values.begin(), values.end(), result.data_ptr<float>());
-  return result;
 }
 
 // gamma (x - mean) / deviation + beta, cut at zero, with the given statistics.
@@ -493,6 +442,16 @@ struct WeightedConcatenation : torch::autograd::Function<WeightedConcatenation> 
     return results;
   }
 };
+
+// A step of gradient descent in one pass.
+VECTORISED void descend(const float *__restrict gradient, int64_t size, float rate, float momentum, float decay,
+                        bool nesterov, float *__restrict velocity, float *__restrict parameter) {
+  for (int64_t i = 0; i < size; ++i) {
+    const float g = gradient[i] + decay * parameter[i], v = momentum * velocity[i] + g;
+    velocity[i] = v;
+    parameter[i] -= rate * (nesterov ? g + momentum * v : v);
+  }
+}
 
 std::vector<at::Tensor> listed(ct_tensor *const *tensors, int count) {
   std::vector<at::Tensor> values;
@@ -805,9 +764,9 @@ ct_tensor *ct_average_pool(const ct_tensor *x, int window) {
   return made([&] { return at::avg_pool2d(x->value, window); });
 }
 
-ct_tensor *ct_concatenate(ct_tensor *const *tensors, int count) {
+ct_tensor *ct_concatenate(ct_tensor *const *tensors, int count, int dimension) {
   return made([&] {
-    return at::cat(listed(tensors, count), 1);
+    return at::cat(listed(tensors, count), dimension);
   });
 }
 
@@ -857,8 +816,15 @@ int ct_sgd_step(ct_tensor *const *parameters, ct_tensor *const *velocities, int 
       if (!slot.defined()) continue;
       at::Tensor gradient = slot;
       slot = at::Tensor();
-      if (weight_decay != 0) gradient.add_(parameter, weight_decay);
       at::Tensor &velocity = velocities[i]->value;
+      if (is_ours(parameter) && parameter.is_contiguous() && velocity.is_contiguous()) {
+        gradient = gradient.contiguous();
+        descend(gradient.data_ptr<float>(), parameter.numel(), static_cast<float>(learning_rate),
+                static_cast<float>(momentum), static_cast<float>(weight_decay), nesterov != 0,
+                velocity.data_ptr<float>(), parameter.data_ptr<float>());
+        continue;
+      }
+      if (weight_decay != 0) gradient.add_(parameter, weight_decay);
       velocity.mul_(momentum).add_(gradient);
       if (nesterov)
         parameter.add_(gradient.add_(velocity, momentum), -learning_rate);

@@ -80,7 +80,6 @@ public final class CellNetwork {
   /// 3x3 or 1x1 convolution, batch norm and rectifier.
   fileprivate struct ConvolutionUnit {
     let weight, gamma, beta, mean, variance: Tensor
-    let padding: Int
   }
 
   fileprivate struct CellLayers {
@@ -135,25 +134,25 @@ public final class CellNetwork {
   ///
   /// - Parameter training: Whether batch norm uses the batch's own statistics and updates the running ones.
   public func callAsFunction(_ images: Tensor, training: Bool) throws -> Tensor {
-    var x = try apply(stem, to: images, training)
+    var x = try apply(stem, to: ImageLines(images), training)
     for (number, cells) in stacks.enumerated() {
-      if number > 0 { x = try x.maxPooled(window: 2, stride: 2) }
+      if number > 0 { x = try x.halved() }
       for layers in cells { x = try apply(layers, to: x, training) }
     }
-    return try x.globalMean().linear(dense.weight, bias: dense.bias)
+    return try x.mean().linear(dense.weight, bias: dense.bias)
   }
 
-  private func apply(_ unit: ConvolutionUnit, to x: Tensor, _ training: Bool) throws -> Tensor {
-    try x.convolved(unit.weight, padding: unit.padding).batchNormalizedRelu(
-      gamma: unit.gamma, beta: unit.beta, mean: unit.mean, variance: unit.variance, training: training,
+  private func apply(_ unit: ConvolutionUnit, to x: ImageLines, _ training: Bool) throws -> ImageLines {
+    try x.unit(
+      unit.weight, gamma: unit.gamma, beta: unit.beta, mean: unit.mean, variance: unit.variance, training: training,
       momentum: settings.batchNormMomentum, epsilon: settings.batchNormEpsilon)
   }
 
-  private func apply(_ layers: CellLayers, to input: Tensor, _ training: Bool) throws -> Tensor {
+  private func apply(_ layers: CellLayers, to input: ImageLines, _ training: Bool) throws -> ImageLines {
     let last = cell.vertexCount - 1
     var values = [input]
     for vertex in 1..<last {
-      var sum: Tensor?
+      var sum: ImageLines?
       for source in 1..<vertex where cell.hasEdge(source, vertex) {
         let wide = layers.channels[vertex]
         let part = wide == layers.channels[source] ? values[source] : try values[source].channels(0..<wide)
@@ -173,7 +172,7 @@ public final class CellNetwork {
       guard let direct else { preconditionFailure("the output of a cell has an input") }
       return direct
     }
-    let joined = feeding.count == 1 ? first : try Tensor.concatenated(feeding)
+    let joined = feeding.count == 1 ? first : try ImageLines.concatenated(first, Array(feeding.dropFirst()))
     return try direct.map { try joined + $0 } ?? joined
   }
 }
@@ -210,7 +209,7 @@ private struct LayerMaker {
       weight: try parameter(weight, [to, from, size, size]),
       gamma: try parameter([Float](repeating: 1, count: to), [to]),
       beta: try parameter([Float](repeating: 0, count: to), [to]), mean: try Tensor.zeros([to]),
-      variance: try Tensor([Float](repeating: 1, count: to), shape: [to]), padding: size / 2)
+      variance: try Tensor([Float](repeating: 1, count: to), shape: [to]))
   }
 
   mutating func dense(from: Int, to: Int) throws -> (weight: Tensor, bias: Tensor) {

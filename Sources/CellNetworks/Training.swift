@@ -128,9 +128,10 @@ public final class Trainer {
     _ net: CellNetwork, _ part: (images: Tensor, labels: Tensor), count: Int
   ) throws -> Double {
     try Torch.withoutGradients {
+      let batch = 50  // what is at work then stays in the second cache
       var correct = 0
-      for start in stride(from: 0, to: count, by: 250) {
-        let rows = start..<min(start + 250, count)
+      for start in stride(from: 0, to: count, by: batch) {
+        let rows = start..<min(start + batch, count)
         correct += try net(part.images.rows(rows), training: false).correctCount(part.labels.rows(rows))
       }
       return Double(correct) / Double(count)

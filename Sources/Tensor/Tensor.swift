@@ -249,7 +249,7 @@ public final class Tensor {
 
   /// Tensors one after another along the channels.
   public static func concatenated(_ tensors: [Tensor]) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_concatenate(tensors.map(\.handle), Int32(tensors.count)))
+    try Tensor(owning: ct_concatenate(tensors.map(\.handle), Int32(tensors.count), 1))
   }
 
   /// A range of channels (of columns, for a matrix), sharing memory.

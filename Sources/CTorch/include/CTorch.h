@@ -94,7 +94,7 @@ ct_tensor *ct_max_pool_3x3(const ct_tensor *x);
 // The library's own max pooling.
 ct_tensor *ct_max_pool(const ct_tensor *x, int window, int stride, int padding);
 ct_tensor *ct_average_pool(const ct_tensor *x, int window);
-ct_tensor *ct_concatenate(ct_tensor *const *tensors, int count);
+ct_tensor *ct_concatenate(ct_tensor *const *tensors, int count, int dimension);
 // Channels start..<end.
 ct_tensor *ct_channels(const ct_tensor *x, int64_t start, int64_t end);
 // Mean over height and width: [count, channels].
@@ -121,6 +121,26 @@ int ct_rmsprop_step(ct_tensor *const *parameters, ct_tensor *const *squares, ct_
 int ct_adam_step(ct_tensor *const *parameters, ct_tensor *const *means, ct_tensor *const *squares, int count,
                  int64_t step, double learning_rate, double beta1, double beta2, double epsilon,
                  double weight_decay);
+
+// Images as lines, for networks of few channels: [channels, length], a channel after another, in which all images
+// stand one after another with zeros between them. Single precision in this processor only. Sums, rows (channels) and
+// concatenations of lines are lines; what the following make of them has the values and gradients of the library's
+// own operations on images.
+typedef struct {
+  int64_t images, height, width;
+} ct_geometry;
+// Of images [count, channels, height, width], and back.
+ct_tensor *ct_lines(const ct_tensor *images);
+ct_tensor *ct_planes(const ct_tensor *x, ct_geometry size);
+// Convolution with 1x1 or 3x3 windows and borders of zeros, batch norm, rectifier.
+ct_tensor *ct_line_unit(const ct_tensor *x, ct_geometry size, const ct_tensor *weight, const ct_tensor *gamma,
+                        const ct_tensor *beta, ct_tensor *mean, ct_tensor *variance, int training, double momentum,
+                        double epsilon);
+// Max pooling: 3x3 windows, stride 1, padding 1; and 2x2 windows, stride 2, rounding up.
+ct_tensor *ct_line_pool_3x3(const ct_tensor *x, ct_geometry size);
+ct_tensor *ct_line_pool_2x2(const ct_tensor *x, ct_geometry size);
+// Mean over height and width: [count, channels].
+ct_tensor *ct_line_mean(const ct_tensor *x, ct_geometry size);
 
 #ifdef __cplusplus
 }
