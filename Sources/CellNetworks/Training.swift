@@ -23,6 +23,9 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
     self.momentum = momentum
     self.weightDecay = weightDecay
   }
+
+  /// A last batch that is not full is left out, unless it is the only one.
+  public func stepsPerEpoch(images: Int) -> Int { max(1, images / batchSize) }
 }
 
 /// What a training reached at one moment.
@@ -85,33 +88,60 @@ public final class Trainer {
     let descent = try GradientDescent(
       net.parameters, rule: training.rule, momentum: training.momentum, weightDecay: training.weightDecay)
 
-    let steps = max(1, part.count / training.batchSize)
+    let steps = training.stepsPerEpoch(images: part.count)
     let total = steps * epochs
     var order = (0..<Int64(part.count)).map { $0 }
     var seconds = 0.0
     var diverged = false
     var halfway: TrainingPoint?
-    var step = 0
+    var number = 0
     for _ in 0..<epochs {
       random.shuffle(&order)
       for batch in 0..<steps {
         let start = Self.threadSeconds
         let places = order[(batch * training.batchSize)..<min((batch + 1) * training.batchSize, order.count)]
-        let loss = try net(train.images.selecting(places), training: true).crossEntropy(
-          train.labels.selecting(places))
-        try loss.backward()
-        let rate = training.learningRate * 0.5 * (1 + cos(.pi * Double(step) / Double(total)))
-        try descent.step(learningRate: rate)
+        let rate = training.learningRate * 0.5 * (1 + cos(.pi * Double(number) / Double(total)))
+        let loss = try step(net, descent, places, learningRate: rate)
         seconds += Self.threadSeconds - start
         if let value = try loss.values().first, !value.isFinite { diverged = true }
-        step += 1
-        if step == (total + 1) / 2 { halfway = try evaluate(net, seconds) }
+        number += 1
+        if number == (total + 1) / 2 { halfway = try evaluate(net, seconds) }
       }
     }
     let final = try evaluate(net, seconds)
     return TrainingOutcome(
       halfway: halfway ?? final, final: final, diverged: diverged, parameterCount: net.parameterCount,
       multiplyAccumulates: net.multiplyAccumulates)
+  }
+
+  /// CPU seconds of a training step of a cell's network: the median of some, after a few to warm up.
+  ///
+  /// - Parameter steps: At least 1.
+  public func secondsPerStep(_ cell: Cell, steps: Int) throws -> Double {
+    var random = RandomGenerator(seed: 0, stream: "timing")
+    let part = dataset.training
+    let net = try CellNetwork(
+      cell, settings: network, channels: part.channels, height: part.height, width: part.width,
+      classes: dataset.classes, random: &random)
+    let descent = try GradientDescent(
+      net.parameters, rule: training.rule, momentum: training.momentum, weightDecay: training.weightDecay)
+    let places = (0..<min(training.batchSize, part.count)).map { _ in Int64(random.below(part.count)) }
+    let seconds = try (0..<steps + 3).map { _ in
+      let start = Self.threadSeconds
+      _ = try step(net, descent, places[...], learningRate: training.learningRate)
+      return Self.threadSeconds - start
+    }
+    return seconds.dropFirst(3).sorted()[steps / 2]
+  }
+
+  /// One training step; its loss before.
+  private func step(
+    _ net: CellNetwork, _ descent: GradientDescent, _ places: ArraySlice<Int64>, learningRate: Double
+  ) throws -> Tensor {
+    let loss = try net(train.images.selecting(places), training: true).crossEntropy(train.labels.selecting(places))
+    try loss.backward()
+    try descent.step(learningRate: learningRate)
+    return loss
   }
 
   private func evaluate(_ net: CellNetwork, _ seconds: Double) throws -> TrainingPoint {

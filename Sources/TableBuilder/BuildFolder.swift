@@ -10,6 +10,7 @@ public enum BuildError: Error, Hashable, Sendable, CustomStringConvertible {
   case notWritten(String, reason: String)
   case inUse(String)
   case notBuilt(String)
+  case notTimed(String, cell: String)
 
   public var description: String {
     switch self {
@@ -25,6 +26,8 @@ public enum BuildError: Error, Hashable, Sendable, CustomStringConvertible {
     case .notBuilt(let path):
       "\(path) does not state what its trainings were made with, so it cannot be extended; choose one that "
         + "'anytime table build' made"
+    case .notTimed(let path, let cell):
+      "\(path) lacks timings, as of \(cell); go on with 'anytime table time \(path)'"
     case .inUse(let path): "\(path) is being written by another worker; try again when it has ended"
     }
   }
@@ -50,36 +53,61 @@ public struct BuildFolder: Sendable {
     var header: BuildHeader?
     var records: [TrainingRecord] = []
     var seen: Set<String> = []
-    let decoder = JSONDecoder()
     let names = ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
     for name in names where name.hasSuffix(".jsonl") {
       let file = path + "/" + name
-      guard let data = FileManager.default.contents(atPath: file) else {
-        throw .unreadable(file, reason: "check its permissions")
-      }
-      var lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-      lines.removeLast()  // empty after the last newline, or cut off
-      for (index, line) in lines.enumerated() {
-        if index == 0 {
-          guard let own = try? decoder.decode(BuildHeader.self, from: Data(line)) else {
-            throw .corrupt(file, line: 1)
-          }
-          guard header == nil || header == own else { throw .otherSettings(file) }
-          header = own
-        } else {
-          guard let record = try? decoder.decode(TrainingRecord.self, from: Data(line)) else {
-            throw .corrupt(file, line: index + 1)
-          }
-          guard seen.insert("\(record.cell) \(record.epochs) \(record.number)").inserted else {
-            throw .twice(file, line: index + 1, cell: record.cell)
-          }
-          records.append(record)
+      guard let (own, part) = try Self.readLog(file, of: TrainingRecord.self) else { continue }
+      guard header == nil || header == own else { throw .otherSettings(file) }
+      header = own
+      for (index, record) in part.enumerated() {
+        guard seen.insert("\(record.cell) \(record.epochs) \(record.number)").inserted else {
+          throw .twice(file, line: index + 2, cell: record.cell)
         }
       }
+      records += part
     }
     guard let header else { return nil }
     records.sort { ($0.cell, $0.epochs, $0.number) < ($1.cell, $1.epochs, $1.number) }
     return (header, records)
+  }
+
+  /// A log's header and records, without a last line that was cut off; `nil` for a file without a whole line.
+  private static func readLog<Record: Decodable>(
+    _ file: String, of type: Record.Type
+  ) throws(BuildError) -> (header: BuildHeader, records: [Record])? {
+    guard let data = FileManager.default.contents(atPath: file) else {
+      throw .unreadable(file, reason: "check its permissions")
+    }
+    var lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    lines.removeLast()  // empty after the last newline, or cut off
+    guard let first = lines.first else { return nil }
+    let decoder = JSONDecoder()
+    guard let header = try? decoder.decode(BuildHeader.self, from: Data(first)) else {
+      throw .corrupt(file, line: 1)
+    }
+    var records: [Record] = []
+    for (index, line) in lines.enumerated().dropFirst() {
+      guard let record = try? decoder.decode(Record.self, from: Data(line)) else {
+        throw .corrupt(file, line: index + 1)
+      }
+      records.append(record)
+    }
+    return (header, records)
+  }
+
+  /// Where ``Timing`` writes.
+  var timingPath: String { path + "/steps.timing" }
+
+  /// CPU seconds of a training step by cell, round by round; `nil` if the folder was not timed.
+  ///
+  /// - Throws: ``BuildError``.
+  public func stepSeconds() throws(BuildError) -> (header: BuildHeader, seconds: [String: [Double]])? {
+    guard FileManager.default.fileExists(atPath: timingPath),
+      let (header, records) = try Self.readLog(timingPath, of: TimingRecord.self)
+    else { return nil }
+    var seconds: [String: [Double]] = [:]
+    for record in records { seconds[record.cell, default: []].append(record.seconds) }
+    return (header, seconds)
   }
 
   /// The number of lines of all logs: a cheap measure of progress.
@@ -146,7 +174,7 @@ final class BuildLog {
     if whole == 0 { try write(header) }
   }
 
-  func append(_ record: TrainingRecord) throws(BuildError) { try write(record) }
+  func append(_ record: some Encodable) throws(BuildError) { try write(record) }
 
   private func write(_ value: some Encodable) throws(BuildError) {
     guard let line = try? encoder.encode(value) else {

@@ -28,6 +28,9 @@ public struct BuildSettings: Hashable, Sendable, Codable {
 }
 
 extension BuildSettings {
+  /// Of a training.
+  func steps(epochs: Int) -> Int { training.stepsPerEpoch(images: dataset.trainingImages) * epochs }
+
   /// All trainings that a table of some cells needs, cell by cell.
   public func assignments(_ cells: [Cell]) -> [Assignment] {
     cells.flatMap { cell in

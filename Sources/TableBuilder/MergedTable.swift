@@ -16,7 +16,8 @@ public enum MergedTable {
   }
 
   /// - Parameters:
-  ///   - folders: Build folders with the same settings; a training may be in one of them only.
+  ///   - folders: Build folders with the same settings; a training may be in one of them only. If one was timed by
+  ///     ``Timing``, all must be, and seconds are those.
   ///   - base: A table with the same settings whose trainings are taken over; what folders have of its cells is left
   ///     out.
   ///   - command: What to state as the command that built the table.
@@ -26,6 +27,8 @@ public enum MergedTable {
   ) throws -> Summary {
     var header: BuildHeader?
     var records: [TrainingRecord] = []
+    var timings: [String: [Double]] = [:]
+    var untimed: (path: String, cell: String)?
     for folder in folders {
       guard let (own, part) = try folder.read() else {
         throw BuildError.unreadable(folder.path, reason: "it holds no build logs")
@@ -33,7 +36,18 @@ public enum MergedTable {
       guard header == nil || header == own else { throw BuildError.otherSettings(folder.path) }
       header = own
       records += part
+      if let (other, seconds) = try folder.stepSeconds() {
+        guard other == own else { throw BuildError.otherSettings(folder.timingPath) }
+        for record in part where seconds[record.cell]?.count ?? 0 <= record.number {
+          throw BuildError.notTimed(folder.path, cell: record.cell)
+        }
+        timings.merge(seconds) { first, _ in first }
+      } else if let first = part.first {
+        untimed = (folder.path, first.cell)
+      }
     }
+    let isTimed = !timings.isEmpty
+    if isTimed, let untimed { throw BuildError.notTimed(untimed.path, cell: untimed.cell) }
     guard let header else { throw BuildError.unreadable(".", reason: "no build folder is given") }
     records.sort { ($0.cell, $0.epochs, $0.number) < ($1.cell, $1.epochs, $1.number) }
 
@@ -53,9 +67,14 @@ public enum MergedTable {
       let row = writer.add(
         cell: cell, parameters: Int64(record.parameters),
         multiplyAccumulates: Int64(record.multiplyAccumulates))
+      var (halfway, final) = (record.halfway, record.final)
+      if let seconds = timings[record.cell]?[record.number] {
+        let steps = header.settings.steps(epochs: record.epochs)
+        halfway.seconds = seconds * Double((steps + 1) / 2)
+        final.seconds = seconds * Double(steps)
+      }
       try writer.append(
-        TabularBenchmark.Measurement(halfway: point(record.halfway), final: point(record.final)), row: row,
-        epochs: record.epochs)
+        TabularBenchmark.Measurement(halfway: point(halfway), final: point(final)), row: row, epochs: record.epochs)
       counts[record.cell, default: 0] += 1
       summary.trainings += 1
       if record.diverged { summary.diverged += 1 }
@@ -74,7 +93,10 @@ public enum MergedTable {
       "libtorch": header.torch,
       "machine": machine,
       "diverged trainings": "\(summary.diverged) of \(counts.values.reduce(0, +))",
-      "seconds": "CPU seconds of the training steps, one thread",
+      "seconds": isTimed
+        ? "CPU seconds of a training step, one thread, measured for all cells in one sitting after the build, times the "
+          + "number of steps"
+        : "CPU seconds of the training steps, one thread",
     ]
     if let base {
       provenance["extends"] = "a table of \(base.rowCount) cells, checksum \(base.checksum)"

@@ -195,6 +195,47 @@ import Testing
     #expect(table.provenance["command"] == "a test")
   }
 
+  @Test("a folder that was timed again makes a table of those seconds") func timing() throws {
+    let place = try Place()
+    try place.work(0, of: 1)
+    let url = URL(filePath: place.logs.path + "/x.table")
+    func merge() throws -> Table {
+      _ = try MergedTable.write([place.folder], to: url, command: "", machine: "")
+      return try Table(contentsOf: url)
+    }
+    #expect(try merge().provenance["seconds"] == "CPU seconds of the training steps, one thread")
+    var timing = Timing(folder: place.folder)
+    timing.steps = 3
+    var measured: [Int] = []
+    try timing.run(data: place.images.path) { done, all in measured.append(done) }
+    #expect(measured == Array(1...6))
+
+    // Killed in the middle of the last line: nothing is merged before it is done.
+    let log = URL(filePath: place.logs.path + "/steps.timing")
+    let whole = try Data(contentsOf: log)
+    try whole.dropLast(5).write(to: log)
+    let error = #expect(throws: BuildError.self) { try merge() }
+    #expect(error?.description.contains("go on with 'anytime table time") == true)
+    try timing.run(data: place.images.path)
+    #expect(try Data(contentsOf: log).split(separator: 10).dropLast() == whole.split(separator: 10).dropLast())
+
+    let table = try merge()
+    let seconds = try #require(try place.folder.stepSeconds()).seconds
+    let settings = place.header.settings
+    let steps = settings.training.stepsPerEpoch(images: settings.dataset.trainingImages)
+    for row in 0..<table.rowCount {
+      let own = try #require(seconds[table.cell(row).description])
+      for (place, epochs) in table.epochs.enumerated() {
+        for number in 0..<2 {
+          let expected = own[number] * Double(steps * epochs)
+          let value = try #require(table.value(.seconds, row: row, epochs: place, repeat: number))
+          #expect(abs(value - expected) <= 0.0005 + 1e-6)
+        }
+      }
+    }
+    #expect(table.provenance["seconds"]?.contains("in one sitting") == true)
+  }
+
   @Test("a table is extended by the cells that it lacks") func extending() throws {
     let place = try Place()
     func table(_ name: String, extending base: Table? = nil) throws -> (Table, MergedTable.Summary) {

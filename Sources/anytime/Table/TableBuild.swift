@@ -137,6 +137,38 @@
     }
   }
 
+  struct TableTime: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "time",
+      abstract: "Measure the training steps of all cells of a build in one sitting.",
+      discussion: """
+        A long build sees fast hours and slow ones. Leave the machine alone, run this on its folder, and merge: the \
+        table's seconds are then these. Kill it at any time; the same command goes on.
+
+        EXAMPLE
+          anytime table time space-1.table.build
+          anytime table merge space-1.table.build -o space-1.table
+        """)
+
+    @Argument(help: "A build folder.")
+    var folder: String
+
+    @Option(help: "The folder of the data files, if it is not where Debian puts it.")
+    var data: String?
+
+    @Flag(name: .shortAndLong, help: "No progress.")
+    var quiet = false
+
+    func run() throws {
+      let line = ProgressLine("timing", quiet: quiet)
+      try Timing(folder: BuildFolder(path: folder)).run(data: data) { done, all in
+        line.show(done: done, of: all, unit: "measurements")
+      }
+      line.finish()
+      print("All cells of \(folder) are timed.")
+    }
+  }
+
   struct TableMerge: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "merge",

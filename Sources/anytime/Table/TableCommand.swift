@@ -17,7 +17,8 @@ struct TableCommand: ParsableCommand {
       TableSynthesize.self,
     ]
     #if Torch
-      commands += [TableBuild.self, TableBuildWorker.self, TableMerge.self] as [any ParsableCommand.Type]
+      commands += [TableBuild.self, TableBuildWorker.self, TableTime.self, TableMerge.self]
+        as [any ParsableCommand.Type]
     #endif
     return CommandConfiguration(
       commandName: "table", abstract: "Inspect, query, import, export and build tables.",
