@@ -37,7 +37,7 @@ public struct CriticalDifferencePlot: Sendable {
 
     // A letter of the usual size has about 8.7 points; smaller ones where the labels leave less than a quarter.
     let letters = [labels.prefix(half), labels.dropFirst(half)].map { labels in
-      Double((labels.map(\.count).max() ?? 0) + 8)
+      Double((labels.map(\.count).max() ?? 0) + 9)
     }
     let parts = letters.map { $0 * 8.7 / width }
     let scale = min(1, 0.75 / (parts[0] + parts[1]))

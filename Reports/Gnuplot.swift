@@ -31,6 +31,9 @@ public struct Figure: Sendable {
 
   private var rows: Int { (panels.count + columns - 1) / columns }
 
+  /// With more lines than this, bands lie over each other and are left out unless they are asked for.
+  static let bandedLines = 8
+
   /// What a file's extension may be.
   public static let formats = ["svg", "pdf", "png"]
 

@@ -4,8 +4,13 @@ import Foundation
 /// A picture of average ranks over spent budget, the best at the top, drawn by gnuplot.
 public struct RankPlot: Sendable {
   public var logX: Bool
+  /// Whether standard errors are drawn; by default for few methods.
+  public var bands: Bool?
 
-  public init(logX: Bool = true) { self.logX = logX }
+  public init(logX: Bool = true, bands: Bool? = nil) {
+    self.logX = logX
+    self.bands = bands
+  }
 
   /// The ranks of several experiments side by side.
   public func figure(_ ranks: [RankCurves]) throws(ReportError) -> Figure {
@@ -31,8 +36,9 @@ public struct RankPlot: Sendable {
 
         """
     if logX { text += "set logscale x\n\(Figure.ticks("x", ranks.grid[0], ranks.runs.end))" }
-    let hasBands = !ranks.isPaired || ranks.seeds > 1
-    var bands: [String] = []
+    let hasBands =
+      (bands ?? (ranks.curves.count <= Figure.bandedLines)) && (!ranks.isPaired || ranks.seeds > 1)
+    var bandPlots: [String] = []
     var plots: [String] = []
     for (number, curve) in ranks.curves.enumerated() {
       guard let style = styles[curve.label] else { continue }
@@ -42,10 +48,10 @@ public struct RankPlot: Sendable {
         zip(ranks.grid, curve.points).map { x, point in
           (x, [point.mean, point.mean - point.standardError, point.mean + point.standardError])
         })
-      if hasBands { bands.append(Figure.band(name, style)) }
+      if hasBands { bandPlots.append(Figure.band(name, style)) }
       plots.append(Figure.line(name, style, curve.label))
     }
-    text += "plot " + (bands + plots).joined(separator: ", \\\n  ") + "\n"
+    text += "plot " + (bandPlots + plots).joined(separator: ", \\\n  ") + "\n"
     return Figure.Panel(
       title: experiment.name,
       caption: ranks.runs.caption

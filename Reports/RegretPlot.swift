@@ -10,12 +10,17 @@ public struct RegretPlot: Sendable {
   public var center: Center
   public var logX: Bool
   public var logY: Bool
+  /// Whether the center's bands are drawn; by default for few methods.
+  public var bands: Bool?
 
-  public init(metric: RegretMetric, center: Center = .median, logX: Bool = true, logY: Bool = true) {
+  public init(
+    metric: RegretMetric, center: Center = .median, logX: Bool = true, logY: Bool = true, bands: Bool? = nil
+  ) {
     self.metric = metric
     self.center = center
     self.logX = logX
     self.logY = logY
+    self.bands = bands
   }
 
   /// Draws a file whose extension says what it is: `svg`, `pdf` or `png`.
@@ -42,7 +47,8 @@ public struct RegretPlot: Sendable {
         "there is nothing to draw: no run of '\(experiment.name)' has a \(metric.rawValue) regret")
     }
     var caption = curves.runs.caption
-    if let band = center.band, series.contains(where: { $0.runs > 1 }) { caption += ", band: \(band)" }
+    let hasBands = bands ?? (curves.runs.methods.count <= Figure.bandedLines)
+    if hasBands, let band = center.band, series.contains(where: { $0.runs > 1 }) { caption += ", band: \(band)" }
     if axes.clips { caption += ", lower edge: zero regret" }
 
     let labels = curves.runs.methods.map(\.label)
@@ -57,7 +63,7 @@ public struct RegretPlot: Sendable {
         """
     if logX { text += "set logscale x\n\(Figure.ticks("x", axes.left, curves.runs.end))" }
     if logY { text += "set logscale y\n\(Figure.ticks("y", axes.bottom, axes.top))" }
-    var bands: [String] = []
+    var bandPlots: [String] = []
     var plots: [String] = []
     if let reference {
       plots.append(
@@ -74,13 +80,13 @@ public struct RegretPlot: Sendable {
           // Zero lies at the lower edge of a logarithmic axis.
           (point.x, [point.y, point.low, point.high].map { logY ? max($0, axes.bottom) : $0 })
         })
-      if line.runs > 1, center.band != nil { bands.append(Figure.band(name, style)) }
+      if hasBands, line.runs > 1, center.band != nil { bandPlots.append(Figure.band(name, style)) }
       let isFirst = named.insert(line.label).inserted
       var plot = Figure.line(name, style, isFirst ? line.label : "")
       if center == .runs { plot = plot.replacing("linewidth 2.2", with: "linewidth 0.8") }
       plots.append(isFirst ? plot : plot.replacing("title ''", with: "notitle"))
     }
-    text += "plot " + (bands + plots).joined(separator: ", \\\n  ") + "\n"
+    text += "plot " + (bandPlots + plots).joined(separator: ", \\\n  ") + "\n"
     return Figure.Panel(title: experiment.name, caption: caption, commands: text, height: legend.height)
   }
 

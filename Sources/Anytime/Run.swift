@@ -67,11 +67,11 @@ func canonicalJSON(_ value: some Encodable) -> String {
 ///   - seed: Equal seeds, with all else equal, give equal results on any machine, thread and day.
 ///   - checkpoint: A file in which a method that takes long may keep how far it is, to go on from there after an
 ///     interruption. It is removed in the end.
-///   - progress: Called now and then by methods that take long, with what is spent.
+///   - progress: Called now and then by methods that take long, with what is spent and what part of the run is done.
 /// - Throws: What the optimizer throws, except ``BudgetExhausted``, which ends a run.
 public func run(
   _ optimizer: any Optimizer, on benchmark: Benchmark, policy: BudgetPolicy, horizon: Double, seed: UInt64,
-  checkpoint: URL? = nil, progress: (@Sendable (_ spent: Double) -> Void)? = nil
+  checkpoint: URL? = nil, progress: (@Sendable (_ spent: Double, _ part: Double) -> Void)? = nil
 ) throws -> RunResult {
   let session = Session(benchmark: benchmark, policy: policy, horizon: horizon, seed: seed)
   session.checkpoint = checkpoint

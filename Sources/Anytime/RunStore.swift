@@ -21,7 +21,7 @@ public struct RunStore: Sendable {
 
   /// Opens a store, or makes a new one.
   ///
-  /// - Parameter mustExist: Whether a missing file is an error.
+  /// - Parameter mustExist: Whether a file that is missing, empty or no run store is an error; it is left as it is.
   /// - Throws: ``RunStoreError``.
   public init(path: String, mustExist: Bool = false) throws(RunStoreError) {
     self.path = path
@@ -29,13 +29,18 @@ public struct RunStore: Sendable {
     do {
       var configuration = Configuration()
       configuration.busyMode = .timeout(30)
-      configuration.prepareDatabase { database in
+      queue = try DatabaseQueue(path: path, configuration: configuration)
+      if mustExist, try !queue.read({ try $0.tableExists("experiment") && $0.tableExists("run") }) {
+        throw RunStoreError.notAStore(path)
+      }
+      try queue.inDatabase { database in
         // With a write-ahead log a transaction needs no wait for the disk, and a crash loses whole
         // transactions only.
         try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
       }
-      queue = try DatabaseQueue(path: path, configuration: configuration)
       try queue.write(Self.migrate)
+    } catch let error as RunStoreError {
+      throw error
     } catch {
       switch (error as? DatabaseError)?.resultCode {
       case .some(.SQLITE_CANTOPEN), .some(.SQLITE_READONLY): throw .cannotOpen(path)
@@ -248,6 +253,7 @@ public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
   case missing(String)
   case full(String)
   case cannotOpen(String)
+  case notAStore(String)
   case unusable(String, reason: String)
 
   public var description: String {
@@ -257,6 +263,7 @@ public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
       "there is no space left for the run store \(path); make room and start again, what is done is kept"
     case .cannotOpen(let path):
       "the run store \(path) cannot be opened; check its folder and permissions"
+    case .notAStore(let path): "\(path) is no run store; name one that 'anytime run' made"
     case .unusable(let path, let reason):
       "the run store \(path) cannot be used: \(reason); move it away and run the experiment again"
     }

@@ -12,9 +12,9 @@ public struct Runner: Sendable {
     public enum Event: Sendable {
       /// The run began.
       case began
-      /// The run goes on and has spent so much of its horizon, in the policy's currency. Long runs say so all the
-      /// time, short ones never.
-      case spent(Double)
+      /// The run goes on and has spent so much, in the policy's currency; about this part of it, in 0...1, is done. Long
+      /// runs say so all the time, short ones never.
+      case spent(Double, part: Double)
       /// The run has ended and is in the store.
       case ended(RunResult)
     }
@@ -92,7 +92,7 @@ public struct Runner: Sendable {
             let result = try Anytime.run(
               job.optimizer, on: benchmark, policy: experiment.policy, horizon: experiment.horizon,
               seed: job.seed, checkpoint: store.checkpoint(of: job.identity, seed: job.seed),
-              progress: { report(.spent($0)) })
+              progress: { report(.spent($0, part: $1)) })
             try store.add(result, identity: job.identity, seed: job.seed)
             report(.ended(result))
           }

@@ -62,7 +62,9 @@ public final class Session {
   package var trace: [TracePoint] = []
   /// Where a method that takes long may keep how far it is.
   package var checkpoint: URL?
-  package var onProgress: (@Sendable (_ spent: Double) -> Void)?
+  /// What part of its own plan a search has done, in 0...1, where it has one: it may end before the horizon.
+  package var planned = 0.0
+  package var onProgress: (@Sendable (_ spent: Double, _ part: Double) -> Void)?
   /// With `resume`: the last training of a row, which a longer one may go on from.
   private var trained: [Int: (epochs: Int, seconds: Double)] = [:]
   /// When the optimizer got its last answer, and how long it has thought so far.
@@ -199,7 +201,7 @@ public final class Session {
     let start = Self.threadSeconds
     let result = try body()
     try ledger.charge(kind, cost(Self.threadSeconds - start))
-    onProgress?(ledger.spent)
+    onProgress?(ledger.spent, min(1, max(planned, ledger.spent / horizon)))
     return result
   }
 

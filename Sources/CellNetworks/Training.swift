@@ -82,11 +82,7 @@ public final class Trainer {
   public func train(_ cell: Cell, epochs: Int, seed: UInt64) throws -> TrainingOutcome {
     var random = RandomGenerator(seed: seed, stream: "training")
     let part = dataset.training
-    let net = try CellNetwork(
-      cell, settings: network, channels: part.channels, height: part.height, width: part.width,
-      classes: dataset.classes, random: &random)
-    let descent = try GradientDescent(
-      net.parameters, rule: training.rule, momentum: training.momentum, weightDecay: training.weightDecay)
+    let (net, descent) = try fresh(cell, &random)
 
     let steps = training.stepsPerEpoch(images: part.count)
     let total = steps * epochs
@@ -120,11 +116,7 @@ public final class Trainer {
   public func secondsPerStep(_ cell: Cell, steps: Int) throws -> Double {
     var random = RandomGenerator(seed: 0, stream: "timing")
     let part = dataset.training
-    let net = try CellNetwork(
-      cell, settings: network, channels: part.channels, height: part.height, width: part.width,
-      classes: dataset.classes, random: &random)
-    let descent = try GradientDescent(
-      net.parameters, rule: training.rule, momentum: training.momentum, weightDecay: training.weightDecay)
+    let (net, descent) = try fresh(cell, &random)
     let places = (0..<min(training.batchSize, part.count)).map { _ in Int64(random.below(part.count)) }
     let seconds = try (0..<steps + 3).map { _ in
       let start = Self.threadSeconds
@@ -132,6 +124,17 @@ public final class Trainer {
       return Self.threadSeconds - start
     }
     return seconds.dropFirst(3).sorted()[steps / 2]
+  }
+
+  /// A network with freshly drawn weights, and what trains it.
+  private func fresh(_ cell: Cell, _ random: inout RandomGenerator) throws -> (CellNetwork, GradientDescent) {
+    let part = dataset.training
+    let net = try CellNetwork(
+      cell, settings: network, channels: part.channels, height: part.height, width: part.width,
+      classes: dataset.classes, random: &random)
+    let descent = try GradientDescent(
+      net.parameters, rule: training.rule, momentum: training.momentum, weightDecay: training.weightDecay)
+    return (net, descent)
   }
 
   /// One training step; its loss before.

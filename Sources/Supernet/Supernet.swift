@@ -247,6 +247,7 @@ public final class Supernet {
           || settings.augment == .auto && task.dataset.name == .cifar10,
         cutout: settings.cutout, cutoutProbability: progress)
       for number in 0..<steps {
+        session.planned = (Double(epoch) + Double(number) / Double(steps)) / Double(settings.epochs)
         let range = number * settings.batchSize..<(number + 1) * settings.batchSize
         let search = range.clamped(to: 0..<data.searchPlaces.count)
         let (images, labels) = try data.batch(data.weightPlaces[range], augmentation, using: &random)

@@ -40,7 +40,10 @@ final class ProgressLine: Sendable {
   /// - Parameters:
   ///   - before: How much was done when this began, for the time left.
   ///   - note: A few words on what is done now.
-  func show(done: Int, of total: Int, before: Int = 0, unit: String = "", note: String = "") {
+  ///   - left: The time left as text, where it is known better than by what is done.
+  func show(
+    done: Int, of total: Int, before: Int = 0, unit: String = "", note: String = "", left: String? = nil
+  ) {
     guard !isQuiet, total > 0 else { return }
     let now = ContinuousClock.now
     let elapsed = now - start
@@ -52,9 +55,10 @@ final class ProgressLine: Sendable {
       return true
     }
     guard due else { return }
-    let left = done > before ? elapsed / (done - before) * (total - done) : nil
+    let left =
+      left ?? (done > before ? "\(Self.text(elapsed / (done - before) * (total - done))) left" : nil)
     var text = "\(title): \(done) of \(total)\(unit.isEmpty ? "" : " " + unit) (\(100 * done / total) %)"
-    if let left { text += ", \(Self.text(left)) left" }
+    if let left { text += ", \(left)" }
     if !note.isEmpty { text += ", \(note)" }
     if Console.isTerminal {
       FileHandle.standardError.write(Data("\r\u{1b}[K\(text)".utf8))

@@ -29,26 +29,39 @@ extension ProgressStyle {
     of experiment: Experiment, done: ExperimentResults, metric: RegretMetric
   ) -> any ProgressDisplay {
     switch self {
-    case .quiet: ProgressLines(experiment.name, quiet: true)
+    case .quiet: ProgressLines(experiment, done: done, quiet: true)
     case .text:
       Console.isTerminal
         ? Dashboard(DashboardState(experiment, done: done, metric: metric))
-        : ProgressLines(experiment.name, quiet: false)
+        : ProgressLines(experiment, done: done, quiet: false)
     case .json: ProgressEvents(experiment, done: done)
     }
   }
 }
 
-/// Plain lines.
-private struct ProgressLines: ProgressDisplay {
-  private let line: ProgressLine
+extension ExperimentResults {
+  fileprivate var runsDone: [String: Int] {
+    Dictionary(methods.map { ($0.entry.label, $0.runs.count) }, uniquingKeysWith: { first, _ in first })
+  }
+}
 
-  init(_ name: String, quiet: Bool) { line = ProgressLine(name, quiet: quiet) }
+/// Plain lines.
+private final class ProgressLines: ProgressDisplay {
+  private let line: ProgressLine
+  private let timeLeft: Mutex<TimeLeft>
+
+  init(_ experiment: Experiment, done: ExperimentResults, quiet: Bool) {
+    line = ProgressLine(experiment.name, quiet: quiet)
+    timeLeft = Mutex(TimeLeft(experiment, done: done.runsDone))
+  }
 
   func show(_ progress: Runner.Progress) {
-    guard case .ended = progress.event else { return }
-    line.show(
-      done: progress.done, of: progress.total, before: progress.alreadyDone, unit: "runs", note: progress.label)
+    let (left, part) = timeLeft.withLock { timeLeft in
+      timeLeft.take(progress)
+      return (timeLeft.text(), timeLeft.part(of: progress.label))
+    }
+    let note = part.map { $0 > 0 ? "\(progress.label) at \(Int(100 * $0)) %" : progress.label } ?? progress.label
+    line.show(done: progress.done, of: progress.total, unit: "runs", note: note, left: left)
   }
 
   func finish() { line.finish() }
@@ -72,19 +85,19 @@ struct DashboardState: Sendable {
   private let metric: RegretMetric
   private var lines: [Line]
   private var done = 0
-  private var before = 0
+  private var timeLeft: TimeLeft
   private let start: ContinuousClock.Instant
 
   init(_ experiment: Experiment, done results: ExperimentResults, metric: RegretMetric) {
     self.experiment = experiment
     self.metric = metric
     start = .now
+    timeLeft = TimeLeft(experiment, done: results.runsDone)
     lines = experiment.methods.map { Line(label: $0.label) }
     for (place, method) in results.methods.enumerated() {
       for run in method.runs { end(run.result, place) }
     }
     done = results.methods.reduce(0) { $0 + $1.runs.count }
-    before = done
   }
 
   private mutating func end(_ result: RunResult, _ place: Int) {
@@ -100,9 +113,10 @@ struct DashboardState: Sendable {
   mutating func take(_ progress: Runner.Progress) {
     guard let place = lines.firstIndex(where: { $0.label == progress.label }) else { return }
     done = progress.done
+    timeLeft.take(progress)
     switch progress.event {
     case .began: lines[place].running[progress.seed] = 0
-    case .spent(let amount): lines[place].running[progress.seed] = amount
+    case .spent(let amount, _): lines[place].running[progress.seed] = amount
     case .ended(let result):
       lines[place].running[progress.seed] = nil
       end(result, place)
@@ -119,13 +133,11 @@ struct DashboardState: Sendable {
 
   private func head(at now: ContinuousClock.Instant) -> String {
     let total = experiment.runCount
-    // Runs in progress count by the part of their budget that they have spent.
-    let parts = Double(done - before) + lines.reduce(0) { $0 + $1.running.values.reduce(0, +) } / experiment.horizon
     var head = "\(experiment.name): \(done) of \(total) runs"
     if done == total {
       head += ", done in \(ProgressLine.text(now - start))"
-    } else if parts > 0 {
-      head += ", \(ProgressLine.text((now - start) * ((Double(total - before) - parts) / parts))) left"
+    } else if let left = timeLeft.text(at: now) {
+      head += ", \(left)"
     }
     return "\(head); \(metric.rawValue) regret, \(experiment.policy.currency.unit)"
   }

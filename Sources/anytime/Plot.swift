@@ -46,6 +46,9 @@ struct Plot: ParsableCommand {
   @Option(help: ArgumentHelp("Of critical differences: wilcoxon-holm, mann-whitney-holm or nemenyi."))
   var test: SignificanceTable.Test?
 
+  @Flag(inversion: .prefixedNo, help: "Of regret and rank: draw bands. Default: for at most 8 methods.")
+  var bands: Bool?
+
   @Flag(help: "A linear axis of spent budget.")
   var linearX = false
 
@@ -72,9 +75,9 @@ struct Plot: ParsableCommand {
       }
       // One axis title for all: test only where all have it.
       let metric = curves.allSatisfy { $0.defaultMetric == .test } ? RegretMetric.test : .validation
-      return try RegretPlot(metric: metric, center: center, logX: !linearX, logY: !linearY).figure(curves)
+      return try RegretPlot(metric: metric, center: center, logX: !linearX, logY: !linearY, bands: bands).figure(curves)
     case .rank:
-      return try RankPlot(logX: !linearX).figure(
+      return try RankPlot(logX: !linearX, bands: bands).figure(
         experiments.map { RankCurves($0, metric: counting.metric, scale: linearX ? .linear : .log) })
     case .ecdf:
       return try TargetPlot(logX: !linearX).figure(

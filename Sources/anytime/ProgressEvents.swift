@@ -69,7 +69,7 @@ final class ProgressEvents: ProgressDisplay {
     }
     switch progress.event {
     case .began: Self.say(event("began"))
-    case .spent(let amount):
+    case .spent(let amount, _):
       let now = ContinuousClock.now
       let isDue = said.withLock { said in
         let run = "\(progress.seed) \(progress.label)"

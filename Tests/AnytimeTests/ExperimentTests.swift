@@ -169,6 +169,9 @@ import Testing
     #expect(throws: RunStoreError.missing(url.path)) { try RunStore(path: url.path, mustExist: true) }
     try Data("this is not SQLite, whatever its name says".utf8).write(to: url)
     #expect(throws: RunStoreError.self) { try RunStore(path: url.path) }
+    try Data().write(to: url)
+    #expect(throws: RunStoreError.notAStore(url.path)) { try RunStore(path: url.path, mustExist: true) }
+    #expect(try Data(contentsOf: url).isEmpty, "it is left as it was")
   }
 
   @Test("the article's method conforms, in under 40 lines") func article() async throws {
