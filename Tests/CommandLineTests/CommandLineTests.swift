@@ -167,7 +167,7 @@ struct Program {
         "a.sqlite", "no database, but a text of some length", "export curves a.sqlite",
         "file is not a database"
       ),
-      ("a.sqlite", "", "plot a.sqlite -o a.svg", "a.sqlite holds no experiment; make one with 'anytime run'"),
+      ("a.sqlite", "", "plot a.sqlite -o a.svg", "a.sqlite is no run store; name one that 'anytime run' made"),
       ("folder/a", "", "table info folder", "folder cannot be read: not a regular file"),
       ("folder.csv/a", "", "table import folder.csv", "folder.csv: this is no file"),
       ("folder.csv/a", "", "table export -o folder.csv", "folder.csv cannot be written: Is a directory"),

@@ -28,7 +28,7 @@ private let trained = oneShotMethods.filter { $0.method.name != "trace" }
 private func result(
   _ type: any Optimizer.Type, _ changes: [String: String] = [:], policy: BudgetPolicy = .fair,
   horizon: Double = 10_000, seed: UInt64 = 1, checkpoint: URL? = nil,
-  progress: (@Sendable (Double) -> Void)? = nil
+  progress: (@Sendable (Double, Double) -> Void)? = nil
 ) throws -> RunResult {
   let optimizer = try type.init(settings: Settings(type.method, settings(type, changes)))
   return try run(
@@ -66,7 +66,7 @@ private func result(
     let whole = try result(trained[index])
     // What a kill after the second epoch leaves behind.
     let second = try #require(whole.trace.dropFirst().first?.amount)
-    let copied = try result(trained[index], checkpoint: live) { spent in
+    let copied = try result(trained[index], checkpoint: live) { spent, _ in
       if spent > second, !FileManager.default.fileExists(atPath: kept.path) {
         try? FileManager.default.copyItem(at: live, to: kept)
       }
