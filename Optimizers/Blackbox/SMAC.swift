@@ -8,13 +8,14 @@ import Statistics
 /// Hutter, Hoos and Leyton-Brown, "Sequential Model-Based Optimization for General Algorithm Configuration",
 /// LION 2011: 10 trees, mean and variance over the trees, expected improvement maximised by local search from
 /// the 10 best configurations, each against the incumbent with repeated trainings on both sides (algorithm
-/// 2). The forest has the defaults of SMAC3 2.x (5/6 of the features, 3 samples to split and in a leaf); the
-/// probability of a random configuration is the 0.33 and the number of trainings per configuration the 4 of
-/// NAS-Bench-1Shot1's script.
+/// 2). The forest has the defaults of SMAC3 2.x (5/6 of the features, 3 samples to split and in a leaf), and so has
+/// the list of challengers: configurations not trained before, and a new model after eight of them, random ones
+/// counted (`ConfigSelector`). The probability of a random configuration is the 0.33 and the number of trainings per
+/// configuration the 4 of NAS-Bench-1Shot1's script.
 ///
 /// Differences: 100 random configurations compete with the local searches, where the paper has 10,000, of
-/// which it keeps few; the model is fitted anew for every suggestion; errors are modelled as they are, without
-/// a logarithm; parameters with more than 64 choices are split by their index.
+/// which it keeps few; errors are modelled as they are, without a logarithm; parameters with more than 64
+/// choices are split by their index.
 public struct SMAC: Optimizer {
   public static let method = Method(
     name: "smac", title: "SMAC",
@@ -27,17 +28,20 @@ public struct SMAC: Optimizer {
       Setting("max-runs", .integer(1...1_000, default: 4), "trainings of one configuration, at most"),
       Setting("local-searches", .integer(0...1_000, default: 10), "local searches, from the best known"),
       Setting("random-candidates", .integer(1...1_000_000, default: 100), "random rivals of the searches"),
+      Setting("retrain-after", .integer(1...100_000, default: 8), "challengers before the next model"),
     ])
 
   private let settings: Settings
   private let startup: Int
   private let maxRuns: Int
+  private let retrainAfter: Int
   private let randomFraction: Double
 
   public init(settings: Settings) {
     self.settings = settings
     startup = settings.integer("startup")
     maxRuns = settings.integer("max-runs")
+    retrainAfter = settings.integer("retrain-after")
     randomFraction = settings.real("random-fraction")
   }
 
@@ -46,15 +50,27 @@ public struct SMAC: Optimizer {
     func train(_ configuration: Configuration) throws {
       model.add(configuration, loss: 1 - (try session.evaluate(configuration).validationAccuracy))
     }
+    /// What the last model suggests, the best last, and how many challengers there were since it was fitted.
+    var suggestions: [Configuration] = []
+    var served = retrainAfter
+    func nextChallenger() -> Configuration {
+      served += 1
+      guard model.count >= startup, !session.random.chance(randomFraction) else {
+        return session.space.sample(using: &session.random)
+      }
+      if served > retrainAfter || suggestions.isEmpty {
+        served = 1
+        suggestions = model.suggest(retrainAfter, using: &session.random) {
+          session.space.isCell($0)
+        }.reversed()
+      }
+      return suggestions.popLast() ?? session.space.sample(using: &session.random)
+    }
+
     var incumbent = session.space.sample(using: &session.random)
     try train(incumbent)
     while true {
-      let challenger =
-        model.count < startup || session.random.chance(randomFraction)
-        ? session.space.sample(using: &session.random)
-        : session.space.firstCell(using: &session.random) {
-          model.suggest(using: &$0, isAllowed: session.space.isCell)
-        }
+      let challenger = nextChallenger()
       guard model.runs(of: challenger) < maxRuns else {
         try train(session.space.sample(using: &session.random))  // more of this one would show nothing new
         continue
@@ -137,12 +153,15 @@ public struct SMACModel: Sendable {
     return zip(space.parameters, configuration.values).map { $0.categories == nil ? $0.scaled($1) : $1 }
   }
 
-  /// The configuration of the greatest expected improvement that is found.
+  /// The configurations of the greatest expected improvement that are found among those that were not trained yet,
+  /// the best first; fewer where there are few.
   ///
-  /// - Parameter isAllowed: Whether a configuration may be suggested.
+  /// - Parameters:
+  ///   - count: How many, at most.
+  ///   - isAllowed: Whether a configuration may be suggested.
   public func suggest(
-    using random: inout RandomGenerator, isAllowed: (Configuration) -> Bool = { _ in true }
-  ) -> Configuration {
+    _ count: Int, using random: inout RandomGenerator, isAllowed: (Configuration) -> Bool = { _ in true }
+  ) -> [Configuration] {
     let losses = zip(sums, runs).map { $0 / Double($1) }
     let forest = RandomForest(
       values: values, targets: losses, features: features, settings: forestSettings, using: &random)
@@ -152,12 +171,17 @@ public struct SMACModel: Sendable {
       return expectedImprovement(mean: mean, deviation: variance.squareRoot(), least: least)
     }
 
-    var best = space.sample(using: &random)
-    var greatest = -Double.infinity
+    /// The best so far, descending; the earlier of two that are equal comes first.
+    var best: [(configuration: Configuration, value: Double)] = []
+    func consider(_ configuration: Configuration, _ value: Double) {
+      if best.count == count, let last = best.last, value <= last.value { return }
+      guard places[configuration] == nil, isAllowed(configuration), !best.contains(where: { $0.configuration == configuration }) else { return }
+      if best.count == count { best.removeLast() }
+      best.insert((configuration, value), at: (best.lastIndex { $0.value >= value } ?? -1) + 1)
+    }
     for _ in 0..<randomCandidates {
       let candidate = space.sample(using: &random)
-      let value = improvement(candidate)
-      if value > greatest, isAllowed(candidate) { (best, greatest) = (candidate, value) }
+      consider(candidate, improvement(candidate))
     }
     var neighbourhood = RandomForest.Neighbourhood(
       forest, categories: zip(categories, features).map { $1 == .categories ? $0 ?? 0 : 0 })
@@ -182,14 +206,14 @@ public struct SMACModel: Sendable {
           if reached > height, isAllowed(place) {
             height = reached
             improves = true
+            consider(place, height)
             break
           }
           place.values[move.index] = before
         }
       }
-      if height > greatest { (best, greatest) = (place, height) }
     }
-    return best
+    return best.map(\.configuration)
   }
 
   /// The places of the least losses, ascending; the earlier of two that are equal comes first.

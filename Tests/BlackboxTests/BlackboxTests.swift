@@ -98,7 +98,8 @@ import Testing
       var model = SMACModel(Self.mixed, settings: settings)
       for (configuration, loss) in history { model.add(configuration, loss: loss) }
       return history.isEmpty || random.chance(0.33)
-        ? Self.mixed.sample(using: &random) : model.suggest(using: &random)
+        ? Self.mixed.sample(using: &random)
+        : model.suggest(1, using: &random).first ?? Self.mixed.sample(using: &random)
     }
     #expect(reached < 0.85 * Self.random)
   }
