@@ -12,21 +12,24 @@ public struct MannWhitney: Hashable, Sendable {
   /// with corrections for ties and continuity.
   public let isExact: Bool
 
-  /// Up to this many values in both samples together, the test is exact unless it is told otherwise.
-  public static let exactLimit = 50
+  /// Up to this many values of the smaller sample times values of both, the test is exact unless it is told
+  /// otherwise: 35 against 35, or 3 against 800. The approximation is poor where one sample is small.
+  public static let exactLimit = 2_500
 
-  /// - Parameter exact: Whether the p-value is exact; by default up to ``exactLimit`` values.
+  /// - Parameter exact: Whether the p-value is exact; by default up to ``exactLimit``.
   /// - Returns: `nil` for an empty sample.
   public init?(_ first: [Double], _ second: [Double], exact: Bool? = nil) {
     guard !first.isEmpty, !second.isEmpty, !(first + second).contains(where: \.isNaN) else { return nil }
     let (m, n) = (first.count, second.count)
+    let few = min(m, n)
     let all = first + second
     let ranks = all.ranks
     let sum = ranks.prefix(m).reduce(0, +)
     u = sum - Double(m * (m + 1)) / 2
-    isExact = exact ?? (m + n <= Self.exactLimit)
+    isExact = exact ?? (few * (m + n) <= Self.exactLimit)
     if isExact {
-      pValue = Self.exactTail(doubledRanks: ranks.map { Int(2 * $0) }, size: m, sum: Int(2 * sum))
+      let own = m == few ? sum : ranks.suffix(n).reduce(0, +)
+      pValue = Self.exactTail(doubledRanks: ranks.map { Int(2 * $0) }, size: few, sum: Int(2 * own))
     } else {
       let total = Double(m + n)
       let product = Double(m) * Double(n)
@@ -38,19 +41,23 @@ public struct MannWhitney: Hashable, Sendable {
 
   /// Twice the smaller tail of the sums of `size` of the ranks.
   private static func exactTail(doubledRanks ranks: [Int], size: Int, sum: Int) -> Double {
-    let total = ranks.reduce(0, +)
-    // ways[k][s]: how many choices of k ranks sum to s. Doubles hold them with 53 bits.
-    var ways = [[Double]](repeating: [Double](repeating: 0, count: total + 1), count: size + 1)
-    ways[0][0] = 1
-    for (used, rank) in ranks.enumerated() {
-      for k in stride(from: min(used + 1, size), to: 0, by: -1) {
-        for s in rank...total { ways[k][s] += ways[k - 1][s - rank] }
+    let most = ranks.sorted().suffix(size).reduce(0, +)
+    // Row k, place s: how many choices of k ranks sum to s. Doubles hold them with 53 bits.
+    let width = most + 1
+    var ways = [Double](repeating: 0, count: (size + 1) * width)
+    ways[0] = 1
+    ways.withUnsafeMutableBufferPointer { ways in
+      for (used, rank) in ranks.enumerated() {
+        for k in stride(from: min(used + 1, size), to: 0, by: -1) {
+          let (row, before) = (k * width, (k - 1) * width - rank)
+          for s in rank..<width { ways[row &+ s] += ways[before &+ s] }
+        }
       }
     }
-    let counts = ways[size]
+    let counts = ways[(size * width)...]
     let all = counts.reduce(0, +)
-    let low = counts[...sum].reduce(0, +)
-    let high = counts[sum...].reduce(0, +)
+    let low = counts.prefix(sum + 1).reduce(0, +)
+    let high = counts.dropFirst(sum).reduce(0, +)
     return min(1, 2 * min(low, high) / all)
   }
 }

@@ -33,6 +33,14 @@ private func isClose(_ value: Double?, _ golden: Double, _ tolerance: Double = 1
     #expect(few.u == 44.5 && isClose(few.pValue, 0.6977780680817234))
   }
 
+  @Test("a few values against many are tested exactly") func lopsided() throws {
+    // Two of all ways to choose 3 of 203 are as extreme.
+    let many = (0..<200).map { Double($0 / 3) + 10 }
+    let test = try #require(MannWhitney([1, 2, 2], many))
+    #expect(test.isExact && test.u == 0 && isClose(test.pValue, 2 / 1_373_701))
+    #expect(isClose(MannWhitney(many, [1, 2, 2])?.pValue, 2 / 1_373_701))
+  }
+
   @Test("is symmetric, and sees no difference between equal values") func symmetric() throws {
     let (one, two) = (try #require(MannWhitney(a, b)), try #require(MannWhitney(b, a)))
     #expect(one.u + two.u == Double(a.count * b.count) && isClose(one.pValue, two.pValue))
