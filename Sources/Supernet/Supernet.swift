@@ -51,6 +51,9 @@ public final class Supernet {
   public init(_ session: Session, _ settings: SupernetSettings, partial: Int = 1) throws {
     guard let shape = SupernetShape(session.space) else { throw SupernetError.noSupernet(session.space.name) }
     try Torch.start()
+    guard settings.device == "cpu" || session.policy.clock != .measured else {
+      throw SupernetError.clock(device: settings.device)
+    }
     if settings.device != "cpu" { try Torch.use(device: settings.device) }
     let task = SearchTask(of: session.benchmark.table)
     guard let cost = CostModel(session.benchmark, task: task) else { throw SupernetError.noCosts }
@@ -325,6 +328,7 @@ public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
   case noCosts
   case channels(Int, parts: Int)
   case fewImages(Int, batch: Int)
+  case clock(device: String)
 
   public var description: String {
     switch self {
@@ -334,6 +338,8 @@ public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
       "the table has no training seconds, from which a supernet's cost follows; use a table that has them"
     case .channels(let channels, let parts):
       "\(channels) channels cannot be cut into \(parts) equal parts; set 'channels' to a multiple of \(parts)"
+    case .clock(let device):
+      "the policy's measured clock counts CPU seconds, which mean nothing on \(device); use 'clock: model'"
     case .fewImages(let images, let batch):
       "weights are trained on \(images) images, fewer than the batch of \(batch); set a smaller 'batch-size'"
     }

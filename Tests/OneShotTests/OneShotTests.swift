@@ -160,6 +160,10 @@ private func result(
     var measured = BudgetPolicy.fair
     measured.clock = .measured
     #expect(try result(DARTS.self, policy: measured).spent.seconds > 0)
+    let elsewhere = #expect(throws: SupernetError.self) {
+      try result(DARTS.self, ["device": "cuda"], policy: measured)
+    }
+    #expect(elsewhere?.description.contains("use 'clock: model'") == true)
     #expect(try result(DARTS.self).spent == result(DARTS.self).spent)
   }
 
