@@ -13,7 +13,8 @@ import Statistics
 /// counted (`ConfigSelector`). The probability of a random configuration is the 0.33 and the number of trainings per
 /// configuration the 4 of NAS-Bench-1Shot1's script.
 ///
-/// Differences: 100 random configurations compete with the local searches, where the paper has 10,000, of
+/// Differences: one random configuration before the first model, as in the paper, where SMAC3's facades draw an initial
+/// design (`startup`); 100 random configurations compete with the local searches, where the paper has 10,000, of
 /// which it keeps few; errors are modelled as they are, without a logarithm; parameters with more than 64
 /// choices are split by their index.
 public struct SMAC: Optimizer {

@@ -316,7 +316,7 @@ def main():
     parser.add_argument("--space", default="mini")
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--trainings", type=float, default=150, help="the horizon, in mean trainings")
-    parser.add_argument("--methods", default=",".join(m for m in METHODS if m != "smac"), help="also smac, an hour")
+    parser.add_argument("--methods", default=",".join(m for m in METHODS if m != "smac"), help="also smac, half an hour")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("-o", "--output", default="out/peers")
     parser.add_argument("--speed", type=int, metavar="TRAININGS", help="only time one run of each reference")
