@@ -417,12 +417,13 @@ def plot(source, target, methods):
         f"'' using 3:6:7 with yerrorlines lc rgb '#d55e00' lw 2 pt 6 dt 2 title '{METHODS[m][1]}'\n"
         for m in methods
     )
-    rows = (len(methods) + 1) // 2
+    columns = min(2, len(methods))
+    rows = (len(methods) + columns - 1) // columns
     script = (
-        f"set terminal svg size 900,{330 * rows} font 'DejaVu Sans,13' background '#ffffff'\n"
+        f"set terminal svg size {450 * columns},{330 * rows} font 'DejaVu Sans,13' background '#ffffff'\n"
         f"set output '{target}'\nset datafile separator ','\nset logscale xy\nset offsets graph 0.05, graph 0.05, graph 0, graph 0\n"
         "set format x '10^{%L}'\nset key bottom left\nset xlabel 'benchmark seconds'\n"
-        f"set ylabel 'mean test regret (%)'\nset multiplot layout {rows},2\n{panels}unset multiplot\n"
+        f"set ylabel 'mean test regret (%)'\nset multiplot layout {rows},{columns}\n{panels}unset multiplot\n"
     )
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
