@@ -8,7 +8,8 @@ public struct CriticalDifferencePlot: Sendable {
   /// The diagrams of several experiments or budgets side by side.
   public func figure(_ diagrams: [CriticalDifferences]) throws(ReportError) -> Figure {
     guard !diagrams.isEmpty else {
-      throw ReportError("critical differences need at least two methods with the runs of two common seeds, or with any runs for "
+      throw ReportError(
+        "critical differences need at least two methods with the runs of two common seeds, or with any runs for "
           + "the test mann-whitney-holm")
     }
     let styles = MethodStyle.byLabel(diagrams.map(\.table.runs))

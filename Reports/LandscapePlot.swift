@@ -104,7 +104,8 @@ public struct LandscapePlot: Sendable {
       sorted.map { block("data\($0.key)", $0.value) }.joined()
         + "set logscale x\nset xrange [\(low):\(high)]\n\(Figure.ticks("x", low, high))plot "
         + sorted.map { count, _ in
-          "$data\(count) \(points) linecolor rgb '#\(Self.colours[count % Self.colours.count])' title '\(count) convolutions'"
+          "$data\(count) \(points) linecolor rgb '#\(Self.colours[count % Self.colours.count])' "
+            + "title '\(count) convolutions'"
         }.joined(separator: ", "))
   }
 

@@ -25,11 +25,13 @@ public struct RankCurves: Sendable {
     public let points: [(mean: Double, standardError: Double)]
   }
 
+  /// - Parameter grid: Amounts, ascending; by default `gridSize` of them, spaced by the scale.
   public init(
-    _ runs: RegretRuns, metric: RegretMetric? = nil, gridSize: Int = 200, scale: StepCurve.Scale = .log
+    _ runs: RegretRuns, metric: RegretMetric? = nil, gridSize: Int = 200, scale: StepCurve.Scale = .log,
+    grid: [Double]? = nil
   ) {
     let metric = metric ?? runs.defaultMetric
-    let grid = runs.grid(gridSize, scale: scale)
+    let grid = grid ?? runs.grid(gridSize, scale: scale)
     let common = Set(runs.commonSeeds)
     let isPaired = runs.isPaired
     self.runs = runs

@@ -80,7 +80,7 @@ extension HTMLReport {
       each run is ranked by \(ranks.metric.rawValue) regret, 1 for the least, among one run of each other method, drawn \
       at random.
       """
-    let table = SignificanceTable(curves.runs, budgets: Self.parts)
+    let table = RankCurves(curves.runs, grid: Self.parts.map { $0 * curves.runs.end })
     return HTMLFigure(
       plot: try VegaPlot(ranksOf: ranks), label: "Average rank over budget, a line per method",
       caption: """
@@ -91,11 +91,11 @@ extension HTMLReport {
       logarithmic: [("x", "budget")], units: (unit, ""),
       tables: [
         HTMLTable(
-          caption: "Average rank", columns: ["Budget"] + table.labels,
-          rows: table.rows.map { row in
+          caption: "Average rank", columns: ["Budget"] + table.curves.map(\.label),
+          rows: Self.parts.indices.map { place in
             (
-              budgetName(row.fraction, row.amount),
-              row.averageRanks.map { "\(String(format: "%.2f", $0))" }
+              budgetName(Self.parts[place], table.grid[place]),
+              table.curves.map { "\(String(format: "%.2f", $0.points[place].mean))" }
             )
           })
       ]

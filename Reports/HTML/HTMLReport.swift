@@ -12,7 +12,7 @@ public struct HTMLReport: Sendable {
   /// Regret in the policy's accounting, and with final trainings charged where that makes a difference.
   let variants: [Curves]
   let leaderboard: Leaderboard
-  let significance: SignificanceTable
+  var significance: SignificanceTable { leaderboard.significance }
   /// What methods and settings mean.
   let registry: Registry
   /// Where cells are looked up; `nil` if the table is not at hand, or another one is.
@@ -60,8 +60,7 @@ public struct HTMLReport: Sendable {
       accountings.append(charged)
     }
     variants = accountings.map { Curves($0, gridSize: Self.gridSize) }
-    leaderboard = Leaderboard(results)
-    significance = SignificanceTable(runs)
+    leaderboard = Leaderboard(runs)
   }
 
   /// A part of the page.

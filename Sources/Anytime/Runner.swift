@@ -12,8 +12,8 @@ public struct Runner: Sendable {
     public enum Event: Sendable {
       /// The run began.
       case began
-      /// The run goes on and has spent so much, in the policy's currency; about this part of it, in 0...1, is done. Long
-      /// runs say so all the time, short ones never.
+      /// The run goes on and has spent so much, in the policy's currency; about this part of it, in 0...1, is done.
+      /// Long runs say so all the time, short ones never.
       case spent(Double, part: Double)
       /// The run has ended and is in the store.
       case ended(RunResult)
@@ -25,8 +25,6 @@ public struct Runner: Sendable {
     public let seed: UInt64
     /// Runs in the store, and runs that the experiment asks for.
     public let done, total: Int
-    /// Runs that were in the store before.
-    public let alreadyDone: Int
   }
 
   public let experiment: Experiment
@@ -68,8 +66,7 @@ public struct Runner: Sendable {
     }
 
     let total = experiment.runCount
-    let alreadyDone = total - jobs.count
-    let tally = Tally(alreadyDone)
+    let tally = Tally(total - jobs.count)
     let pending = jobs
     try await withThrowingTaskGroup(of: Void.self) { group in
       for _ in 0..<max(1, min(threads, pending.count)) {
@@ -83,9 +80,7 @@ public struct Runner: Sendable {
               tally.done.withLock { done in
                 if case .ended = event { done += 1 }
                 progress(
-                  Progress(
-                    event: event, label: job.label, seed: job.seed, done: done, total: total,
-                    alreadyDone: alreadyDone))
+                  Progress(event: event, label: job.label, seed: job.seed, done: done, total: total))
               }
             }
             report(.began)

@@ -58,8 +58,8 @@ final class ProgressEvents: ProgressDisplay {
     Self.say(
       Start(
         name: experiment.name, methods: experiment.methods.map(\.label), seeds: experiment.seeds.count,
-        horizon: horizon, currency: experiment.policy.currency.rawValue, done: done.methods.reduce(0) { $0 + $1.runs.count },
-        total: experiment.runCount))
+        horizon: horizon, currency: experiment.policy.currency.rawValue,
+        done: done.methods.reduce(0) { $0 + $1.runs.count }, total: experiment.runCount))
   }
 
   func show(_ progress: Runner.Progress) {
