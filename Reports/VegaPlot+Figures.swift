@@ -60,11 +60,11 @@ extension VegaPlot {
       xDomain: min(starts.min() ?? end, end / 2)...end)
   }
 
-  /// A row per method, metric and point of the grid where something changes, from where every run has an incumbent.
+  /// A row per method, metric and point of the grid, from where every run has an incumbent.
   private static func rows(_ curves: Curves) -> [JSONValue] {
     curves.curves.flatMap { curve -> [JSONValue] in
       guard let start = curves.start(of: curve) else { return [] }
-      let rows = zip(curves.grid, curve.points).compactMap { spent, point -> JSONValue? in
+      return zip(curves.grid, curve.points).compactMap { spent, point in
         guard let point, spent >= start else { return nil }
         return [
           "method": .text(curve.label), "metric": .text(curve.metric.rawValue),
@@ -74,7 +74,6 @@ extension VegaPlot {
           "lowerQuartile": .rounded(point.lowerQuartile), "upperQuartile": .rounded(point.upperQuartile),
         ]
       }
-      return thinned(rows, along: "spent")
     }
   }
 
@@ -99,13 +98,12 @@ extension VegaPlot {
   /// Average ranks over spent budget.
   init(ranksOf ranks: RankCurves) throws(ReportError) {
     let rows = ranks.curves.flatMap { curve in
-      Self.thinned(
-        zip(ranks.grid, curve.points).map { spent, point in
-          [
-            "method": .text(curve.label), "x": .number(spent), "y": .rounded(point.mean),
-            "low": .rounded(point.mean - point.standardError), "high": .rounded(point.mean + point.standardError),
-          ]
-        }, along: "x")
+      zip(ranks.grid, curve.points).map { spent, point -> JSONValue in
+        [
+          "method": .text(curve.label), "x": .number(spent), "y": .rounded(point.mean),
+          "low": .rounded(point.mean - point.standardError), "high": .rounded(point.mean + point.standardError),
+        ]
+      }
     }
     let end = ranks.runs.end
     try self.init(
@@ -121,13 +119,12 @@ extension VegaPlot {
   /// The part of pairs of a run and a target that were reached, over spent budget.
   init(targetsOf targets: TargetDistribution, grid: [Double]) throws(ReportError) {
     let rows = targets.methods.indices.flatMap { place in
-      Self.thinned(
-        zip(grid, targets.curve(place, on: grid)).map { spent, part in
-          [
-            "method": .text(targets.methods[place].label), "x": .number(spent), "y": .rounded(100 * part),
-            "low": .rounded(100 * part), "high": .rounded(100 * part),
-          ]
-        }, along: "x")
+      zip(grid, targets.curve(place, on: grid)).map { spent, part -> JSONValue in
+        [
+          "method": .text(targets.methods[place].label), "x": .number(spent), "y": .rounded(100 * part),
+          "low": .rounded(100 * part), "high": .rounded(100 * part),
+        ]
+      }
     }
     let end = targets.runs.end
     try self.init(

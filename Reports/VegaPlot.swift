@@ -88,18 +88,6 @@ extension VegaPlot {
     ]
   }
 
-  /// Rows of a step curve without those that repeat the one before; the last stays, where the line ends.
-  static func thinned(_ rows: [JSONValue], along field: String) -> [JSONValue] {
-    func rest(_ row: JSONValue) -> JSONValue {
-      guard case .object(var members) = row else { return row }
-      members[field] = nil
-      return .object(members)
-    }
-    return rows.indices.filter { place in
-      place == 0 || place == rows.count - 1 || rest(rows[place]) != rest(rows[place - 1])
-    }.map { rows[$0] }
-  }
-
   static func filter(_ expression: String) -> JSONValue { ["type": "filter", "expr": .text(expression)] }
 
   static func formula(_ field: String, _ expression: String) -> JSONValue {
