@@ -120,7 +120,7 @@ VECTORISED void convolve(const float *x, const Lines &lines, int64_t in, int64_t
       float *to = result + o * lines.length;
       switch (size) {
         case 8: strip<8, 1>(x, lines, start, end, in, taps, tap_count, w, to); break;
-        case 4: strip<4, 2>(x, lines, start, end, in, taps, tap_count, w, to); break;
+        case 4: strip<4, 4>(x, lines, start, end, in, taps, tap_count, w, to); break;
         case 2: strip<2, 4>(x, lines, start, end, in, taps, tap_count, w, to); break;
         default: strip<1, 8>(x, lines, start, end, in, taps, tap_count, w, to);
       }
@@ -154,44 +154,61 @@ inline __attribute__((always_inline)) float folded(const Sixteen &values) {
   return sum;
 }
 
-// The inner products of kIn lines, shifted by kTaps, with a line of gradients, which is zero between the pixels.
-template <int kIn, int kTaps>
-inline __attribute__((always_inline)) void products(const float *x, const float *gradient, int64_t length,
-                                                    int64_t count, const int64_t *taps, float *result) {
-  Sixteen sums[kIn][kTaps];
-  for (int i = 0; i < kIn; ++i)
-    for (int k = 0; k < kTaps; ++k) sums[i][k] = Sixteen{};
-  for (int64_t p = 0; p < count; p += kWidth) {
-    const Sixteen g = at_place(gradient + p);
+// The inner products of kIn lines, shifted by kTaps, with kOut lines of gradients, which are zero between the pixels.
+// Two lines of gradients share what is loaded; each sum is the same whoever stands beside it.
+template <int kOut, int kIn, int kTaps>
+inline __attribute__((always_inline)) void products(const float *x, const float *gradient, const Lines &lines,
+                                                    const int64_t *taps, float *result, int64_t result_row) {
+  Sixteen sums[kOut][kIn][kTaps];
+  for (int o = 0; o < kOut; ++o)
     for (int i = 0; i < kIn; ++i)
-      for (int k = 0; k < kTaps; ++k) sums[i][k] += g * at_place(x + i * length + p + taps[k]);
+      for (int k = 0; k < kTaps; ++k) sums[o][i][k] = Sixteen{};
+  for (int64_t p = 0; p < lines.count; p += kWidth) {
+    Sixteen g[kOut];
+    for (int o = 0; o < kOut; ++o) g[o] = at_place(gradient + o * lines.length + p);
+    for (int i = 0; i < kIn; ++i)
+      for (int k = 0; k < kTaps; ++k) {
+        const Sixteen value = at_place(x + i * lines.length + p + taps[k]);
+        for (int o = 0; o < kOut; ++o) sums[o][i][k] += g[o] * value;
+      }
   }
-  for (int i = 0; i < kIn; ++i)
-    for (int k = 0; k < kTaps; ++k) result[i * kTaps + k] = folded(sums[i][k]);
+  for (int o = 0; o < kOut; ++o)
+    for (int i = 0; i < kIn; ++i)
+      for (int k = 0; k < kTaps; ++k) result[o * result_row + i * kTaps + k] = folded(sums[o][i][k]);
+}
+
+// The gradients [kOut][in][tap] of the weights of kOut lines.
+template <int kOut>
+inline __attribute__((always_inline)) void weight_gradients(const float *x, const float *gradient, const Lines &lines,
+                                                            int64_t in, const int64_t *taps, int64_t tap_count,
+                                                            float *result) {
+  for (int64_t i = 0; i < in;) {
+    const float *from = x + i * lines.length + lines.first;
+    float *to = result + i * tap_count;
+    if (tap_count == 9) {
+      products<kOut, 1, 9>(from, gradient, lines, taps, to, in * tap_count);
+      i += 1;
+    } else if (in - i >= 8) {
+      products<kOut, 8, 1>(from, gradient, lines, taps, to, in * tap_count);
+      i += 8;
+    } else if (in - i >= 4) {
+      products<kOut, 4, 1>(from, gradient, lines, taps, to, in * tap_count);
+      i += 4;
+    } else {
+      products<kOut, 1, 1>(from, gradient, lines, taps, to, in * tap_count);
+      i += 1;
+    }
+  }
 }
 
 VECTORISED void weight_gradient(const float *x, const float *gradient, const Lines &lines, int64_t in, int64_t out,
                                 const int64_t *taps, int64_t tap_count, float *result) {
-  for (int64_t o = 0; o < out; ++o) {
-    const float *g = gradient + o * lines.length + lines.first;
-    for (int64_t i = 0; i < in;) {
-      const float *from = x + i * lines.length + lines.first;
-      float *to = result + (o * in + i) * tap_count;
-      if (tap_count == 9) {
-        products<1, 9>(from, g, lines.length, lines.count, taps, to);
-        i += 1;
-      } else if (in - i >= 8) {
-        products<8, 1>(from, g, lines.length, lines.count, taps, to);
-        i += 8;
-      } else if (in - i >= 4) {
-        products<4, 1>(from, g, lines.length, lines.count, taps, to);
-        i += 4;
-      } else {
-        products<1, 1>(from, g, lines.length, lines.count, taps, to);
-        i += 1;
-      }
-    }
-  }
+  gradient += lines.first;
+  int64_t o = 0;
+  for (; o + 2 <= out; o += 2)
+    weight_gradients<2>(x, gradient + o * lines.length, lines, in, taps, tap_count, result + o * in * tap_count);
+  if (o < out)
+    weight_gradients<1>(x, gradient + o * lines.length, lines, in, taps, tap_count, result + o * in * tap_count);
 }
 
 // Sums along a line, in sixteen lanes.
