@@ -19,6 +19,7 @@ namespace {
 // Sixteen neighbouring numbers, wherever they begin.
 typedef float Sixteen __attribute__((vector_size(64), aligned(4)));
 typedef int32_t Whole __attribute__((vector_size(64)));
+typedef int8_t Bytes __attribute__((vector_size(16), aligned(1)));
 constexpr int64_t kWidth = 16;
 
 Sixteen &at_place(float *x) { return *reinterpret_cast<Sixteen *>(x); }
@@ -44,19 +45,40 @@ struct Lines {
 
   int64_t pixels() const { return images * height * width; }
 
-  // Writes a value at all places between the pixels.
-  void fill_borders(float *line, float value) const {
-    for (int64_t n = 0; n < images; ++n) {
-      float *start = line + first + n * image;
-      for (int64_t y = 0; y < height; ++y) start[y * row + width] = value;
-      std::fill_n(start + height * row, row, value);
-    }
+  // As far as loops over a line go, in steps of sixteen.
+  int64_t extent() const { return rounded(count); }
+
+  // Which of the places from the first pixel on are pixels (all bits set) and which are between or behind them (none).
+  // It stays until this thread works on another shape.
+  const int8_t *pixel_mask() const {
+    struct Mask {
+      int64_t images, height, width;
+      std::vector<int8_t> bytes;
+    };
+    static thread_local std::vector<Mask> masks;
+    for (const Mask &mask : masks)
+      if (mask.images == images && mask.height == height && mask.width == width) return mask.bytes.data();
+    if (masks.size() == 16) masks.clear();
+    Mask mask{images, height, width, std::vector<int8_t>(extent())};
+    for (int64_t n = 0; n < images; ++n)
+      for (int64_t y = 0; y < height; ++y) std::fill_n(mask.bytes.data() + n * image + y * row, width, -1);
+    masks.push_back(std::move(mask));
+    return masks.back().bytes.data();
   }
 
-  // Writes a value around all pixels, and zeros at the end.
-  void frame(float *line, float value) const {
+  // Zeros at all places but the pixels.
+  void clear_borders(float *line) const {
+    for (int64_t n = 0; n < images; ++n) {
+      float *start = line + first + n * image;
+      for (int64_t y = 0; y < height; ++y) start[y * row + width] = 0;
+      std::fill_n(start + height * row, row, 0.0f);
+    }
+    fill_ends(line, 0);
+  }
+
+  // Writes a value before the first place, and zeros behind the last.
+  void fill_ends(float *line, float value) const {
     std::fill_n(line, first, value);
-    fill_borders(line, value);
     std::fill(line + first + count, line + length, 0.0f);
   }
 
@@ -75,6 +97,9 @@ struct Lines {
                 "these are no lines of ", images, " images of ", height, " x ", width, ": ", x.sizes());
   }
 };
+
+// All bits set where there is a pixel.
+#define ARE_PIXELS(mask) __builtin_convertvector(*reinterpret_cast<const Bytes *>(mask), Whole)
 
 // Sums into kOut lines at kPlaces times sixteen pixels, all in registers. Weights are [in][tap][kOut].
 template <int kOut, int kPlaces>
@@ -211,19 +236,19 @@ VECTORISED void weight_gradient(const float *x, const float *gradient, const Lin
     weight_gradients<1>(x, gradient + o * lines.length, lines, in, taps, tap_count, result + o * in * tap_count);
 }
 
-// Sums along a line, in sixteen lanes.
-VECTORISED double line_sum(const float *x, int64_t count) {
+// Sums over a line's pixels, in sixteen lanes.
+VECTORISED double line_sum(const float *x, const int8_t *mask, int64_t count) {
   Sixteen sums{};
-  for (int64_t p = 0; p < count; p += kWidth) sums += at_place(x + p);
+  for (int64_t p = 0; p < count; p += kWidth) sums += ARE_PIXELS(mask + p) ? at_place(x + p) : Sixteen{};
   double total = 0;
   for (int64_t i = 0; i < kWidth; ++i) total += sums[i];
   return total;
 }
 
-VECTORISED double squares_sum(const float *x, int64_t count, float mean) {
+VECTORISED double squares_sum(const float *x, const int8_t *mask, int64_t count, float mean) {
   Sixteen sums{};
   for (int64_t p = 0; p < count; p += kWidth) {
-    const Sixteen distance = at_place(x + p) - mean;
+    const Sixteen distance = ARE_PIXELS(mask + p) ? at_place(x + p) - mean : Sixteen{};
     sums += distance * distance;
   }
   double total = 0;
@@ -231,24 +256,26 @@ VECTORISED double squares_sum(const float *x, int64_t count, float mean) {
   return total;
 }
 
-VECTORISED void rectify(const float *x, int64_t count, float scale, float shift, float *y) {
-  for (int64_t p = 0; p < count; ++p) {
-    const float value = x[p] * scale + shift;
-    y[p] = value < 0 ? 0 : value;  // no number stays no number
+// What is no pixel becomes zero.
+VECTORISED void rectify(const float *x, const int8_t *mask, int64_t count, float scale, float shift, float *y) {
+  for (int64_t p = 0; p < count; p += kWidth) {
+    const Sixteen value = at_place(x + p) * scale + shift;
+    const Whole isKept = ARE_PIXELS(mask + p) & ~(value < 0.0f);  // no number stays no number
+    at_place(y + p) = isKept ? value : Sixteen{};
   }
 }
 
-// Sets what the rectifier cut off to zero; `sums` of the gradients left, alone and times the distance to the mean.
-VECTORISED void rectified_gradient(const float *x, int64_t count, float scale, float shift, float mean,
-                                   float *gradient, double *sums) {
+// The gradients that the rectifier lets through, and their `sums`, alone and times the distance to the mean.
+VECTORISED void rectified_gradient(const float *x, const int8_t *mask, int64_t count, float scale, float shift,
+                                   float mean, const float *gradient, float *result, double *sums) {
   Sixteen plain{}, weighted{};
   for (int64_t p = 0; p < count; p += kWidth) {
     const Sixteen values = at_place(x + p);
-    const auto isCut = values * scale + shift <= 0.0f;
-    const Sixteen g = isCut ? Sixteen{} : at_place(gradient + p);
-    at_place(gradient + p) = g;
+    const Whole isKept = ARE_PIXELS(mask + p) & ~(values * scale + shift <= 0.0f);
+    const Sixteen g = isKept ? at_place(gradient + p) : Sixteen{};
+    at_place(result + p) = g;
     plain += g;
-    weighted += g * (values - mean);
+    weighted += isKept ? g * (values - mean) : Sixteen{};
   }
   sums[0] = sums[1] = 0;
   for (int64_t i = 0; i < kWidth; ++i) {
@@ -257,9 +284,12 @@ VECTORISED void rectified_gradient(const float *x, int64_t count, float scale, f
   }
 }
 
-VECTORISED void input_gradient(const float *x, int64_t count, float mean, float scale, float slope, float offset,
-                               float *gradient) {
-  for (int64_t p = 0; p < count; ++p) gradient[p] = scale * gradient[p] - slope * (x[p] - mean) - offset;
+VECTORISED void input_gradient(const float *x, const int8_t *mask, int64_t count, float mean, float scale,
+                               float slope, float offset, float *gradient) {
+  for (int64_t p = 0; p < count; p += kWidth) {
+    const Sixteen g = scale * at_place(gradient + p) - slope * (at_place(x + p) - mean) - offset;
+    at_place(gradient + p) = ARE_PIXELS(mask + p) ? g : Sixteen{};
+  }
 }
 
 // gamma (convolution - mean) / deviation + beta, cut at zero.
@@ -280,19 +310,15 @@ struct LineUnit : torch::autograd::Function<LineUnit> {
     const std::vector<double> gammas = numbers(gamma), betas = numbers(beta);
     float *old_mean = running_mean.data_ptr<float>(), *old_variance = running_variance.data_ptr<float>();
     const double pixels = static_cast<double>(lines.pixels());
-    const int64_t count = Lines::rounded(lines.count);
+    const int64_t count = lines.extent();
+    const int8_t *mask = lines.pixel_mask();
     for (int64_t c = 0; c < out; ++c) {
-      float *values = sums.data_ptr<float>() + c * lines.length;
+      const float *values = sums.data_ptr<float>() + c * lines.length + lines.first;
       float *result = y.data_ptr<float>() + c * lines.length;
       double variance;
       if (training) {
-        lines.frame(values, 0);
-        means[c] = line_sum(values + lines.first, count) / pixels;
-        // At the mean, what is no pixel counts nothing.
-        const float mean = static_cast<float>(means[c]);
-        lines.fill_borders(values, mean);
-        std::fill(values + lines.first + lines.count, values + lines.first + count, mean);
-        const double squares = squares_sum(values + lines.first, count, mean);
+        means[c] = line_sum(values, mask, count) / pixels;
+        const double squares = squares_sum(values, mask, count, static_cast<float>(means[c]));
         variance = squares / pixels;
         const double unbiased = squares / std::max(1.0, pixels - 1);
         old_mean[c] = static_cast<float>((1 - momentum) * old_mean[c] + momentum * means[c]);
@@ -304,9 +330,9 @@ struct LineUnit : torch::autograd::Function<LineUnit> {
       inverses[c] = 1 / std::sqrt(variance + epsilon);
       scales[c] = gammas[c] * inverses[c];
       shifts[c] = betas[c] - means[c] * scales[c];
-      rectify(values + lines.first, lines.count, static_cast<float>(scales[c]), static_cast<float>(shifts[c]),
+      lines.fill_ends(result, 0);
+      rectify(values, mask, count, static_cast<float>(scales[c]), static_cast<float>(shifts[c]),
               result + lines.first);
-      lines.frame(result, 0);
     }
     if (training) {
       context->save_for_backward(
@@ -333,31 +359,32 @@ struct LineUnit : torch::autograd::Function<LineUnit> {
     const at::Tensor given = gradients[0].contiguous();
     at::Tensor back = at::empty_like(given);
     std::vector<double> gamma_gradient(out), beta_gradient(out);
+    const int64_t count = lines.extent();
+    const int8_t *mask = lines.pixel_mask();
     for (int64_t c = 0; c < out; ++c) {
       const float *values = sums.data_ptr<float>() + c * lines.length + lines.first;
       const float *from = given.data_ptr<float>() + c * lines.length + lines.first;
       float *line = back.data_ptr<float>() + c * lines.length;
-      std::copy_n(from, lines.count, line + lines.first);
-      lines.frame(line, 0);
-      const float mean = static_cast<float>(means[c]);
+      const float mean = static_cast<float>(means[c]), scale = static_cast<float>(scales[c]);
       double parts[2];
-      rectified_gradient(values, Lines::rounded(lines.count), static_cast<float>(scales[c]),
-                         static_cast<float>(shifts[c]), mean, line + lines.first, parts);
+      lines.fill_ends(line, 0);
+      rectified_gradient(values, mask, count, scale, static_cast<float>(shifts[c]), mean, from, line + lines.first,
+                         parts);
       beta_gradient[c] = parts[0];
       gamma_gradient[c] = parts[1] * inverses[c];
       const double slope = scales[c] * inverses[c] * gamma_gradient[c] / pixels;
       const double offset = scales[c] * beta_gradient[c] / pixels;
-      input_gradient(values, lines.count, mean, static_cast<float>(scales[c]), static_cast<float>(slope),
-                     static_cast<float>(offset), line + lines.first);
-      lines.fill_borders(line, 0);
+      input_gradient(values, mask, count, mean, scale, static_cast<float>(slope), static_cast<float>(offset),
+                     line + lines.first);
     }
 
     at::Tensor weight_result = at::empty_like(w), result;
     weight_gradient(x.data_ptr<float>(), back.data_ptr<float>(), lines, in, out, taps.data(), taps.size(),
                     weight_result.data_ptr<float>());
     if (context->needs_input_grad(0)) {
-      // Zeros at the ends of lines, which `convolve` leaves alone: sums of gradients go over whole lines.
-      result = at::zeros({in, lines.length}, given.options());
+      // Zeros at the ends of lines, most of which `convolve` leaves alone: sums of gradients go over whole lines.
+      result = at::empty({in, lines.length}, given.options());
+      for (int64_t c = 0; c < in; ++c) lines.fill_ends(result.data_ptr<float>() + c * lines.length, 0);
       convolve(back.data_ptr<float>(), lines, out, in, taps.data(), taps.size(),
                arranged(w.data_ptr<float>(), in, out, taps.size(), true).data(), result.data_ptr<float>());
     }
@@ -365,8 +392,15 @@ struct LineUnit : torch::autograd::Function<LineUnit> {
   }
 };
 
+// A copy in which what is no pixel has another value.
+VECTORISED void surrounded(const float *x, const int8_t *mask, int64_t count, float value, float *result) {
+  for (int64_t p = 0; p < count; p += kWidth)
+    at_place(result + p) = ARE_PIXELS(mask + p) ? at_place(x + p) : Sixteen{} + value;
+}
+
 // The greatest number of each window and its place there; the first of equal ones, and what is no number.
-VECTORISED void pool_line(const float *x, int64_t count, const int64_t *taps, float *best, float *place) {
+VECTORISED void pool_line(const float *x, const int8_t *mask, int64_t count, const int64_t *taps, float *best,
+                          float *place) {
   for (int64_t p = 0; p < count; p += kWidth) {
     Sixteen most = at_place(x + p + taps[0]), where{};
     for (int k = 1; k < 9; ++k) {
@@ -375,7 +409,7 @@ VECTORISED void pool_line(const float *x, int64_t count, const int64_t *taps, fl
       most = wins ? value : most;
       where = wins ? Sixteen{} + static_cast<float>(k) : where;
     }
-    at_place(best + p) = most;
+    at_place(best + p) = ARE_PIXELS(mask + p) ? most : Sixteen{};
     at_place(place + p) = where;
   }
 }
@@ -400,16 +434,19 @@ struct LinePool : torch::autograd::Function<LinePool> {
     const Lines lines(images, height, width);
     const auto taps = lines.taps(3);
     at::Tensor y = at::empty_like(x), places = at::empty_like(x);
+    constexpr float kLeast = -std::numeric_limits<float>::infinity();
     std::unique_ptr<float[]> line(new float[lines.length]);
+    lines.fill_ends(line.get(), kLeast);
     for (int64_t c = 0; c < x.size(0); ++c) {
-      std::copy_n(x.data_ptr<float>() + c * lines.length, lines.length, line.get());
-      lines.frame(line.get(), -std::numeric_limits<float>::infinity());
+      surrounded(x.data_ptr<float>() + c * lines.length + lines.first, lines.pixel_mask(), lines.extent(), kLeast,
+                 line.get() + lines.first);
       float *best = y.data_ptr<float>() + c * lines.length, *place = places.data_ptr<float>() + c * lines.length;
-      pool_line(line.get() + lines.first, lines.count, taps.data(), best + lines.first, place + lines.first);
-      lines.frame(best, 0);
+      lines.fill_ends(best, 0);
+      pool_line(line.get() + lines.first, lines.pixel_mask(), lines.extent(), taps.data(), best + lines.first,
+                place + lines.first);
       // There are no gradients at a line's ends, but what is read there must be numbers.
       std::fill_n(place, lines.first, 0.0f);
-      std::fill(place + lines.first + lines.count, place + lines.length, 0.0f);
+      std::fill(place + lines.first + lines.extent(), place + lines.length, 0.0f);
     }
     context->save_for_backward({places});
     context->saved_data["shape"] = std::vector<int64_t>{images, height, width};
@@ -423,13 +460,16 @@ struct LinePool : torch::autograd::Function<LinePool> {
     const Lines lines(shape[0], shape[1], shape[2]);
     const auto taps = lines.taps(3);
     const at::Tensor given = gradients[0].contiguous();
-    at::Tensor result = at::zeros_like(given);
+    at::Tensor result = at::empty_like(given);
     std::unique_ptr<float[]> line(new float[lines.length]);
+    lines.fill_ends(line.get(), 0);
     for (int64_t c = 0; c < given.size(0); ++c) {
-      std::copy_n(given.data_ptr<float>() + c * lines.length, lines.length, line.get());
-      lines.frame(line.get(), 0);
-      unpool_line(line.get() + lines.first, places.data_ptr<float>() + c * lines.length + lines.first, lines.count,
-                  taps.data(), result.data_ptr<float>() + c * lines.length + lines.first);
+      surrounded(given.data_ptr<float>() + c * lines.length + lines.first, lines.pixel_mask(), lines.extent(), 0,
+                 line.get() + lines.first);
+      float *to = result.data_ptr<float>() + c * lines.length;
+      lines.fill_ends(to, 0);
+      unpool_line(line.get() + lines.first, places.data_ptr<float>() + c * lines.length + lines.first,
+                  lines.extent(), taps.data(), to + lines.first);
     }
     return {result, {}, {}, {}};
   }
@@ -490,7 +530,7 @@ struct LineHalving : torch::autograd::Function<LineHalving> {
       float *line = y.data_ptr<float>() + c * small.length;
       halve_line(x.data_ptr<float>() + c * lines.length, lines, small, line,
                  places.data_ptr<int32_t>() + c * small.length);
-      small.frame(line, 0);
+      small.clear_borders(line);
     }
     context->save_for_backward({places});
     context->saved_data["shape"] = std::vector<int64_t>{images, height, width};
@@ -525,13 +565,15 @@ struct LineMean : torch::autograd::Function<LineMean> {
     const Lines lines(images, height, width);
     const int64_t channels = x.size(0);
     at::Tensor means = at::empty({images, channels}, x.options());
+    const float *values = x.data_ptr<float>() + lines.first;
+    float *result = means.data_ptr<float>();
     for (int64_t c = 0; c < channels; ++c)
       for (int64_t image = 0; image < images; ++image) {
-        const float *start = x.data_ptr<float>() + c * lines.length + lines.first + image * lines.image;
+        const float *start = values + c * lines.length + image * lines.image;
         float sum = 0;
         for (int64_t y = 0; y < height; ++y)
           for (int64_t p = 0; p < width; ++p) sum += start[y * lines.row + p];
-        means.data_ptr<float>()[image * channels + c] = sum / static_cast<float>(height * width);
+        result[image * channels + c] = sum / static_cast<float>(height * width);
       }
     context->saved_data["shape"] = std::vector<int64_t>{images, height, width};
     return means;
@@ -544,11 +586,13 @@ struct LineMean : torch::autograd::Function<LineMean> {
     const at::Tensor given = gradients[0].contiguous();
     const int64_t channels = given.size(1);
     at::Tensor result = at::zeros({channels, lines.length}, given.options());
+    const float *from = given.data_ptr<float>();
+    float *to = result.data_ptr<float>() + lines.first;
     for (int64_t c = 0; c < channels; ++c)
       for (int64_t image = 0; image < lines.images; ++image) {
-        const float part = given.data_ptr<float>()[image * channels + c] / (lines.height * lines.width);
+        const float part = from[image * channels + c] / (lines.height * lines.width);
         // Between the pixels, too: nothing depends on it.
-        std::fill_n(result.data_ptr<float>() + c * lines.length + lines.first + image * lines.image, lines.image, part);
+        std::fill_n(to + c * lines.length + image * lines.image, lines.image, part);
       }
     return {result, {}, {}, {}};
   }
