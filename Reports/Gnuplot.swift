@@ -104,13 +104,15 @@ public struct Figure: Sendable {
     return data
   }
 
-  /// 1, 2 and 5 times the powers of ten, or the powers alone over many decades.
+  /// 1, 2 and 5 times the powers of ten, the powers alone over many decades, or more than these over less than one.
   static func tickPlaces(_ low: Double, _ high: Double) -> [Double] {
     guard low > 0, high > low else { return [] }
     let decades = Int(log10(low).rounded(.down))...Int(log10(high).rounded(.up))
-    let factors = decades.count > 4 ? [1.0] : [1.0, 2, 5]
-    return decades.flatMap { decade in factors.map { $0 * pow(10, Double(decade)) } }
-      .filter { low <= $0 && $0 <= high }
+    func places(_ factors: [Double]) -> [Double] {
+      decades.flatMap { decade in factors.map { $0 * pow(10, Double(decade)) } }.filter { low <= $0 && $0 <= high }
+    }
+    let usual = places(decades.count > 4 ? [1] : [1, 2, 5])
+    return usual.count > 2 ? usual : places([1, 1.5, 2, 3, 4, 5, 7])
   }
 
   /// Labels of a logarithmic axis.

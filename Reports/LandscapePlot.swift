@@ -3,9 +3,9 @@ import CellSpace
 import Foundation
 import TabularBenchmark
 
-/// A picture of a table in six panels, drawn by gnuplot: accuracies, times, repeat noise, agreement of epoch counts,
-/// operations and depth, locality. NAS-Bench-101's paper describes its own data so (Ying et al. 2019, figures 2, 3, 5
-/// and 6).
+/// A picture of a table in panels, drawn by gnuplot: accuracies, times, repeat noise, agreement of epoch counts,
+/// operations and depth, locality, and the best cells. NAS-Bench-101's paper describes its own data so (Ying et al.
+/// 2019, figures 2, 3, 5 and 6).
 public struct LandscapePlot: Sendable {
   private let table: Table
   private let landscape: Landscape
@@ -29,12 +29,21 @@ public struct LandscapePlot: Sendable {
     if table.epochs.count > 1 { panels.append(epochCounts(top)) }
     panels.append(parts(top))
     if !walk.isEmpty { panels.append(locality(top)) }
-    return Figure(panels, columns: min(3, panels.count))
+    // A row of their own.
+    while panels.count % 3 != 0 { panels.append(panel("", "", "", "", "off", "unset border\nunset tics\nset yrange [0:1]\nplot 2")) }
+    panels += landscape.best.prefix(3).enumerated().map { best($0, row: $1, top) }
+    return Figure(panels, columns: 3)
   }
 
   private static let colours = ["0072B2", "D55E00", "009E73", "CC79A7", "56B4E9", "000000"]
   private static let height = 430
   private var points: String { "with points pointtype 7 pointsize \(table.rowCount > 1_000 ? 0.35 : 0.6)" }
+
+  /// Points with a legend in which they are large enough to be seen.
+  private func points(_ block: String, colour: Int, _ title: String) -> String {
+    let colour = "linecolor rgb '#\(Self.colours[colour % Self.colours.count])'"
+    return "$\(block) \(points) \(colour) notitle, keyentry with points pointtype 7 pointsize 1 \(colour) title '\(title)'"
+  }
 
   private func name(_ epochs: Int) -> String { epochs == 1 ? "1 epoch" : "\(epochs) epochs" }
 
@@ -104,8 +113,7 @@ public struct LandscapePlot: Sendable {
       sorted.map { block("data\($0.key)", $0.value) }.joined()
         + "set logscale x\nset xrange [\(low):\(high)]\n\(Figure.ticks("x", low, high))plot "
         + sorted.map { count, _ in
-          "$data\(count) \(points) linecolor rgb '#\(Self.colours[count % Self.colours.count])' "
-            + "title '\(count) convolutions'"
+          points("data\(count)", colour: count, count == 1 ? "1 convolution" : "\(count) convolutions")
         }.joined(separator: ", "))
   }
 
@@ -134,8 +142,7 @@ public struct LandscapePlot: Sendable {
     }
     let plots = zip(lower, table.epochs).map { place, epochs in
       let rho = correlations.first { $0.low == epochs }.map { String(format: ", Spearman %.2f", $0.correlation) }
-      return "$data\(place) \(points) linecolor rgb '#\(Self.colours[place % Self.colours.count])' "
-        + "title '\(name(epochs))\(rho ?? "")'"
+      return points("data\(place)", colour: place, name(epochs) + (rho ?? ""))
     }
     return panel(
       "Fewer epochs", "a point per cell, means over repeats", "validation accuracy at fewer epochs",
@@ -166,5 +173,45 @@ public struct LandscapePlot: Sendable {
       block("data", walk.map { (Double($0.distance), $0.correlation) })
         + "set yrange [0:1]\nset xtics 1\nplot $data with linespoints pointtype 7 pointsize 0.6 linewidth 2 "
         + "linecolor rgb '#0072B2'")
+  }
+
+  /// A cell, drawn.
+  private func best(_ place: Int, row: Int, _ top: Int) -> Figure.Panel {
+    let drawing = CellDrawing(table.cell(row))
+    // What a panel has room for at the size of its letters.
+    let (width, height) = (max(440, drawing.size.width), max(270, drawing.size.height))
+    let left = (width - drawing.size.width) / 2
+    let boxes = drawing.boxes.map { box in
+      """
+      set object rectangle center \(left + box.x),\(box.y) size \(box.width),\(box.height) front \
+      fillcolor rgb '\(box.isEnd ? "#eeeeee" : "#d5e8f5")' fillstyle solid border linecolor rgb '#555555'
+      set label '\(box.label)' at \(left + box.x),\(box.y) center front noenhanced
+
+      """
+    }
+    let edges = drawing.edges.map { curves in
+      curves.flatMap { curve in (0...12).map { curve.point(Double($0) / 12) } }
+        .map { "\(left + $0.x) \($0.y)\n" }.joined()
+    }
+    let values = [
+      accuracy(row, table.epochs.count - 1).map { String(format: "validation accuracy %.4f", $0) },
+      table.mean(.testAccuracy, row: row, epochs: table.epochs.count - 1).map { String(format: "test %.4f", $0) },
+      table.mean(.seconds, row: row, epochs: table.epochs.count - 1).map { String(format: "%.1f s", $0) },
+    ]
+    return panel(
+      ["Best cell", "Second best", "Third best"][place],
+      values.compactMap { $0 }.joined(separator: ", ") + ", \(table.hash(row))", "", "", "off",
+      """
+      unset border
+      unset tics
+      set lmargin 1
+      set rmargin 1
+      set bmargin 1
+      set xrange [0:\(width)]
+      set yrange [\(height):0]
+      \(boxes.joined())$edges << EOD
+      \(edges.joined(separator: "\n"))EOD
+      plot $edges with lines linewidth 1.5 linecolor rgb '#777777'
+      """)
   }
 }

@@ -98,10 +98,23 @@ public struct BuildFolder: Sendable {
   /// Where ``Timing`` writes.
   var timingPath: String { path + "/steps.timing" }
 
-  /// CPU seconds of a training step by cell, round by round; `nil` if the folder was not timed.
+  /// CPU seconds of a training step by cell, a value per repeat: the least of its measurements. Cells that lack
+  /// measurements are left out. `nil` if the folder was not timed.
   ///
   /// - Throws: ``BuildError``.
   public func stepSeconds() throws(BuildError) -> (header: BuildHeader, seconds: [String: [Double]])? {
+    guard let (header, all) = try timings() else { return nil }
+    let repeats = header.settings.repeats
+    let seconds = all.filter { $0.value.count >= repeats * Timing.visits }.mapValues { values in
+      (0..<repeats).map { number in stride(from: number, to: values.count, by: repeats).map { values[$0] }.min() ?? 0 }
+    }
+    return (header, seconds)
+  }
+
+  /// All measurements of ``Timing`` by cell, in the order of rounds; `nil` if there are none.
+  ///
+  /// - Throws: ``BuildError``.
+  func timings() throws(BuildError) -> (header: BuildHeader, seconds: [String: [Double]])? {
     guard FileManager.default.fileExists(atPath: timingPath),
       let (header, records) = try Self.readLog(timingPath, of: TimingRecord.self)
     else { return nil }

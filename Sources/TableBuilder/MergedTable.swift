@@ -94,7 +94,7 @@ public enum MergedTable {
       "machine": machine,
       "diverged trainings": "\(summary.diverged) of \(counts.values.reduce(0, +))",
       "seconds": isTimed
-        ? "CPU seconds of a training step, one thread, measured for all cells in one sitting after the build, "
+        ? "CPU seconds of a training step, one thread, the least of three measurements in one sitting after the build, "
           + "times the number of steps"
         : "CPU seconds of the training steps, one thread",
     ]

@@ -151,7 +151,7 @@ struct TableInfo: ParsableCommand {
 struct TablePlot: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plot",
-    abstract: "Draw a table: accuracies, times, noise, epoch counts, operations, locality.",
+    abstract: "Draw a table: accuracies, times, noise, epoch counts, operations, locality, best cells.",
     discussion: "EXAMPLE\n  anytime table plot -o table.png")
 
   @OptionGroup var source: TableOption

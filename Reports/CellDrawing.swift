@@ -126,33 +126,76 @@ package struct CellDrawing {
 
   private func y(_ node: Int) -> Double { Double(nodes[node].layer) * Self.step + Self.box.height / 2 + 1 }
 
+  private var left: Double { nodes.indices.map { nodes[$0].x - width($0) / 2 }.min() ?? 0 }
+
+  /// Of the whole picture, whose corner at the top left is (0, 0).
+  var size: (width: Double, height: Double) {
+    let right = nodes.indices.map { nodes[$0].x + width($0) / 2 }.max() ?? 0
+    return (right - left + 4, Double(layers.count - 1) * Self.step + Self.box.height + 2)
+  }
+
+  /// A vertex by the middle of its box.
+  struct Box {
+    var x, y: Double
+    var width: Double { CellDrawing.box.width }
+    var height: Double { CellDrawing.box.height }
+    var label: String
+    /// Whether it is the input or the output.
+    var isEnd: Bool
+  }
+
+  var boxes: [Box] {
+    nodes.indices.compactMap { node in
+      nodes[node].vertex.map {
+        Box(x: nodes[node].x - left + 2, y: y(node), label: labels[$0], isEnd: $0 == 0 || $0 == labels.count - 1)
+      }
+    }
+  }
+
+  /// A part of an edge: a cubic Bézier curve from `start` to `end`, upright at both; its control points are at half
+  /// the height.
+  struct Curve {
+    var start, end: (x: Double, y: Double)
+    var middle: Double { (start.y + end.y) / 2 }
+
+    /// Where the curve is when the part `t` of it is drawn.
+    func point(_ t: Double) -> (x: Double, y: Double) {
+      let s = 1 - t
+      let (first, last) = (s * s * s + 3 * s * s * t, 3 * s * t * t + t * t * t)
+      return (
+        first * start.x + last * end.x,
+        s * s * s * start.y + 3 * s * t * middle + t * t * t * end.y
+      )
+    }
+  }
+
+  /// Edges as curves that join.
+  var edges: [[Curve]] {
+    paths.map { path in
+      zip(path, path.dropFirst()).map { from, to in
+        Curve(
+          start: (nodes[from].x - left + 2, y(from) + (nodes[from].vertex == nil ? 0 : Self.box.height / 2)),
+          end: (nodes[to].x - left + 2, y(to) - (nodes[to].vertex == nil ? 0 : Self.box.height / 2)))
+      }
+    }
+  }
+
   /// The picture, with a description for who does not see it.
   package func svg(description: String) -> HTML {
-    let left = nodes.indices.map { nodes[$0].x - width($0) / 2 }.min() ?? 0
-    let right = nodes.indices.map { nodes[$0].x + width($0) / 2 }.max() ?? 0
-    let size = (width: right - left + 4, height: Double(layers.count - 1) * Self.step + Self.box.height + 2)
     func text(_ value: Double) -> String { String(format: "%.1f", value) }
-    let lines = paths.map { path -> HTML in
-      var line = ""
-      for (from, to) in zip(path, path.dropFirst()) {
-        let start = (x: nodes[from].x - left + 2, y: y(from) + (nodes[from].vertex == nil ? 0 : Self.box.height / 2))
-        let end = (x: nodes[to].x - left + 2, y: y(to) - (nodes[to].vertex == nil ? 0 : Self.box.height / 2))
-        let middle = (start.y + end.y) / 2
-        if line.isEmpty { line = "M\(text(start.x)) \(text(start.y))" }
-        line +=
-          "C\(text(start.x)) \(text(middle)) \(text(end.x)) \(text(middle)) \(text(end.x)) \(text(end.y))"
+    let lines = edges.map { curves -> HTML in
+      let start = curves.first.map { "M\(text($0.start.x)) \(text($0.start.y))" } ?? ""
+      let line = curves.map {
+        "C\(text($0.start.x)) \(text($0.middle)) \(text($0.end.x)) \(text($0.middle)) \(text($0.end.x)) \(text($0.end.y))"
       }
-      return "<path d=\"\(line)\"/>"
+      return "<path d=\"\(start + line.joined())\"/>"
     }
-    let boxes = nodes.indices.compactMap { node -> HTML? in
-      guard let vertex = nodes[node].vertex else { return nil }
-      let x = nodes[node].x - left + 2
-      let end = vertex == 0 || vertex == labels.count - 1
-      return """
-        <rect class="\(end ? "end" : "operation")" x="\(text(x - Self.box.width / 2))" \
-        y="\(text(y(node) - Self.box.height / 2))" width="\(text(Self.box.width))" \
-        height="\(text(Self.box.height))" rx="5"/><text x="\(text(x))" y="\(text(y(node) + 4))">\(labels[vertex])</text>
-        """
+    let boxes = boxes.map { box -> HTML in
+      """
+      <rect class="\(box.isEnd ? "end" : "operation")" x="\(text(box.x - box.width / 2))" \
+      y="\(text(box.y - box.height / 2))" width="\(text(box.width))" \
+      height="\(text(box.height))" rx="5"/><text x="\(text(box.x))" y="\(text(box.y + 4))">\(box.label)</text>
+      """
     }
     return """
       <svg class="cell" role="img" aria-label="\(description)" viewBox="0 0 \(text(size.width)) \(text(size.height))" \
