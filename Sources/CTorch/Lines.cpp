@@ -302,7 +302,8 @@ struct LineUnit : torch::autograd::Function<LineUnit> {
     const at::Tensor w = weight.contiguous();
     const int64_t in = x.size(0), out = w.size(0);
     const auto taps = lines.taps(w.size(2));
-    at::Tensor sums = at::empty({out, lines.length}, x.options()), y = at::empty_like(sums);
+    at::Tensor sums = at::empty({out, lines.length}, x.options());
+    at::Tensor y = training ? at::empty_like(sums) : sums;  // without a way back, in place
     convolve(x.data_ptr<float>(), lines, in, out, taps.data(), taps.size(),
              arranged(w.data_ptr<float>(), in, out, taps.size(), false).data(), sums.data_ptr<float>());
 

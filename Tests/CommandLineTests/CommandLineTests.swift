@@ -129,8 +129,8 @@ struct Program {
       ("table info absent.table", "cannot be read"),
       ("table query 00000000000000000000000000000000", "has no cell 00000000000000000000000000000000"),
       (
-        "compare --space 1 --horizon 9 --seeds 1 --method random-search",
-        "of the 2685 cells of search space 1"
+        "compare --space 2 --horizon 9 --seeds 1 --method random-search",
+        "of the 7773 cells of search space 2"
       ),
       ("table import absent.csv", "cannot be opened"),
     ])
