@@ -134,7 +134,7 @@ public final class CellNetwork {
   ///
   /// - Parameter training: Whether batch norm uses the batch's own statistics and updates the running ones.
   public func callAsFunction(_ images: Tensor, training: Bool) throws -> Tensor {
-    var x = try apply(stem, to: ImageLines(images), training)
+    var x = try apply(stem, to: ImageGroups(images), training)
     for (number, cells) in stacks.enumerated() {
       if number > 0 { x = try x.halved() }
       for layers in cells { x = try apply(layers, to: x, training) }
@@ -142,17 +142,17 @@ public final class CellNetwork {
     return try x.mean().linear(dense.weight, bias: dense.bias)
   }
 
-  private func apply(_ unit: ConvolutionUnit, to x: ImageLines, _ training: Bool) throws -> ImageLines {
+  private func apply(_ unit: ConvolutionUnit, to x: ImageGroups, _ training: Bool) throws -> ImageGroups {
     try x.unit(
       unit.weight, gamma: unit.gamma, beta: unit.beta, mean: unit.mean, variance: unit.variance, training: training,
       momentum: settings.batchNormMomentum, epsilon: settings.batchNormEpsilon)
   }
 
-  private func apply(_ layers: CellLayers, to input: ImageLines, _ training: Bool) throws -> ImageLines {
+  private func apply(_ layers: CellLayers, to input: ImageGroups, _ training: Bool) throws -> ImageGroups {
     let last = cell.vertexCount - 1
     var values = [input]
     for vertex in 1..<last {
-      var sum: ImageLines?
+      var sum: ImageGroups?
       for source in 1..<vertex where cell.hasEdge(source, vertex) {
         let wide = layers.channels[vertex]
         let part = wide == layers.channels[source] ? values[source] : try values[source].channels(0..<wide)
@@ -172,7 +172,7 @@ public final class CellNetwork {
       guard let direct else { preconditionFailure("the output of a cell has an input") }
       return direct
     }
-    let joined = feeding.count == 1 ? first : try ImageLines.concatenated(first, Array(feeding.dropFirst()))
+    let joined = feeding.count == 1 ? first : try ImageGroups.concatenated(first, Array(feeding.dropFirst()))
     return try direct.map { try joined + $0 } ?? joined
   }
 }

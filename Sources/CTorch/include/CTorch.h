@@ -122,25 +122,24 @@ int ct_adam_step(ct_tensor *const *parameters, ct_tensor *const *means, ct_tenso
                  int64_t step, double learning_rate, double beta1, double beta2, double epsilon,
                  double weight_decay);
 
-// Images as lines, for networks of few channels: [channels, length], a channel after another, in which all images
-// stand one after another with zeros between them. Single precision in this processor only. Sums, rows (channels) and
-// concatenations of lines are lines; what the following make of them has the values and gradients of the library's
-// own operations on images.
+// Images in groups of sixteen, for networks of few channels: [groups, channels, pixels x 16], the images of a group side
+// by side at every pixel. Single precision in this processor only. Sums, ranges of channels and concatenations of groups
+// are groups; what the following make of them has the values and gradients of the library's own operations on images.
 typedef struct {
   int64_t images, height, width;
 } ct_geometry;
 // Of images [count, channels, height, width], and back.
-ct_tensor *ct_lines(const ct_tensor *images);
-ct_tensor *ct_planes(const ct_tensor *x, ct_geometry size);
+ct_tensor *ct_groups(const ct_tensor *images);
+ct_tensor *ct_ungrouped(const ct_tensor *x, ct_geometry size);
 // Convolution with 1x1 or 3x3 windows and borders of zeros, batch norm, rectifier.
-ct_tensor *ct_line_unit(const ct_tensor *x, ct_geometry size, const ct_tensor *weight, const ct_tensor *gamma,
-                        const ct_tensor *beta, ct_tensor *mean, ct_tensor *variance, int training, double momentum,
-                        double epsilon);
+ct_tensor *ct_group_unit(const ct_tensor *x, ct_geometry size, const ct_tensor *weight, const ct_tensor *gamma,
+                         const ct_tensor *beta, ct_tensor *mean, ct_tensor *variance, int training, double momentum,
+                         double epsilon);
 // Max pooling: 3x3 windows, stride 1, padding 1; and 2x2 windows, stride 2, rounding up.
-ct_tensor *ct_line_pool_3x3(const ct_tensor *x, ct_geometry size);
-ct_tensor *ct_line_pool_2x2(const ct_tensor *x, ct_geometry size);
+ct_tensor *ct_group_pool_3x3(const ct_tensor *x, ct_geometry size);
+ct_tensor *ct_group_pool_2x2(const ct_tensor *x, ct_geometry size);
 // Mean over height and width: [count, channels].
-ct_tensor *ct_line_mean(const ct_tensor *x, ct_geometry size);
+ct_tensor *ct_group_mean(const ct_tensor *x, ct_geometry size);
 
 #ifdef __cplusplus
 }

@@ -1,11 +1,11 @@
 import CTorch
 
-/// Images as lines, for networks of few channels: several times as fast there as tensors `[count, channels, height,
-/// width]`, in single precision on the processor.
+/// Images in groups of sixteen, for networks of few channels: several times as fast there as tensors `[count, channels,
+/// height, width]`, in single precision on the processor.
 ///
-/// ``values`` is `[channels, length]`: in a channel's line all images stand one after another, with zeros between them,
-/// so that a shift by a pixel is a shift of the line.
-public struct ImageLines {
+/// ``values`` is `[groups, channels, pixels x 16]`: the sixteen images of a group stand side by side at every pixel, so
+/// that a vector of the processor is one pixel of all of them. The last group may have fewer images.
+public struct ImageGroups {
   public let values: Tensor
   public let images, height, width: Int
 
@@ -15,7 +15,7 @@ public struct ImageLines {
 
   /// - Parameter images: `[count, channels, height, width]`.
   public init(_ images: Tensor) throws(TorchError) {
-    values = try Tensor(owning: ct_lines(images.handle))  // refuses other shapes
+    values = try Tensor(owning: ct_groups(images.handle))  // refuses other shapes
     let shape = images.shape
     (self.images, height, width) = (shape[0], shape[2], shape[3])
   }
@@ -28,7 +28,7 @@ public struct ImageLines {
   private func with(_ values: Tensor) -> Self { Self(values, images: images, height: height, width: width) }
 
   /// `[count, channels, height, width]`.
-  public func planes() throws(TorchError) -> Tensor { try Tensor(owning: ct_planes(values.handle, geometry)) }
+  public func ungrouped() throws(TorchError) -> Tensor { try Tensor(owning: ct_ungrouped(values.handle, geometry)) }
 
   /// A convolution with stride 1 and borders of zeros, batch normalisation and a rectifier.
   ///
@@ -42,35 +42,35 @@ public struct ImageLines {
   ) throws(TorchError) -> Self {
     with(
       try Tensor(
-        owning: ct_line_unit(
+        owning: ct_group_unit(
           values.handle, geometry, weight.handle, gamma.handle, beta.handle, mean.handle, variance.handle,
           training ? 1 : 0, momentum, epsilon)))
   }
 
   /// Max pooling with 3x3 windows, stride 1 and padding 1.
   public func maxPooled3x3() throws(TorchError) -> Self {
-    with(try Tensor(owning: ct_line_pool_3x3(values.handle, geometry)))
+    with(try Tensor(owning: ct_group_pool_3x3(values.handle, geometry)))
   }
 
   /// Max pooling with 2x2 windows and stride 2; the last row and column of an odd size have windows of their own.
   public func halved() throws(TorchError) -> Self {
     Self(
-      try Tensor(owning: ct_line_pool_2x2(values.handle, geometry)), images: images, height: (height + 1) / 2,
+      try Tensor(owning: ct_group_pool_2x2(values.handle, geometry)), images: images, height: (height + 1) / 2,
       width: (width + 1) / 2)
   }
 
   /// The mean over height and width: `[count, channels]`.
-  public func mean() throws(TorchError) -> Tensor { try Tensor(owning: ct_line_mean(values.handle, geometry)) }
+  public func mean() throws(TorchError) -> Tensor { try Tensor(owning: ct_group_mean(values.handle, geometry)) }
 
   /// A range of channels, sharing memory.
-  public func channels(_ range: Range<Int>) throws(TorchError) -> Self { with(try values.rows(range)) }
+  public func channels(_ range: Range<Int>) throws(TorchError) -> Self { with(try values.channels(range)) }
 
-  /// Lines of images of one size, one after another along the channels.
+  /// Images of one size and number, one after another along the channels.
   public static func concatenated(_ first: Self, _ others: [Self]) throws(TorchError) -> Self {
     let handles: [OpaquePointer?] = ([first] + others).map(\.values.handle)
-    return first.with(try Tensor(owning: ct_concatenate(handles, Int32(handles.count), 0)))
+    return first.with(try Tensor(owning: ct_concatenate(handles, Int32(handles.count), 1)))
   }
 
-  /// The sum of lines of images of one size.
+  /// The sum of images of one size and number.
   public static func + (a: Self, b: Self) throws(TorchError) -> Self { a.with(try a.values + b.values) }
 }

@@ -3,7 +3,7 @@
 import Tensor
 import Testing
 
-@Suite("Images as lines") struct ImageLinesTests {
+@Suite("Images in groups") struct ImageGroupsTests {
   typealias Making = ([Float], [Int]) throws -> Tensor
 
   static func single(_ values: [Float], _ shape: [Int]) throws -> Tensor { try Tensor(values, shape: shape) }
@@ -21,25 +21,25 @@ import Testing
 
   static let shapes = [
     [1, 1, 1, 1], [2, 3, 1, 5], [2, 3, 4, 1], [3, 2, 3, 5], [4, 8, 14, 14], [2, 5, 7, 7], [3, 4, 4, 4],
-    [1, 2, 40, 33],
+    [1, 2, 40, 33], [16, 3, 4, 4], [17, 2, 3, 3], [70, 3, 5, 4],
   ]
 
   @Test("go there and back", arguments: shapes) func roundTrip(shape: [Int]) throws {
     let values = TensorOperationTests.normal(shape.reduce(1, *), seed: 1)
-    let lines = try ImageLines(Tensor(values, shape: shape))
-    #expect(try lines.planes().values() == values)
-    #expect(lines.images == shape[0] && lines.values.shape[0] == shape[1])
+    let groups = try ImageGroups(Tensor(values, shape: shape))
+    #expect(try groups.ungrouped().values() == values)
+    #expect(groups.images == shape[0] && groups.values.shape[..<2] == [(shape[0] + 15) / 16, shape[1]])
   }
 
   @Test("are pooled as the library pools, values and gradients", arguments: shapes)
   func pooling(shape: [Int]) throws {
     let count = shape.reduce(1, *)
     for values in [TensorOperationTests.grid(shape, seed: 2), TensorOperationTests.normal(count, seed: 3)] {
-      let ours = try result(of: { try ImageLines($0).maxPooled3x3().planes() }, values, shape)
+      let ours = try result(of: { try ImageGroups($0).maxPooled3x3().ungrouped() }, values, shape)
       let theirs = try result(of: { try $0.maxPooled(window: 3, stride: 1, padding: 1) }, values, shape)
       // Gradients are whole numbers, so that their sums are exact in any order.
       #expect(ours == theirs)
-      let half = try result(of: { try ImageLines($0).halved().planes() }, values, shape)
+      let half = try result(of: { try ImageGroups($0).halved().ungrouped() }, values, shape)
       let library = try result(of: { try $0.maxPooled(window: 2, stride: 2) }, values, shape)
       #expect(half == library)
     }
@@ -51,10 +51,10 @@ import Testing
       for place in [0, 12, 31, 49] { values[place] = special }
       let x = try Tensor(values, shape: [1, 2, 5, 5])
       for (ours, theirs) in [
-        (try ImageLines(x).maxPooled3x3(), try x.maxPooled(window: 3, stride: 1, padding: 1)),
-        (try ImageLines(x).halved(), try x.maxPooled(window: 2, stride: 2)),
+        (try ImageGroups(x).maxPooled3x3(), try x.maxPooled(window: 3, stride: 1, padding: 1)),
+        (try ImageGroups(x).halved(), try x.maxPooled(window: 2, stride: 2)),
       ] {
-        let (a, b) = (try ours.planes().values(), try theirs.values())
+        let (a, b) = (try ours.ungrouped().values(), try theirs.values())
         #expect(zip(a, b).allSatisfy { $0 == $1 || ($0.isNaN && $1.isNaN) })
       }
     }
@@ -62,20 +62,20 @@ import Testing
 
   @Test("have the library's means", arguments: shapes) func means(shape: [Int]) throws {
     let values = TensorOperationTests.normal(shape.reduce(1, *), seed: 6)
-    let ours = try result(of: { try ImageLines($0).mean() }, values, shape)
+    let ours = try result(of: { try ImageGroups($0).mean() }, values, shape)
     let theirs = try result(of: { try $0.globalMean() }, values, shape)
     try TensorOperationTests.expectClose(ours.values, theirs.values, 1e-6)
     try TensorOperationTests.expectClose(ours.gradient, theirs.gradient, 1e-6)
   }
 
   @Test("are cut, joined and added as images are") func parts() throws {
-    let shape = [3, 5, 4, 6]
+    let shape = [19, 5, 4, 6]
     let values = TensorOperationTests.normal(shape.reduce(1, *), seed: 7)
     let ours = try result(
       of: { x in
-        let lines = try ImageLines(x)
-        let (a, b) = (try lines.channels(0..<2), try lines.channels(2..<5))
-        return try (ImageLines.concatenated(b, [a]) + lines).planes()
+        let groups = try ImageGroups(x)
+        let (a, b) = (try groups.channels(0..<2), try groups.channels(2..<5))
+        return try (ImageGroups.concatenated(b, [a]) + groups).ungrouped()
       }, values, shape)
     let theirs = try result(
       of: { try Tensor.concatenated([$0.channels(2..<5), $0.channels(0..<2)]) + $0 }, values, shape)
@@ -111,21 +111,21 @@ import Testing
     ).relu()
   }
 
-  private func lines(_ x: Tensor, _ p: Parameters, training: Bool = true) throws -> Tensor {
-    try ImageLines(x).unit(
+  private func groups(_ x: Tensor, _ p: Parameters, training: Bool = true) throws -> Tensor {
+    try ImageGroups(x).unit(
       p.weight, gamma: p.gamma, beta: p.beta, mean: p.mean, variance: p.variance, training: training, momentum: 0.1,
       epsilon: 1e-5
-    ).planes()
+    ).ungrouped()
   }
 
   @Test(
     "have units with the values, gradients and statistics of the library's in double precision",
     arguments: [
       ([2, 2, 3, 3], 8), ([3, 3, 5, 4], 2), ([4, 8, 14, 14], 15), ([2, 5, 7, 7], 1), ([5, 17, 4, 4], 12),
-      ([1, 2, 20, 33], 4),
+      ([1, 2, 20, 33], 4), ([16, 3, 4, 4], 7), ([37, 6, 5, 4], 9), ([80, 3, 2, 6], 3), ([20, 2, 16, 12], 8),
     ], [1, 3])
   func units(sizes: (shape: [Int], out: Int), size: Int) throws {
-    let ours = try unit(sizes.shape, out: sizes.out, size: size, make: Self.single) { try lines($0, $1) }
+    let ours = try unit(sizes.shape, out: sizes.out, size: size, make: Self.single) { try groups($0, $1) }
     let exact = try unit(sizes.shape, out: sizes.out, size: size, make: TensorOperationTests.double) {
       try library($0, $1)
     }
@@ -139,7 +139,7 @@ import Testing
       mean: try Tensor([0.5, -0.5, 1], shape: [3]), variance: try Tensor([2, 0.5, 1], shape: [3]))
     let x = try Tensor(TensorOperationTests.normal(2 * 2 * 25, seed: 14), shape: [2, 2, 5, 5])
     try Torch.withoutGradients {
-      let (ours, theirs) = (try lines(x, p, training: false), try library(x, p, training: false))
+      let (ours, theirs) = (try groups(x, p, training: false), try library(x, p, training: false))
       try TensorOperationTests.expectClose(try ours.doubles(), try theirs.doubles(), 1e-6)
     }
     #expect(try p.mean.values() == [0.5, -0.5, 1])
@@ -150,9 +150,9 @@ import Testing
     let p = Parameters(
       weight: try Tensor.zeros([2, 5, 3, 3]), gamma: try Tensor.zeros([2]), beta: try Tensor.zeros([2]),
       mean: try Tensor.zeros([2]), variance: try Tensor.zeros([2]))
-    let error = #expect(throws: TorchError.self) { try lines(x, p) }
+    let error = #expect(throws: TorchError.self) { try groups(x, p) }
     #expect(error?.description.contains("does not fit 3 channels") == true)
-    #expect(throws: TorchError.self) { try ImageLines(Tensor.zeros([3, 4])) }
+    #expect(throws: TorchError.self) { try ImageGroups(Tensor.zeros([3, 4])) }
   }
 }
 
