@@ -331,41 +331,44 @@ struct GroupUnit : torch::autograd::Function<GroupUnit> {
     convolve(Input(x, grid), grid, in, out, windows.taps.data(), windows.starts.data(), size * size,
              arranged(w.data_ptr<float>(), in, out, size * size, false).data(), convolved);
 
-    std::vector<double> means(out), scales(out), shifts(out), inverses(out);
+    // By channel; what the way back needs beside the sums.
+    at::Tensor saved = at::empty({4, out}, x.options());
+    float *means = saved.data_ptr<float>(), *inverses = means + out, *scales = inverses + out, *shifts = scales + out;
     const std::vector<double> gammas = numbers(gamma), betas = numbers(beta);
     float *old_mean = running_mean.data_ptr<float>(), *old_variance = running_variance.data_ptr<float>();
     const double count = static_cast<double>(grid.images * grid.pixels);
     int32_t lanes[kWidth];
     for (int64_t c = 0; c < out; ++c) {
-      double variance;
+      double mean, variance;
       if (training) {
         double total = 0, distances = 0;
         for (int64_t g = 0; g < grid.groups; ++g) {
           grid.mark(g, lanes);
           total += sum(convolved.at(g, c), grid.plane, lanes);
         }
-        means[c] = total / count;
+        mean = total / count;
         for (int64_t g = 0; g < grid.groups; ++g) {
           grid.mark(g, lanes);
-          distances += squares(convolved.at(g, c), grid.plane, lanes, static_cast<float>(means[c]));
+          distances += squares(convolved.at(g, c), grid.plane, lanes, static_cast<float>(mean));
         }
         variance = distances / count;
         const double unbiased = distances / std::max(1.0, count - 1);
-        old_mean[c] = static_cast<float>((1 - momentum) * old_mean[c] + momentum * means[c]);
+        old_mean[c] = static_cast<float>((1 - momentum) * old_mean[c] + momentum * mean);
         old_variance[c] = static_cast<float>((1 - momentum) * old_variance[c] + momentum * unbiased);
       } else {
-        means[c] = old_mean[c];
+        mean = old_mean[c];
         variance = old_variance[c];
       }
-      inverses[c] = 1 / std::sqrt(variance + epsilon);
-      scales[c] = gammas[c] * inverses[c];
-      shifts[c] = betas[c] - means[c] * scales[c];
+      const double inverse = 1 / std::sqrt(variance + epsilon), scale = gammas[c] * inverse;
+      means[c] = static_cast<float>(mean);
+      inverses[c] = static_cast<float>(inverse);
+      scales[c] = static_cast<float>(scale);
+      shifts[c] = static_cast<float>(betas[c] - mean * scale);
       for (int64_t g = 0; g < grid.groups; ++g)
-        rectify(convolved.at(g, c), grid.plane, static_cast<float>(scales[c]), static_cast<float>(shifts[c]),
-                result.at(g, c));
+        rectify(convolved.at(g, c), grid.plane, scales[c], shifts[c], result.at(g, c));
     }
     if (training) {
-      context->save_for_backward({x, sums, w, tensor(means), tensor(inverses), tensor(scales), tensor(shifts)});
+      context->save_for_backward({x, sums, w, saved});
       context->saved_data["shape"] = grid.shape();
     }
     return y;
@@ -379,8 +382,8 @@ struct GroupUnit : torch::autograd::Function<GroupUnit> {
     const at::Tensor &x = saved[0], &sums = saved[1], &w = saved[2];
     const int64_t in = x.size(1), out = w.size(0), size = w.size(2);
     const double count = static_cast<double>(grid.images * grid.pixels);
-    const std::vector<double> means = numbers(saved[3]), inverses = numbers(saved[4]), scales = numbers(saved[5]),
-                              shifts = numbers(saved[6]);
+    const float *means = saved[3].data_ptr<float>(), *inverses = means + out, *scales = inverses + out,
+                *shifts = scales + out;
 
     // The gradients of the convolution's sums.
     const at::Tensor given = gradients[0].contiguous();
@@ -390,20 +393,20 @@ struct GroupUnit : torch::autograd::Function<GroupUnit> {
     std::vector<double> gamma_gradient(out), beta_gradient(out);
     int32_t lanes[kWidth];
     for (int64_t c = 0; c < out; ++c) {
-      const float mean = static_cast<float>(means[c]), scale = static_cast<float>(scales[c]);
       double parts[2] = {0, 0};
       for (int64_t g = 0; g < grid.groups; ++g) {
         grid.mark(g, lanes);
-        rectified_gradient(convolved.at(g, c), grid.plane, lanes, scale, static_cast<float>(shifts[c]), mean,
-                           from.at(g, c), to.at(g, c), parts);
+        rectified_gradient(convolved.at(g, c), grid.plane, lanes, scales[c], shifts[c], means[c], from.at(g, c),
+                           to.at(g, c), parts);
       }
       beta_gradient[c] = parts[0];
       gamma_gradient[c] = parts[1] * inverses[c];
-      const float slope = static_cast<float>(scales[c] * inverses[c] * gamma_gradient[c] / count);
-      const float offset = static_cast<float>(scales[c] * beta_gradient[c] / count);
+      const double scale = scales[c];
+      const float slope = static_cast<float>(scale * inverses[c] * gamma_gradient[c] / count);
+      const float offset = static_cast<float>(scale * beta_gradient[c] / count);
       for (int64_t g = 0; g < grid.groups; ++g) {
         grid.mark(g, lanes);
-        input_gradient(convolved.at(g, c), grid.plane, lanes, mean, scale, slope, offset, to.at(g, c));
+        input_gradient(convolved.at(g, c), grid.plane, lanes, means[c], scales[c], slope, offset, to.at(g, c));
       }
     }
 
