@@ -185,8 +185,9 @@ package struct CellDrawing {
     func text(_ value: Double) -> String { String(format: "%.1f", value) }
     let lines = edges.map { curves -> HTML in
       let start = curves.first.map { "M\(text($0.start.x)) \(text($0.start.y))" } ?? ""
-      let line = curves.map {
-        "C\(text($0.start.x)) \(text($0.middle)) \(text($0.end.x)) \(text($0.middle)) \(text($0.end.x)) \(text($0.end.y))"
+      let line = curves.map { curve in
+        let (middle, x) = (text(curve.middle), text(curve.end.x))
+        return "C\(text(curve.start.x)) \(middle) \(x) \(middle) \(x) \(text(curve.end.y))"
       }
       return "<path d=\"\(start + line.joined())\"/>"
     }

@@ -29,8 +29,9 @@ public struct LandscapePlot: Sendable {
     if table.epochs.count > 1 { panels.append(epochCounts(top)) }
     panels.append(parts(top))
     if !walk.isEmpty { panels.append(locality(top)) }
-    // A row of their own.
-    while panels.count % 3 != 0 { panels.append(panel("", "", "", "", "off", "unset border\nunset tics\nset yrange [0:1]\nplot 2")) }
+    // The best cells have a row of their own.
+    let blank = panel("", "", "", "", "off", "unset border\nunset tics\nset yrange [0:1]\nplot 2")
+    while panels.count % 3 != 0 { panels.append(blank) }
     panels += landscape.best.prefix(3).enumerated().map { best($0, row: $1, top) }
     return Figure(panels, columns: 3)
   }
@@ -42,7 +43,8 @@ public struct LandscapePlot: Sendable {
   /// Points with a legend in which they are large enough to be seen.
   private func points(_ block: String, colour: Int, _ title: String) -> String {
     let colour = "linecolor rgb '#\(Self.colours[colour % Self.colours.count])'"
-    return "$\(block) \(points) \(colour) notitle, keyentry with points pointtype 7 pointsize 1 \(colour) title '\(title)'"
+    return "$\(block) \(points) \(colour) notitle, "
+      + "keyentry with points pointtype 7 pointsize 1 \(colour) title '\(title)'"
   }
 
   private func name(_ epochs: Int) -> String { epochs == 1 ? "1 epoch" : "\(epochs) epochs" }

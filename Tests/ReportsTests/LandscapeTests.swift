@@ -44,6 +44,21 @@ import Testing
     #expect(depths == depths.sorted(by: >) && Set(landscape.best).count == table.rowCount)
   }
 
+  @Test("the picture shows the best cells, a box per vertex") func picture() throws {
+    let table = try Self.table()
+    let figure = try LandscapePlot(table).figure()
+    #expect(figure.panels.suffix(3).map(\.title) == ["Best cell", "Second best", "Third best"])
+    for (panel, row) in zip(figure.panels.suffix(3), Landscape(table).best) {
+      #expect(panel.caption.contains("\(table.hash(row))"))
+      #expect(panel.commands.components(separatedBy: "set object rectangle").count - 1 == table.cell(row).vertexCount)
+    }
+    let url = FileManager.default.temporaryDirectory.appending(path: "landscape-\(UUID().uuidString).svg")
+    defer { try? FileManager.default.removeItem(at: url) }
+    try figure.write(to: url)
+    let svg = try String(contentsOf: url, encoding: .utf8)
+    #expect(svg.contains("Third best") && svg.contains("3×3 conv"))
+  }
+
   @Test("neighbours are alike, and far cells are not") func locality() throws {
     let benchmark = try Benchmark(table: Self.table(), space: .mini)
     let walk = Landscape.autocorrelation(benchmark, distances: [0, 1, 30], steps: 20_000)
