@@ -52,7 +52,7 @@ let package = Package(
       name: "TabularBenchmark",
       dependencies: ["CellSpace", "CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["ModelMetrics.proto"],
-      resources: [.copy("Resources/mini.table")]),
+      resources: [.copy("Resources/embedded.table")]),
 
     // Networks: trained on libtorch
     .target(

@@ -45,8 +45,8 @@ public struct Table: Sendable {
 
   /// The table that comes with the package.
   public static func embedded() throws(TableError) -> Table {
-    guard let url = Bundle.module.url(forResource: "mini", withExtension: "table") else {
-      throw .cannotOpen("mini.table", reason: "the package was built without its resources")
+    guard let url = Bundle.module.url(forResource: "embedded", withExtension: "table") else {
+      throw .cannotOpen("embedded.table", reason: "the package was built without its resources")
     }
     return try Table(contentsOf: url)
   }
