@@ -32,7 +32,7 @@ public struct LandscapePlot: Sendable {
     // The best cells have a row of their own.
     let blank = panel("", "", "", "", "off", "unset border\nunset tics\nset yrange [0:1]\nplot 2")
     while panels.count % 3 != 0 { panels.append(blank) }
-    panels += landscape.best.prefix(3).enumerated().map { best($0, row: $1, top) }
+    panels += landscape.best.prefix(3).enumerated().map { best($0, row: $1) }
     return Figure(panels, columns: 3)
   }
 
@@ -178,7 +178,8 @@ public struct LandscapePlot: Sendable {
   }
 
   /// A cell, drawn.
-  private func best(_ place: Int, row: Int, _ top: Int) -> Figure.Panel {
+  private func best(_ place: Int, row: Int) -> Figure.Panel {
+    let last = table.epochs.count - 1
     let drawing = CellDrawing(table.cell(row))
     // What a panel has room for at the size of its letters.
     let (width, height) = (max(440, drawing.size.width), max(270, drawing.size.height))
@@ -196,9 +197,9 @@ public struct LandscapePlot: Sendable {
         .map { "\(left + $0.x) \($0.y)\n" }.joined()
     }
     let values = [
-      accuracy(row, table.epochs.count - 1).map { String(format: "validation accuracy %.4f", $0) },
-      table.mean(.testAccuracy, row: row, epochs: table.epochs.count - 1).map { String(format: "test %.4f", $0) },
-      table.mean(.seconds, row: row, epochs: table.epochs.count - 1).map { String(format: "%.1f s", $0) },
+      accuracy(row, last).map { String(format: "validation accuracy %.4f", $0) },
+      table.mean(.testAccuracy, row: row, epochs: last).map { String(format: "test %.4f", $0) },
+      table.mean(.seconds, row: row, epochs: last).map { String(format: "%.1f s", $0) },
     ]
     return panel(
       ["Best cell", "Second best", "Third best"][place],

@@ -30,22 +30,22 @@ struct Tap {
   int64_t number, place;
 };
 
-// The windows of all pixels of an image, without what is beyond the border.
+// The windows of an image, without what is beyond the border: of odd sizes around every pixel, of even ones side by side.
 struct Windows {
   int64_t height, width, size;
   std::vector<Tap> taps;
-  // Where each pixel's begin; one more at the end.
+  // Where each window's begin; one more at the end.
   std::vector<int64_t> starts;
 
   Windows(int64_t height, int64_t width, int64_t size) : height(height), width(width), size(size) {
-    const int64_t reach = size / 2;
-    for (int64_t y = 0; y < height; ++y)
-      for (int64_t x = 0; x < width; ++x) {
+    const int64_t stride = size % 2 == 0 ? size : 1, reach = (size - stride) / 2;
+    for (int64_t top = -reach; top < height - reach; top += stride)
+      for (int64_t left = -reach; left < width - reach; left += stride) {
         starts.push_back(taps.size());
-        for (int64_t dy = -reach; dy <= reach; ++dy)
-          for (int64_t dx = -reach; dx <= reach; ++dx)
-            if (y + dy >= 0 && y + dy < height && x + dx >= 0 && x + dx < width)
-              taps.push_back({(dy + reach) * size + dx + reach, ((y + dy) * width + x + dx) * kWidth});
+        for (int64_t y = top; y < top + size; ++y)
+          for (int64_t x = left; x < left + size; ++x)
+            if (y >= 0 && y < height && x >= 0 && x < width)
+              taps.push_back({(y - top) * size + x - left, (y * width + x) * kWidth});
       }
     starts.push_back(taps.size());
   }
@@ -77,15 +77,23 @@ struct Grid {
 
   std::vector<int64_t> shape() const { return {images, height, width}; }
 
-  Grid halved() const { return Grid(images, (height + 1) / 2, (width + 1) / 2); }
+  // What windows make of it.
+  Grid pooled(int64_t size) const {
+    return size % 2 == 0 ? Grid(images, (height + size - 1) / size, (width + size - 1) / size) : *this;
+  }
 
   at::Tensor empty(int64_t channels, const at::TensorOptions &options) const {
     return at::empty({groups, channels, plane}, options);
   }
 
-  // All bits set where a group has an image.
-  void mark(int64_t group, int32_t *lanes) const {
-    for (int64_t lane = 0; lane < kWidth; ++lane) lanes[lane] = group * kWidth + lane < images ? -1 : 0;
+  // Sixteen numbers, with all bits set where a group has an image.
+  const int32_t *lanes(int64_t group) const {
+    static const std::vector<int32_t> marks = [] {
+      std::vector<int32_t> marks(2 * kWidth, 0);
+      std::fill_n(marks.begin(), kWidth, -1);
+      return marks;
+    }();
+    return marks.data() + kWidth - std::min(kWidth, images - group * kWidth);
   }
 
   // Parts of the channels are allowed, so groups may lie further apart than their channels need.
@@ -197,6 +205,12 @@ inline __attribute__((always_inline)) float folded(const Sixteen &values) {
   return sum;
 }
 
+inline __attribute__((always_inline)) double folded(const Sixteen &values, const int32_t *lanes) {
+  double sum = 0;
+  for (int64_t i = 0; i < kWidth; ++i) sum += lanes[i] ? values[i] : 0;
+  return sum;
+}
+
 // Pixels, in whole rows, that are taken together, so that what a block of channels needs stays in the first cache.
 constexpr int64_t kChunk = 56;
 
@@ -264,9 +278,7 @@ VECTORISED void weight_gradient(const Input &x, const Input &gradient, const Gri
 VECTORISED double sum(const float *x, int64_t count, const int32_t *lanes) {
   Sixteen sums{};
   for (int64_t p = 0; p < count; p += kWidth) sums += at_place(x + p);
-  double total = 0;
-  for (int64_t i = 0; i < kWidth; ++i) total += lanes[i] ? sums[i] : 0;
-  return total;
+  return folded(sums, lanes);
 }
 
 VECTORISED double squares(const float *x, int64_t count, const int32_t *lanes, float mean) {
@@ -275,9 +287,7 @@ VECTORISED double squares(const float *x, int64_t count, const int32_t *lanes, f
     const Sixteen distance = at_place(x + p) - mean;
     sums += distance * distance;
   }
-  double total = 0;
-  for (int64_t i = 0; i < kWidth; ++i) total += lanes[i] ? sums[i] : 0;
-  return total;
+  return folded(sums, lanes);
 }
 
 VECTORISED void rectify(const float *x, int64_t count, float scale, float shift, float *y) {
@@ -337,20 +347,14 @@ struct GroupUnit : torch::autograd::Function<GroupUnit> {
     const std::vector<double> gammas = numbers(gamma), betas = numbers(beta);
     float *old_mean = running_mean.data_ptr<float>(), *old_variance = running_variance.data_ptr<float>();
     const double count = static_cast<double>(grid.images * grid.pixels);
-    int32_t lanes[kWidth];
     for (int64_t c = 0; c < out; ++c) {
       double mean, variance;
       if (training) {
         double total = 0, distances = 0;
-        for (int64_t g = 0; g < grid.groups; ++g) {
-          grid.mark(g, lanes);
-          total += sum(convolved.at(g, c), grid.plane, lanes);
-        }
+        for (int64_t g = 0; g < grid.groups; ++g) total += sum(convolved.at(g, c), grid.plane, grid.lanes(g));
         mean = total / count;
-        for (int64_t g = 0; g < grid.groups; ++g) {
-          grid.mark(g, lanes);
-          distances += squares(convolved.at(g, c), grid.plane, lanes, static_cast<float>(mean));
-        }
+        for (int64_t g = 0; g < grid.groups; ++g)
+          distances += squares(convolved.at(g, c), grid.plane, grid.lanes(g), static_cast<float>(mean));
         variance = distances / count;
         const double unbiased = distances / std::max(1.0, count - 1);
         old_mean[c] = static_cast<float>((1 - momentum) * old_mean[c] + momentum * mean);
@@ -391,23 +395,19 @@ struct GroupUnit : torch::autograd::Function<GroupUnit> {
     const Input convolved(sums, grid), from(given, grid);
     const Output to(back, grid);
     std::vector<double> gamma_gradient(out), beta_gradient(out);
-    int32_t lanes[kWidth];
     for (int64_t c = 0; c < out; ++c) {
       double parts[2] = {0, 0};
-      for (int64_t g = 0; g < grid.groups; ++g) {
-        grid.mark(g, lanes);
-        rectified_gradient(convolved.at(g, c), grid.plane, lanes, scales[c], shifts[c], means[c], from.at(g, c),
-                           to.at(g, c), parts);
-      }
+      for (int64_t g = 0; g < grid.groups; ++g)
+        rectified_gradient(convolved.at(g, c), grid.plane, grid.lanes(g), scales[c], shifts[c], means[c],
+                           from.at(g, c), to.at(g, c), parts);
       beta_gradient[c] = parts[0];
       gamma_gradient[c] = parts[1] * inverses[c];
       const double scale = scales[c];
       const float slope = static_cast<float>(scale * inverses[c] * gamma_gradient[c] / count);
       const float offset = static_cast<float>(scale * beta_gradient[c] / count);
-      for (int64_t g = 0; g < grid.groups; ++g) {
-        grid.mark(g, lanes);
-        input_gradient(convolved.at(g, c), grid.plane, lanes, means[c], scales[c], slope, offset, to.at(g, c));
-      }
+      for (int64_t g = 0; g < grid.groups; ++g)
+        input_gradient(convolved.at(g, c), grid.plane, grid.lanes(g), means[c], scales[c], slope, offset,
+                       to.at(g, c));
     }
 
     at::Tensor weight_result = at::empty_like(w), result;
@@ -437,9 +437,9 @@ struct Greatest {
   }
 };
 
-VECTORISED void pool_plane(const float *x, int64_t pixels, const Tap *taps, const int64_t *starts, float *best,
+VECTORISED void pool_plane(const float *x, int64_t windows, const Tap *taps, const int64_t *starts, float *best,
                            int8_t *numbers) {
-  for (int64_t p = 0; p < pixels; ++p) {
+  for (int64_t p = 0; p < windows; ++p) {
     const Tap *tap = taps + starts[p], *end = taps + starts[p + 1];
     Greatest greatest{at_place(x + tap->place), Whole{} + static_cast<int32_t>(tap->number)};
     for (++tap; tap < end; ++tap) greatest.meet(at_place(x + tap->place), static_cast<int32_t>(tap->number));
@@ -448,114 +448,55 @@ VECTORISED void pool_plane(const float *x, int64_t pixels, const Tap *taps, cons
   }
 }
 
-// A pixel gets the gradients of the windows that it is the greatest of.
-VECTORISED void unpool_plane(const float *gradient, int8_t *numbers, int64_t pixels, const Tap *taps,
+// Adds every window's gradient to the pixel that was its greatest.
+VECTORISED void unpool_plane(const float *gradient, int8_t *numbers, int64_t windows, const Tap *taps,
                              const int64_t *starts, float *result) {
-  for (int64_t p = 0; p < pixels; ++p) {
-    Sixteen sum{};
-    for (const Tap *tap = taps + starts[p + 1] - 1; tap >= taps + starts[p]; --tap) {
-      // Seen from there, this pixel is on the opposite side.
-      const Bytes isHere = at_place(numbers + tap->place) == static_cast<int8_t>(8 - tap->number);
-      sum += __builtin_convertvector(isHere, Whole) ? at_place(gradient + tap->place) : Sixteen{};
+  for (int64_t p = windows - 1; p >= 0; --p) {
+    const Sixteen own = at_place(gradient + p * kWidth);
+    for (const Tap *tap = taps + starts[p]; tap < taps + starts[p + 1]; ++tap) {
+      const Bytes isHere = at_place(numbers + p * kWidth) == static_cast<int8_t>(tap->number);
+      at_place(result + tap->place) += __builtin_convertvector(isHere, Whole) ? own : Sixteen{};
     }
-    at_place(result + p * kWidth) = sum;
   }
 }
 
-// 3x3 windows, stride 1. Windows are scanned in the library's order, so values and gradients are the library's
-// (gradients up to the order of summation).
+// Windows of 3x3 pixels around every pixel, or of 2x2 side by side. They are scanned in the library's order, so values
+// and gradients are the library's (gradients up to the order of summation).
 struct GroupPool : torch::autograd::Function<GroupPool> {
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &x, int64_t images,
-                            int64_t height, int64_t width) {
-    const Grid grid(images, height, width);
-    const Windows &windows = Windows::of(height, width, 3);
-    at::Tensor y = grid.empty(x.size(1), x.options()), numbers = at::empty_like(y, at::kChar);
+                            int64_t height, int64_t width, int64_t size) {
+    const Grid grid(images, height, width), pooled = grid.pooled(size);
+    const Windows &windows = Windows::of(height, width, size);
+    at::Tensor y = pooled.empty(x.size(1), x.options()), numbers = at::empty_like(y, at::kChar);
     const Input from(x, grid);
-    const Output best(y, grid);
-    const Channels<int8_t> chosen(numbers, grid);
+    const Output best(y, pooled);
+    const Channels<int8_t> chosen(numbers, pooled);
     for (int64_t g = 0; g < grid.groups; ++g)
       for (int64_t c = 0; c < x.size(1); ++c)
-        pool_plane(from.at(g, c), grid.pixels, windows.taps.data(), windows.starts.data(), best.at(g, c),
+        pool_plane(from.at(g, c), pooled.pixels, windows.taps.data(), windows.starts.data(), best.at(g, c),
                    chosen.at(g, c));
     context->save_for_backward({numbers});
     context->saved_data["shape"] = grid.shape();
+    context->saved_data["size"] = size;
     return y;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
                                                  torch::autograd::variable_list gradients) {
     const at::Tensor numbers = context->get_saved_variables()[0];
-    const Grid grid(context->saved_data["shape"].toIntVector());
-    const Windows &windows = Windows::of(grid.height, grid.width, 3);
+    const int64_t size = context->saved_data["size"].toInt();
+    const Grid grid(context->saved_data["shape"].toIntVector()), pooled = grid.pooled(size);
+    const Windows &windows = Windows::of(grid.height, grid.width, size);
     const at::Tensor given = gradients[0].contiguous();
-    at::Tensor result = at::empty_like(given);
-    const Input from(given, grid);
+    at::Tensor result = at::zeros({grid.groups, given.size(1), grid.plane}, given.options());
+    const Input from(given, pooled);
     const Output to(result, grid);
-    const Channels<int8_t> chosen(numbers, grid);
+    const Channels<int8_t> chosen(numbers, pooled);
     for (int64_t g = 0; g < grid.groups; ++g)
       for (int64_t c = 0; c < given.size(1); ++c)
-        unpool_plane(from.at(g, c), chosen.at(g, c), grid.pixels, windows.taps.data(), windows.starts.data(),
+        unpool_plane(from.at(g, c), chosen.at(g, c), pooled.pixels, windows.taps.data(), windows.starts.data(),
                      to.at(g, c));
-    return {result, {}, {}, {}};
-  }
-};
-
-VECTORISED void halve_plane(const float *x, const Grid &grid, const Grid &small, float *best, int8_t *numbers) {
-  for (int64_t row = 0; row < small.height; ++row)
-    for (int64_t column = 0; column < small.width; ++column) {
-      const int64_t p = (row * small.width + column) * kWidth;
-      Greatest greatest{at_place(x + (2 * row * grid.width + 2 * column) * kWidth), Whole{}};
-      for (int64_t number = 1; number < 4; ++number) {
-        const int64_t y = 2 * row + number / 2, z = 2 * column + number % 2;
-        if (y < grid.height && z < grid.width)
-          greatest.meet(at_place(x + (y * grid.width + z) * kWidth), static_cast<int32_t>(number));
-      }
-      at_place(best + p) = greatest.value;
-      at_place(numbers + p) = __builtin_convertvector(greatest.number, Bytes);
-    }
-}
-
-VECTORISED void unhalve_plane(const float *gradient, int8_t *numbers, const Grid &grid, const Grid &small,
-                              float *result) {
-  for (int64_t y = 0; y < grid.height; ++y)
-    for (int64_t x = 0; x < grid.width; ++x) {
-      const int64_t p = (y / 2 * small.width + x / 2) * kWidth;
-      const Bytes isHere = at_place(numbers + p) == static_cast<int8_t>(y % 2 * 2 + x % 2);
-      at_place(result + (y * grid.width + x) * kWidth) =
-          __builtin_convertvector(isHere, Whole) ? at_place(gradient + p) : Sixteen{};
-    }
-}
-
-// 2x2 windows, stride 2; the last row and column of an odd size have windows of their own.
-struct GroupHalving : torch::autograd::Function<GroupHalving> {
-  static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &x, int64_t images,
-                            int64_t height, int64_t width) {
-    const Grid grid(images, height, width), small = grid.halved();
-    at::Tensor y = small.empty(x.size(1), x.options()), numbers = at::empty_like(y, at::kChar);
-    const Input from(x, grid);
-    const Output best(y, small);
-    const Channels<int8_t> chosen(numbers, small);
-    for (int64_t g = 0; g < grid.groups; ++g)
-      for (int64_t c = 0; c < x.size(1); ++c)
-        halve_plane(from.at(g, c), grid, small, best.at(g, c), chosen.at(g, c));
-    context->save_for_backward({numbers});
-    context->saved_data["shape"] = grid.shape();
-    return y;
-  }
-
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
-                                                 torch::autograd::variable_list gradients) {
-    const at::Tensor numbers = context->get_saved_variables()[0];
-    const Grid grid(context->saved_data["shape"].toIntVector()), small = grid.halved();
-    const at::Tensor given = gradients[0].contiguous();
-    at::Tensor result = grid.empty(given.size(1), given.options());
-    const Input from(given, small);
-    const Output to(result, grid);
-    const Channels<int8_t> chosen(numbers, small);
-    for (int64_t g = 0; g < grid.groups; ++g)
-      for (int64_t c = 0; c < given.size(1); ++c)
-        unhalve_plane(from.at(g, c), chosen.at(g, c), grid, small, to.at(g, c));
-    return {result, {}, {}, {}};
+    return {result, {}, {}, {}, {}};
   }
 };
 
@@ -648,17 +589,11 @@ ct_tensor *ct_group_unit(const ct_tensor *x, ct_geometry size, const ct_tensor *
   });
 }
 
-ct_tensor *ct_group_pool_3x3(const ct_tensor *x, ct_geometry size) {
+ct_tensor *ct_group_pool(const ct_tensor *x, ct_geometry size, int64_t window) {
   return made([&] {
     Grid(size.images, size.height, size.width).check(x->value);
-    return GroupPool::apply(x->value, size.images, size.height, size.width);
-  });
-}
-
-ct_tensor *ct_group_pool_2x2(const ct_tensor *x, ct_geometry size) {
-  return made([&] {
-    Grid(size.images, size.height, size.width).check(x->value);
-    return GroupHalving::apply(x->value, size.images, size.height, size.width);
+    TORCH_CHECK(window == 2 || window == 3, "windows are 2x2 or 3x3, not ", window, "x", window);
+    return GroupPool::apply(x->value, size.images, size.height, size.width, window);
   });
 }
 

@@ -49,13 +49,13 @@ public struct ImageGroups {
 
   /// Max pooling with 3x3 windows, stride 1 and padding 1.
   public func maxPooled3x3() throws(TorchError) -> Self {
-    with(try Tensor(owning: ct_group_pool_3x3(values.handle, geometry)))
+    with(try Tensor(owning: ct_group_pool(values.handle, geometry, 3)))
   }
 
   /// Max pooling with 2x2 windows and stride 2; the last row and column of an odd size have windows of their own.
   public func halved() throws(TorchError) -> Self {
     Self(
-      try Tensor(owning: ct_group_pool_2x2(values.handle, geometry)), images: images, height: (height + 1) / 2,
+      try Tensor(owning: ct_group_pool(values.handle, geometry, 2)), images: images, height: (height + 1) / 2,
       width: (width + 1) / 2)
   }
 

@@ -136,8 +136,7 @@ ct_tensor *ct_group_unit(const ct_tensor *x, ct_geometry size, const ct_tensor *
                          const ct_tensor *beta, ct_tensor *mean, ct_tensor *variance, int training, double momentum,
                          double epsilon);
 // Max pooling: 3x3 windows, stride 1, padding 1; and 2x2 windows, stride 2, rounding up.
-ct_tensor *ct_group_pool_3x3(const ct_tensor *x, ct_geometry size);
-ct_tensor *ct_group_pool_2x2(const ct_tensor *x, ct_geometry size);
+ct_tensor *ct_group_pool(const ct_tensor *x, ct_geometry size, int64_t window);
 // Mean over height and width: [count, channels].
 ct_tensor *ct_group_mean(const ct_tensor *x, ct_geometry size);
 
