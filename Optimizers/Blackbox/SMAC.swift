@@ -176,7 +176,9 @@ public struct SMACModel: Sendable {
     var best: [(configuration: Configuration, value: Double)] = []
     func consider(_ configuration: Configuration, _ value: Double) {
       if best.count == count, let last = best.last, value <= last.value { return }
-      guard places[configuration] == nil, isAllowed(configuration), !best.contains(where: { $0.configuration == configuration }) else { return }
+      guard places[configuration] == nil, isAllowed(configuration),
+        !best.contains(where: { $0.configuration == configuration })
+      else { return }
       if best.count == count { best.removeLast() }
       best.insert((configuration, value), at: (best.lastIndex { $0.value >= value } ?? -1) + 1)
     }

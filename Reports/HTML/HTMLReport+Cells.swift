@@ -108,7 +108,8 @@ extension HTMLReport {
 extension Cell {
   /// Every edge in words.
   fileprivate var edgeText: String {
-    let labels = ["input"] + (1..<vertexCount - 1).map { "\(CellDrawing.label(operation(of: $0))) (\($0))" } + ["output"]
+    let operations = (1..<vertexCount - 1).map { "\(CellDrawing.label(operation(of: $0))) (\($0))" }
+    let labels = ["input"] + operations + ["output"]
     return (0..<vertexCount).flatMap { from in
       (from..<vertexCount).filter { hasEdge(from, $0) }.map { "\(labels[from]) to \(labels[$0])" }
     }.joined(separator: ", ")

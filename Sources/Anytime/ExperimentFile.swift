@@ -16,9 +16,9 @@ extension Experiment {
   ///
   ///     name: first-comparison        # of files and captions; the file's name if absent
   ///     table: embedded               # or the path of a table, relative to this file
-  ///     space: mini
+  ///     space: 1
   ///     policy: fair                  # or a mapping: {base: fair, charge-overhead: true}
-  ///     horizon: 30min                # benchmark seconds, or with s, min, h, d; a number in other currencies
+  ///     horizon: 10min                # benchmark seconds, or with s, min, h, d; a number in other currencies
   ///     seeds: 50                     # 0 to 49; or 10-19; or [1, 2, 3]
   ///     methods:
   ///       - random-search

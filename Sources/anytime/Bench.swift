@@ -18,13 +18,13 @@ struct Bench: ParsableCommand {
       EXAMPLES
         anytime bench
         anytime bench nasbench.table --space nas-bench-101
-        anytime bench s1.table --space 1 --no-peers
+        anytime bench --no-peers
       """)
 
   @OptionGroup var source: TableOption
 
   @Option(help: "A search space that the table holds.")
-  var space = "mini"
+  var space = "1"
 
   @Flag(help: .hidden)
   var supernet = false

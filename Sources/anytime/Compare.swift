@@ -13,7 +13,7 @@ struct Compare: AsyncParsableCommand {
       EXAMPLES
         anytime compare Examples/first.yaml
         anytime compare Examples/first.yaml --test nemenyi --metric validation
-        anytime compare --space mini --horizon 30min --seeds 50 --method random-search \\
+        anytime compare --space 1 --horizon 500 --seeds 50 --method random-search \\
           --method regularized-evolution
       """)
 

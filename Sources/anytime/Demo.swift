@@ -34,9 +34,9 @@ struct Demo: AsyncParsableCommand {
     var text = """
       name: demo
       table: embedded
-      space: mini
+      space: 1
       policy: fair
-      horizon: 200
+      horizon: 500
       seeds: \(seeds)
       methods:
         - random-search

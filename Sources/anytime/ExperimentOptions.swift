@@ -6,7 +6,7 @@ import TabularBenchmark
 
 /// An experiment by file or by flags, shared by `run` and `compare`.
 struct ExperimentOptions: ParsableArguments {
-  @Argument(help: "An experiment file in YAML. Without it, give --space, --horizon, --seeds and --method.")
+  @Argument(help: "An experiment file in YAML. Without it, give --horizon, --seeds and --method.")
   var experiment: String?
 
   @Option(
@@ -16,7 +16,7 @@ struct ExperimentOptions: ParsableArguments {
       valueName: "name[:setting=value,…]"))
   var methods: [String] = []
 
-  @Option(help: "A search space: mini, 1, 2, 3 or nas-bench-101.")
+  @Option(help: "A search space: mini, 1, 2, 3 or nas-bench-101. Default: 1.")
   var space: String?
 
   @Option(
@@ -59,8 +59,8 @@ struct ExperimentOptions: ParsableArguments {
         "give an experiment file or --space, --horizon, --seeds, --policy, --table, --name and --method, "
           + "not both")
     }
-    if experiment == nil, space == nil || seeds == nil || methods.isEmpty {
-      throw ValidationError("give an experiment file, or --space, --horizon, --seeds and --method")
+    if experiment == nil, seeds == nil || methods.isEmpty {
+      throw ValidationError("give an experiment file, or --horizon, --seeds and --method")
     }
   }
 
@@ -72,7 +72,7 @@ struct ExperimentOptions: ParsableArguments {
     }
     do {
       let policy = try readPolicy()
-      let space = space ?? ""
+      let space = space ?? "1"
       guard SearchSpace(named: space) != nil else {
         throw UnknownWord(space, kind: "search space", known: SearchSpace.all.map(\.name))
       }

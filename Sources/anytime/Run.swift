@@ -12,7 +12,7 @@ struct Run: AsyncParsableCommand {
 
       EXAMPLES
         anytime run Examples/first.yaml
-        anytime run --space mini --horizon 30min --seeds 50 --method random-search \\
+        anytime run --space 1 --horizon 500 --seeds 50 --method random-search \\
           --method regularized-evolution:population=20,sample=5
       """)
 

@@ -256,7 +256,7 @@ struct Program {
     defer { program.remove() }
     let outcome = try program.run("demo --seeds 5 --epochs 1")
     #expect(outcome.status == 0, "\(outcome.errors)")
-    #expect(outcome.output.contains("random-search") && outcome.output.contains("test regret") && outcome.output.contains("smac"))
+    for word in ["random-search", "test regret", "smac"] { #expect(outcome.output.contains(word)) }
     for name in ["demo-curves.csv", "demo-events.csv", "regret.svg", "regret.png", "report.html", "demo.sqlite"] {
       let path = program.folder.appending(path: "anytime-demo/\(name)").path
       #expect(FileManager.default.fileExists(atPath: path))

@@ -4,7 +4,8 @@ import Testing
 @Suite("Reports and progress") struct ReportTests {
   let program: Program
   private static let experiment =
-    "--space mini --horizon 50 --seeds 3 --name e --method random-search --method regularized-evolution:population=5,sample=2"
+    "--space mini --horizon 50 --seeds 3 --name e --method random-search "
+    + "--method regularized-evolution:population=5,sample=2"
 
   init() throws { program = try Program() }
 
@@ -70,7 +71,9 @@ import Testing
     #expect(again.output.split(separator: "\n").count == 2 && again.output.contains("\"done\":6"))
   }
 
-  @Test("on a terminal there is a line per method", .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/script")))
+  @Test(
+    "on a terminal there is a line per method",
+    .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/script")))
   func dashboard() throws {
     defer { program.remove() }
     let process = Process()

@@ -198,9 +198,9 @@ private func result(
     }
   }
 
-  @Test("the cost model fits the embedded table and predicts its mean")
-  func costModel() throws {
-    let benchmark = try Benchmark(table: .embedded(), space: .mini)
+  @Test("the cost model fits the embedded table and predicts its mean", arguments: ["mini", "1"])
+  func costModel(space: String) throws {
+    let benchmark = try Benchmark(table: .embedded(), space: #require(SearchSpace(named: space)))
     let task = SearchTask(of: benchmark.table)
     let model = try #require(CostModel(benchmark, task: task))
     #expect(model.cells == benchmark.rows.count)

@@ -313,7 +313,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--anytime", default="anytime", help="the program")
     parser.add_argument("--table", default="embedded")
-    parser.add_argument("--space", default="mini")
+    parser.add_argument("--space", default="1")
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--trainings", type=float, default=150, help="the horizon, in mean trainings")
     parser.add_argument("--methods", default=",".join(m for m in METHODS if m != "smac"), help="also smac, half an hour")

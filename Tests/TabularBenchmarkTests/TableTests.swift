@@ -146,12 +146,14 @@ struct Scratch: ~Copyable {
     }
   }
 
-  @Test("the embedded table holds the whole mini space") func embedded() throws {
+  @Test("the embedded table holds all of search space 1, and of the mini space within") func embedded() throws {
     let table = try Table.embedded()
     try table.verify()
-    let benchmark = try Benchmark(table: table, space: .mini)
-    #expect(benchmark.rows.count == SearchSpace.mini.uniqueCells().count)
-    #expect(benchmark.bestTest != nil)
+    for space in [SearchSpace.oneShot1, .mini] {
+      let benchmark = try Benchmark(table: table, space: space)
+      #expect(benchmark.rows.count == space.uniqueCells().count)
+      #expect(benchmark.bestTest != nil)
+    }
     for row in 0..<table.rowCount {
       for place in table.epochs.indices {
         #expect(table.repeatCount(row: row, epochs: place) == table.repeats)

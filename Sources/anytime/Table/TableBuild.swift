@@ -20,7 +20,7 @@
         EXAMPLES
           anytime table build mini.table --space mini --epochs 2,6,18 --repeats 3
           anytime table build part.table --space 1 --shard 2/4
-          anytime table build space-2.table --space 2 --only-missing --base space-1.table
+          anytime table build space-2.table --space 2 --only-missing
         """)
 
     @Argument(help: "The table to make.")
