@@ -89,7 +89,7 @@ class Ledger:
         self.evaluations += 1
         if (epochs, validation) > self.best:
             self.best = (epochs, validation)
-            self.curve.append((self.spent, self.bench.best - self.bench.test[cell]))
+            self.curve.append((self.spent, rounded(self.bench.best - self.bench.test[cell])))
         self.asked = time.perf_counter()
         return 1 - validation
 
@@ -293,6 +293,11 @@ def speed(trainings):
         print(f"{ours},{peer},{1e6 * ledger.overhead / ledger.evaluations:.3f}", flush=True)
 
 
+def rounded(regret):
+    """Beyond the table's own digits, so that the same cell ties on both sides whatever it was added up in."""
+    return round(regret, 6)
+
+
 def at(curve, budget):
     """Step interpolation; nothing before the first incumbent."""
     place = bisect.bisect_right([spent for spent, _ in curve], budget) - 1
@@ -355,7 +360,7 @@ def main():
     with open(path("ours-events.csv")) as file:
         for row in csv.DictReader(file):
             curves["ours", row["method"]].setdefault(int(row["seed"]), []).append(
-                (float(row["amount"]), float(row["test_regret"]))
+                (float(row["amount"]), rounded(float(row["test_regret"])))
             )
 
     peers = sorted({METHODS[m][1] for m in methods})
