@@ -97,6 +97,8 @@ class Ledger:
 def hyperopt(bench, ledger, seed):
     import hyperopt
 
+    # The ledger ends a run by an exception, which hyperopt logs.
+    logging.disable(logging.CRITICAL)
     space = [hyperopt.hp.choice(name, list(range(count))) for name, count in zip(bench.names, bench.choices)]
     hyperopt.fmin(
         ledger.error,
