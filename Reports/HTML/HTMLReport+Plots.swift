@@ -77,8 +77,8 @@ extension HTMLReport {
       least.
       """
       : """
-      each run is ranked by \(ranks.metric.rawValue) regret, 1 for the least, among one run of each other method, drawn \
-      at random.
+      each run is ranked by \(ranks.metric.rawValue) regret, 1 for the least, among one run of each other method, \
+      drawn at random.
       """
     let table = RankCurves(curves.runs, grid: Self.parts.map { $0 * curves.runs.end })
     return HTMLFigure(

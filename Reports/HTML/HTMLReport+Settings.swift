@@ -42,7 +42,11 @@ extension HTMLReport {
     }
     let note: HTML =
       benchmark == nil
-      ? "<p>The table itself was not at hand when this page was written: its own record of where it comes from is absent.</p>\n"
+      ? """
+      <p>The table itself was not at hand when this page was written: its own record of where it comes from is \
+      absent.</p>
+
+      """
       : ""
     return """
       \(note)\(HTMLTable(

@@ -153,9 +153,10 @@ struct CriticalDifferenceDrawing {
     let rank = x(differences.ranks[place])
     let style = styles[method]
     let pattern = style.pattern.map { String(format: "%g", $0) }.joined(separator: " ")
+    let dashes = pattern.isEmpty ? "none" : pattern
     return """
       <path d="M\(text(rank)) \(text(Self.axis))V\(text(y))H\(text(end))" \
-      style="stroke:var(--series-\(style.colour),#\(style.colour));stroke-dasharray:\(pattern.isEmpty ? "none" : pattern)"/>\
+      style="stroke:var(--series-\(style.colour),#\(style.colour));stroke-dasharray:\(dashes)"/>\
       <text x="\(text(end + (isLeft ? -6 : 6)))" y="\(text(y + 4))" text-anchor="\(isLeft ? "end" : "start")">\
       \(String(short)) \(String(format: "%.2f", differences.ranks[place]))</text>
       """

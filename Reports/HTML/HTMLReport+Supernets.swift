@@ -16,9 +16,9 @@ extension HTMLReport {
       label: "What was measured over supernet epochs, a line per method",
       caption: """
         The mean over runs after every supernet epoch at which it was measured, with a band of a standard error. \
-        Spearman's and Kendall's are rank correlations of the one-shot validation error of a fixed sample of cells with \
-        their mean error in the table: 1 would be a supernet that ranks cells as their own trainings do, 0 one that \
-        says nothing. No method sees them.
+        Spearman's and Kendall's are rank correlations of the one-shot validation error of a fixed sample of cells \
+        with their mean error in the table: 1 would be a supernet that ranks cells as their own trainings do, 0 one \
+        that says nothing. No method sees them.
         """,
       lines: methods.map { ($0.entry.label, swatch($0.entry.label)) },
       choices: [.init(signal: "value", title: "Show", options: values.names, chosen: values.names[0])],
@@ -59,7 +59,8 @@ extension HTMLReport {
           isOperation && place < Cell.Operation.allCases.count
           ? CellDrawing.label(Cell.Operation.allCases[place]) : place == 0 ? "input" : "vertex \(place)"
         let text = "\(title) \(String(format: "%.3f", weights[place]))"
-        return chosen.contains(place) ? "<strong class=\"pair\">\(text)</strong>" : "<span class=\"pair\">\(text)</span>"
+        let element = chosen.contains(place) ? "strong" : "span"
+        return "<\(element) class=\"pair\">\(text)</\(element)>"
       }
       return ("\(row.name)", [HTML(markup: parts.map(\.text).joined(separator: " "))])
     }

@@ -30,7 +30,8 @@ struct Tap {
   int64_t number, place;
 };
 
-// The windows of an image, without what is beyond the border: of odd sizes around every pixel, of even ones side by side.
+// The windows of an image, without what is beyond the border: of odd sizes around every pixel, of even ones side by
+// side.
 struct Windows {
   int64_t height, width, size;
   std::vector<Tap> taps;

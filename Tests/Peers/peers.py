@@ -97,8 +97,6 @@ class Ledger:
 def hyperopt(bench, ledger, seed):
     import hyperopt
 
-    # The ledger ends a run by an exception, which hyperopt logs.
-    logging.disable(logging.CRITICAL)
     space = [hyperopt.hp.choice(name, list(range(count))) for name, count in zip(bench.names, bench.choices)]
     hyperopt.fmin(
         ledger.error,
@@ -159,7 +157,6 @@ def hpbandster(bench, ledger, seed, model):
     from hpbandster.optimizers.config_generators.bohb import BOHB
     from hpbandster.optimizers.config_generators.random_sampling import RandomSampling
 
-    logging.disable(logging.CRITICAL)
     np.seterr(all="ignore")
     np.random.seed(seed)
     space = ConfigSpace.ConfigurationSpace(seed=seed)
@@ -245,7 +242,6 @@ def smac3(bench, ledger, seed):
     import smac
     import smac.runhistory
 
-    logging.disable(logging.CRITICAL)
     space = ConfigSpace.ConfigurationSpace(seed=seed)
     for name, count in zip(bench.names, bench.choices):
         space.add(ConfigSpace.CategoricalHyperparameter(name, list(range(count))))
@@ -328,6 +324,8 @@ def main():
     parser.add_argument("-o", "--output", default="out/peers")
     parser.add_argument("--speed", type=int, metavar="TRAININGS", help="only time one run of each reference")
     options = parser.parse_args()
+    # A spent budget ends a run by an exception, which the references log.
+    logging.disable(logging.CRITICAL)
     methods = options.methods.split(",")
 
     def anytime(*arguments, **more):

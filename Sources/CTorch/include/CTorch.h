@@ -122,9 +122,10 @@ int ct_adam_step(ct_tensor *const *parameters, ct_tensor *const *means, ct_tenso
                  int64_t step, double learning_rate, double beta1, double beta2, double epsilon,
                  double weight_decay);
 
-// Images in groups of sixteen, for networks of few channels: [groups, channels, pixels x 16], the images of a group side
-// by side at every pixel. Single precision in this processor only. Sums, ranges of channels and concatenations of groups
-// are groups; what the following make of them has the values and gradients of the library's own operations on images.
+// Images in groups of sixteen, for networks of few channels: [groups, channels, pixels x 16], the images of a group
+// side by side at every pixel. Single precision in this processor only. Sums, ranges of channels and concatenations of
+// groups are groups; what the following make of them has the values and gradients of the library's own operations on
+// images.
 typedef struct {
   int64_t images, height, width;
 } ct_geometry;
