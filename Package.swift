@@ -50,7 +50,7 @@ let package = Package(
     // Tables: no libtorch here
     .target(
       name: "TabularBenchmark",
-      dependencies: ["CellSpace", "CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      dependencies: ["CellSpace", "Statistics", "CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["ModelMetrics.proto"],
       resources: [.copy("Resources/embedded.table")]),
 
