@@ -133,6 +133,10 @@ let package = Package(
       ],
       resources: [.copy("Resources/supernet-golden.json")]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
+    .target(name: "Mutation", dependencies: ["Statistics"], path: "Tests/Mutation"),
+    .testTarget(
+      name: "MutationTests",
+      dependencies: ["Mutation", "Anytime", "Blackbox", "OptimizerConformance", "Reports", "TabularBenchmark"]),
     .testTarget(name: "CommandLineTests", dependencies: ["anytime", "Blackbox", "OptimizerConformance"]),
   ],
   swiftLanguageModes: [.v6],

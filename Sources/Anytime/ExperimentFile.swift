@@ -10,7 +10,8 @@ public struct ExperimentFileError: Error, Hashable, Sendable, CustomStringConver
   /// - Parameter file: `nil` for an experiment by flags.
   init(_ file: String?, line: Int?, _ problem: String) {
     let location = [file, line.map { "line \($0)" }].compactMap { $0 }.joined(separator: ", ")
-    description = location.isEmpty ? problem : "\(location): \(problem)"
+    // One line, whatever words of the file are in it.
+    description = (location.isEmpty ? problem : "\(location): \(problem)").replacing(/\v+/, with: " ")
   }
 }
 

@@ -59,7 +59,7 @@ enum Output {
     guard code != 0 else { return }
     // Who reads the beginning alone, as `head` does, has what it wants.
     if code == EPIPE { Foundation.exit(128 + SIGPIPE) }
-    throw Failure("the output cannot be written: \(String(cString: strerror(code))); runs that ended are stored")
+    throw Failure("the output cannot be written: \(String(cString: strerror(code)))")
   }
 }
 

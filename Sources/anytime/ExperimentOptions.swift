@@ -163,17 +163,16 @@ struct StoredExperiment: ParsableArguments {
 
   func results() throws -> ExperimentResults { try Self.results(source, named: experimentName) }
 
-  /// The store that is named, or the one that an experiment file's runs are in.
+  /// The store that is named, or the one beside an experiment file that is named.
   private static func storePath(_ source: String) -> String {
-    var status = stat()
-    guard stat(source, &status) == 0, status.st_mode & S_IFMT == S_IFREG, !source.hasSuffix(".sqlite") else {
-      return source
+    let beside = URL(filePath: source).deletingPathExtension().path + ".sqlite"
+    guard let file = fopen(source, "rb") else {
+      return ["yaml", "yml"].contains(URL(filePath: source).pathExtension.lowercased()) ? beside : source
     }
-    guard let file = fopen(source, "rb") else { return source }
     defer { fclose(file) }
     var head = [UInt8](repeating: 0, count: 6)
-    let isStore = fread(&head, 1, head.count, file) == head.count && head.elementsEqual("SQLite".utf8)
-    return isStore ? source : URL(filePath: source).deletingPathExtension().path + ".sqlite"
+    let isText = fread(&head, 1, head.count, file) > 0 && !head.elementsEqual("SQLite".utf8)
+    return isText && !source.hasSuffix(".sqlite") ? beside : source
   }
 
   /// The results of an experiment of a store, or of its only one.

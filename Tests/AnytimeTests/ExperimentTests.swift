@@ -157,7 +157,7 @@ import Testing
     let store = try RunStore(path: path)
     try store.add(result, identity: identity, seed: .max)
     try store.add(result, identity: identity, seed: .max)
-    let stored = try RunStore(path: path, mustExist: true).results(of: identity, seeds: [.max])
+    let stored = try RunStore(reading: path).results(of: identity, seeds: [.max])
     #expect(stored.map(\.seed) == [.max])
     #expect(stored.first?.result == result)
     #expect(try store.seeds(of: identity) == [.max])
@@ -166,11 +166,13 @@ import Testing
   @Test("a file that is no store, or no file, is an error that says so") func wrongFile() throws {
     let url = FileManager.default.temporaryDirectory.appending(path: "store-\(UUID().uuidString).sqlite")
     defer { try? FileManager.default.removeItem(at: url) }
-    #expect(throws: RunStoreError.missing(url.path)) { try RunStore(path: url.path, mustExist: true) }
-    try Data("this is not SQLite, whatever its name says".utf8).write(to: url)
+    #expect(throws: RunStoreError.missing(url.path)) { try RunStore(reading: url.path) }
+    let text = Data("this is not SQLite, whatever its name says".utf8)
+    try text.write(to: url)
     #expect(throws: RunStoreError.self) { try RunStore(path: url.path) }
+    #expect(try Data(contentsOf: url) == text, "it is left as it was")
     try Data().write(to: url)
-    #expect(throws: RunStoreError.notAStore(url.path)) { try RunStore(path: url.path, mustExist: true) }
+    #expect(throws: RunStoreError.notAStore(url.path)) { try RunStore(reading: url.path) }
     #expect(try Data(contentsOf: url).isEmpty, "it is left as it was")
   }
 

@@ -142,16 +142,18 @@ struct Scripted: Optimizer {
     #expect(result.trajectory.map(\.spent.evaluations).last == 7)
   }
 
-  @Test("a recommendation counts from then on") func recommendation() throws {
+  @Test("a stand-alone training outranks recommendations, which count until then") func recommendation() throws {
     let cells = benchmark.space.uniqueCells()
     let result = try run(
       Scripted { session in
         try session.recommend(cells[3])
-        try session.evaluate(cells[5])
         try session.recommend(cells[4])
+        try session.recommend(cells[4])
+        try session.evaluate(cells[5])
+        try session.recommend(cells[6])
       }, on: benchmark, policy: .fair, horizon: 1e6, seed: 3)
-    #expect(result.trajectory.map(\.cell) == [cells[3], cells[4]].map(\.hash.description))
-    #expect(result.trajectory.allSatisfy { $0.finalTrainingSeconds > 0 })
+    #expect(result.trajectory.map(\.cell) == [cells[3], cells[4], cells[5]].map(\.hash.description))
+    #expect(result.trajectory.map { $0.finalTrainingSeconds > 0 } == [true, true, false])
   }
 
   @Test("under charge-final-training a recommendation counts when it is trained") func finalTraining() throws
