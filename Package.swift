@@ -2,7 +2,8 @@
 import PackageDescription
 
 // Debian's libtorch needs no flags. A newer one (CUDA, say) is used from its own folder:
-//     ANYTIME_LIBTORCH=/opt/libtorch swift build -c release
+//     ANYTIME_LIBTORCH=/opt/libtorch swift build -c release --product AnytimeTorch
+// With 'none', nothing of the package needs libtorch, and nothing of it trains networks.
 let libtorch = Context.environment["ANYTIME_LIBTORCH"]
 let torchFlags: (cxx: [CXXSetting], linker: [LinkerSetting]) =
   if let libtorch {
@@ -15,6 +16,7 @@ let torchFlags: (cxx: [CXXSetting], linker: [LinkerSetting]) =
   } else {
     ([], [])
   }
+let trains = libtorch != "none"
 
 let package = Package(
   name: "AnytimeNAS",
@@ -25,11 +27,9 @@ let package = Package(
     .library(name: "OneShot", targets: ["OneShot", "Supernet"]),
     .library(name: "Reports", targets: ["Reports"]),
     .executable(name: "anytime", targets: ["anytime"]),
-  ],
-  traits: [
-    .default(enabledTraits: ["Torch"]),
-    .trait(name: "Torch", description: "Training: `table build` and everything else that needs libtorch."),
-  ],
+  ]
+    // Loaded by the program when the first network is trained.
+    + (trains ? [.library(name: "AnytimeTorch", type: .dynamic, targets: ["AnytimeTorch"])] : []),
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -54,15 +54,8 @@ let package = Package(
       exclude: ["ModelMetrics.proto"],
       resources: [.copy("Resources/embedded.table")]),
 
-    // Networks: trained on libtorch
-    .target(
-      name: "CTorch",
-      cxxSettings: [.define("ANYTIME_TORCH", .when(traits: ["Torch"]))] + torchFlags.cxx,
-      linkerSettings: [
-        .linkedLibrary("torch_cpu", .when(traits: ["Torch"])),
-        .linkedLibrary("c10", .when(traits: ["Torch"])),
-        .linkedLibrary("m"),
-      ] + torchFlags.linker),
+    // Networks: trained on libtorch, of which nothing is linked
+    .target(name: "CTorch"),
     .target(name: "Tensor", dependencies: ["CTorch"]),
     .target(name: "CellNetworks", dependencies: ["Tensor", "CellSpace", "Statistics", "CZlib"]),
     .target(name: "TableBuilder", dependencies: ["CellNetworks", "TabularBenchmark"]),
@@ -102,15 +95,13 @@ let package = Package(
     .executableTarget(
       name: "anytime",
       dependencies: [
-        "Blackbox", "Reports", "Anytime", "OptimizerConformance",
-        .target(name: "TableBuilder", condition: .when(traits: ["Torch"])),
-        .target(name: "OneShot", condition: .when(traits: ["Torch"])),
-        .target(name: "Supernet", condition: .when(traits: ["Torch"])),
+        "Blackbox", "OneShot", "Supernet", "TableBuilder", "Tensor", "Reports", "Anytime", "OptimizerConformance",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ]),
 
-    // Tests, a target per layer. What needs libtorch is compiled with the trait alone.
+    // Tests, a target per layer
+    .target(name: "Mutation", dependencies: ["Statistics"], path: "Tests/Mutation"),
     .testTarget(name: "StatisticsTests", dependencies: ["Statistics"]),
     .testTarget(
       name: "CellSpaceTests",
@@ -118,27 +109,30 @@ let package = Package(
     .testTarget(name: "TabularBenchmarkTests", dependencies: ["TabularBenchmark"]),
     .testTarget(
       name: "CellNetworksTests",
-      dependencies: [
-        .target(name: "CellNetworks", condition: .when(traits: ["Torch"])),
-        .target(name: "TableBuilder", condition: .when(traits: ["Torch"])),
-      ]),
+      dependencies: ["CellNetworks", "TableBuilder", "Mutation", "CellSpace", "CZlib"]),
     .testTarget(name: "AnytimeTests", dependencies: ["Anytime", "Blackbox", "OptimizerConformance"]),
     .testTarget(
       name: "BlackboxTests", dependencies: ["Blackbox", "Anytime", "OptimizerConformance", "Statistics"]),
     .testTarget(
       name: "OneShotTests",
       dependencies: [
-        .target(name: "OneShot", condition: .when(traits: ["Torch"])),
-        .target(name: "Supernet", condition: .when(traits: ["Torch"])), "Anytime", "OptimizerConformance",
+        "OneShot", "Supernet", "Anytime", "OptimizerConformance", "Mutation",
       ],
       resources: [.copy("Resources/supernet-golden.json")]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
-    .target(name: "Mutation", dependencies: ["Statistics"], path: "Tests/Mutation"),
     .testTarget(
       name: "MutationTests",
       dependencies: ["Mutation", "Anytime", "Blackbox", "OptimizerConformance", "Reports", "TabularBenchmark"]),
     .testTarget(name: "CommandLineTests", dependencies: ["anytime", "Blackbox", "OptimizerConformance"]),
-  ],
+  ]
+    // libtorch behind CTorch's table of functions: a library of its own, without Swift
+    + (trains
+      ? [
+        .target(
+          name: "AnytimeTorch",
+          cxxSettings: [.headerSearchPath("../CTorch/include")] + torchFlags.cxx,
+          linkerSettings: [.linkedLibrary("torch_cpu"), .linkedLibrary("c10")] + torchFlags.linker)
+      ] : []),
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17
 )

@@ -28,6 +28,33 @@ public struct NetworkSettings: Hashable, Sendable, Codable {
   }
 }
 
+extension NetworkSettings {
+  /// Refuses what no network can have, before anything is computed from it: settings may come from a file.
+  public func check() throws(DataError) {
+    for (setting, value, range) in [
+      ("channels", channels, 1...4_096), ("stacks", stacks, 1...8), ("cellsPerStack", cellsPerStack, 1...64),
+    ] where !range.contains(value) {
+      throw .settings("\(setting) is \(value), and can be \(range.lowerBound) to \(range.upperBound)")
+    }
+    guard (0...1).contains(batchNormMomentum) else {
+      throw .settings("batchNormMomentum is \(batchNormMomentum), and can be 0 to 1")
+    }
+    guard batchNormEpsilon > 0, batchNormEpsilon <= 1 else {
+      throw .settings("batchNormEpsilon is \(batchNormEpsilon), and can be more than 0 and at most 1")
+    }
+    // At most five vertices, each with a 3x3 convolution and a projection as wide as the stack.
+    let numbers = (0..<stacks).reduce(0.0) { sum, stack in
+      let wide = Double(channels << stack)
+      return sum + Double(cellsPerStack) * 50 * wide * wide
+    }
+    guard numbers <= 1e9 else {
+      throw .settings(
+        "\(channels) channels, \(stacks) stacks and \(cellsPerStack) cells per stack are more weights than a "
+          + "computer's memory holds")
+    }
+  }
+}
+
 /// The number of channels of every vertex of a cell (`compute_vertex_channels` in NAS-Bench-101's
 /// `model_builder.py`).
 ///

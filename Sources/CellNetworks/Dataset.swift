@@ -36,6 +36,31 @@ public struct DatasetSettings: Hashable, Sendable, Codable {
   }
 }
 
+extension DatasetSettings {
+  /// Channels, and height and width of the images in their files.
+  public var original: (channels: Int, side: Int) {
+    switch name {
+    case .fashionMNIST: (1, 28)
+    case .cifar10: (3, 32)
+    }
+  }
+
+  /// Refuses what no data set can give, before anything is computed from it: settings may come from a file.
+  public func check() throws(DataError) {
+    let counts = [
+      ("trainingImages", trainingImages, 1), ("validationImages", validationImages, 0), ("testImages", testImages, 0),
+    ]
+    for (setting, count, least) in counts where !(least...ImageFiles.mostImages).contains(count) {
+      throw .settings("\(setting) is \(count), and can be \(least) to \(ImageFiles.mostImages)")
+    }
+    let side = original.side
+    guard (1...side).contains(downscale), side % downscale == 0 else {
+      let choices = (1...side).filter { side % $0 == 0 }.map(String.init).joined(separator: ", ")
+      throw .settings("downscale is \(downscale), and images of \(side) pixels can be scaled down by \(choices)")
+    }
+  }
+}
+
 /// Images as numbers, `[count][channels][height][width]`, with their classes.
 public struct LabelledImages: Sendable {
   public var channels: Int
@@ -60,6 +85,8 @@ public struct Dataset: Sendable {
   /// - Parameter folder: Where the files are; Debian's place for Fashion-MNIST if `nil`.
   /// - Throws: ``DataError``.
   public init(_ settings: DatasetSettings, folder: String? = nil) throws(DataError) {
+    try settings.check()
+    let side = settings.original.side
     var checksum: UInt32 = 0
     let development: RawImages
     let held: RawImages
@@ -69,10 +96,10 @@ public struct Dataset: Sendable {
       let remedy = "install it with 'apt-get install dataset-fashion-mnist', or name its folder with --data"
       development = try ImageFiles.readIDX(
         images: folder + "/train-images-idx3-ubyte.gz", labels: folder + "/train-labels-idx1-ubyte.gz",
-        remedy: remedy, checksum: &checksum)
+        side: side, remedy: remedy, checksum: &checksum)
       held = try ImageFiles.readIDX(
         images: folder + "/t10k-images-idx3-ubyte.gz", labels: folder + "/t10k-labels-idx1-ubyte.gz",
-        remedy: remedy, checksum: &checksum)
+        side: side, remedy: remedy, checksum: &checksum)
     case .cifar10:
       let folder = folder ?? "cifar-10-batches-bin"
       let remedy = "unpack the binary version of CIFAR-10 and name its folder with --data"

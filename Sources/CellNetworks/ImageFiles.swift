@@ -6,6 +6,8 @@ public enum DataError: Error, Hashable, Sendable, CustomStringConvertible {
   case missing(String, remedy: String)
   case unreadable(String, problem: String)
   case tooFewImages(asked: Int, available: Int, of: String)
+  /// Settings that no data set or network can have, such as those of a damaged file.
+  case settings(String)
 
   public var description: String {
     switch self {
@@ -13,6 +15,7 @@ public enum DataError: Error, Hashable, Sendable, CustomStringConvertible {
     case .unreadable(let path, let problem): "\(path) cannot be used: \(problem)"
     case .tooFewImages(let asked, let available, let part):
       "\(asked) \(part) images are asked for, and there are \(available)"
+    case .settings(let problem): problem
     }
   }
 }
@@ -29,61 +32,123 @@ struct RawImages {
   var imageSize: Int { channels * height * width }
 }
 
-/// Readers of the files that data sets come in. Each file's CRC-32 is folded into `checksum`.
-enum ImageFiles {
-  /// A whole file, unpacked if it is gzipped.
-  static func read(_ path: String, remedy: String, checksum: inout UInt32) throws(DataError) -> [UInt8] {
+/// A file that may be gzipped, read from its start. What a file says about its own size is never believed before
+/// the bytes are there.
+private final class PackedFile {
+  private let path: String
+  private let file: gzFile
+  /// CRC-32 of all bytes that were read, and of what was read before from other files.
+  private(set) var checksum: UInt32
+
+  init(_ path: String, remedy: String, checksum: UInt32) throws(DataError) {
     guard FileManager.default.fileExists(atPath: path) else { throw .missing(path, remedy: remedy) }
-    guard let file = gzopen(path, "rb") else { throw .unreadable(path, problem: "it cannot be opened") }
-    defer { gzclose(file) }
-    var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 1 << 20)
-    while true {
-      let count = gzread(file, &buffer, UInt32(buffer.count))
-      guard count >= 0 else { throw .unreadable(path, problem: "its compressed data are damaged") }
-      if count == 0 { break }
-      bytes.append(contentsOf: buffer[..<Int(count)])
+    guard let file = gzopen(path, "rb") else {
+      throw .unreadable(path, problem: "it cannot be opened; check its permissions")
     }
-    checksum = UInt32(truncatingIfNeeded: crc32(UInt(checksum), bytes, UInt32(bytes.count)))
+    self.path = path
+    self.file = file
+    self.checksum = checksum
+  }
+
+  deinit { gzclose(file) }
+
+  /// The next bytes: as many as are asked for, or as there are.
+  func read(atMost limit: Int) throws(DataError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: min(limit, 1 << 20))
+    while bytes.count < limit {
+      let wanted = min(limit - bytes.count, buffer.count)
+      let count = gzread(file, &buffer, UInt32(wanted))
+      // A cut is no error of gzread's: it is what zlib remembers afterwards.
+      var problem: Int32 = Z_OK
+      gzerror(file, &problem)
+      switch problem {
+      case Z_OK, Z_STREAM_END: break
+      case Z_BUF_ERROR: throw unusable("its compressed data end too early")
+      case Z_ERRNO: throw unusable("it cannot be read")
+      default: throw unusable("its compressed data are damaged")
+      }
+      guard count > 0 else { break }
+      let part = buffer[..<Int(count)]
+      checksum = part.withUnsafeBufferPointer {
+        UInt32(truncatingIfNeeded: crc32(UInt(checksum), $0.baseAddress, UInt32($0.count)))
+      }
+      bytes.append(contentsOf: part)
+    }
     return bytes
   }
 
+  /// Whether nothing follows. Only at its end is a compressed file's own checksum compared.
+  func isAtEnd() throws(DataError) -> Bool { try read(atMost: 1).isEmpty }
+
+  func unusable(_ problem: String) -> DataError { .unreadable(path, problem: problem) }
+}
+
+/// Readers of the files that data sets come in. Each file's CRC-32 is folded into `checksum`.
+enum ImageFiles {
+  /// More than any data set of these formats has; a gigabyte of pixels.
+  static let mostImages = 1_000_000
+
   /// The format of MNIST and Fashion-MNIST: big-endian numbers, then bytes.
+  ///
+  /// - Parameter side: The height and width that images must have.
   static func readIDX(
-    images: String, labels: String, remedy: String, checksum: inout UInt32
+    images: String, labels: String, side: Int, remedy: String, checksum: inout UInt32
   ) throws(DataError) -> RawImages {
-    let pixels = try read(images, remedy: remedy, checksum: &checksum)
-    let classes = try read(labels, remedy: remedy, checksum: &checksum)
-    func number(_ bytes: [UInt8], _ place: Int) -> Int {
-      bytes[4 * place..<4 * place + 4].reduce(0) { $0 << 8 | Int($1) }
+    func numbers(_ bytes: [UInt8]) -> [Int] {
+      stride(from: 0, to: bytes.count - 3, by: 4).map { start in
+        bytes[start..<start + 4].reduce(0) { $0 << 8 | Int($1) }
+      }
     }
-    guard pixels.count >= 16, number(pixels, 0) == 0x803,
-      pixels.count == 16 + number(pixels, 1) * number(pixels, 2) * number(pixels, 3)
-    else { throw .unreadable(images, problem: "it is no IDX file of images") }
-    guard classes.count >= 8, number(classes, 0) == 0x801, classes.count == 8 + number(classes, 1),
-      number(classes, 1) == number(pixels, 1)
-    else { throw .unreadable(labels, problem: "it is no IDX file of as many labels as there are images") }
-    guard classes[8...].allSatisfy({ $0 < 10 }) else {
-      throw .unreadable(labels, problem: "a label is greater than 9")
+    let pixelFile = try PackedFile(images, remedy: remedy, checksum: checksum)
+    let header = numbers(try pixelFile.read(atMost: 16))
+    guard header.count == 4, header[0] == 0x803 else { throw pixelFile.unusable("it is no IDX file of images") }
+    let (count, height, width) = (header[1], header[2], header[3])
+    guard height == side, width == side else {
+      throw pixelFile.unusable("its images are \(height) x \(width) pixels, and should be \(side) x \(side)")
     }
-    return RawImages(
-      channels: 1, height: number(pixels, 2), width: number(pixels, 3), pixels: Array(pixels[16...]),
-      labels: Array(classes[8...]))
+    guard (1...mostImages).contains(count) else {
+      throw pixelFile.unusable("its header says \(count) images, and it can be 1 to \(mostImages)")
+    }
+    let pixels = try pixelFile.read(atMost: count * side * side)
+    guard pixels.count == count * side * side else {
+      throw pixelFile.unusable("it ends after \(pixels.count / (side * side)) of \(count) images")
+    }
+    guard try pixelFile.isAtEnd() else { throw pixelFile.unusable("it goes on after its \(count) images") }
+
+    let labelFile = try PackedFile(labels, remedy: remedy, checksum: pixelFile.checksum)
+    let labelHeader = numbers(try labelFile.read(atMost: 8))
+    guard labelHeader.count == 2, labelHeader[0] == 0x801 else {
+      throw labelFile.unusable("it is no IDX file of labels")
+    }
+    guard labelHeader[1] == count else {
+      throw labelFile.unusable("it has \(labelHeader[1]) labels, and \(images) has \(count) images")
+    }
+    let classes = try labelFile.read(atMost: count)
+    guard classes.count == count else { throw labelFile.unusable("it ends after \(classes.count) of \(count) labels") }
+    guard try labelFile.isAtEnd() else { throw labelFile.unusable("it goes on after its \(count) labels") }
+    guard classes.allSatisfy({ $0 < 10 }) else { throw labelFile.unusable("a label is greater than 9") }
+    checksum = labelFile.checksum
+    return RawImages(channels: 1, height: side, width: side, pixels: pixels, labels: classes)
   }
 
-  /// CIFAR-10's binary version: a byte of label, then 32 x 32 bytes of red, of green, of blue.
+  /// CIFAR-10's binary version: a byte of label, then 32 x 32 bytes of red, of green, of blue; at most 10,000 images
+  /// a file.
   static func readCIFAR10(_ paths: [String], remedy: String, checksum: inout UInt32) throws(DataError)
     -> RawImages
   {
     var images = RawImages(channels: 3, height: 32, width: 32, pixels: [], labels: [])
     for path in paths {
-      let bytes = try read(path, remedy: remedy, checksum: &checksum)
+      let file = try PackedFile(path, remedy: remedy, checksum: checksum)
       let record = 1 + images.imageSize
+      let bytes = try file.read(atMost: 10_000 * record)
       guard !bytes.isEmpty, bytes.count % record == 0 else {
-        throw .unreadable(path, problem: "its length is no multiple of \(record) bytes")
+        throw file.unusable("its length is no multiple of \(record) bytes")
       }
+      guard try file.isAtEnd() else { throw file.unusable("it goes on after 10,000 images, as many as a file holds") }
+      checksum = file.checksum
       for start in stride(from: 0, to: bytes.count, by: record) {
-        guard bytes[start] < 10 else { throw .unreadable(path, problem: "a label is greater than 9") }
+        guard bytes[start] < 10 else { throw file.unusable("a label is greater than 9") }
         images.labels.append(bytes[start])
         images.pixels.append(contentsOf: bytes[start + 1..<start + record])
       }

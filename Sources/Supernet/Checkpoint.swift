@@ -1,16 +1,22 @@
 import Anytime
 import Foundation
 import Statistics
+import TabularBenchmark
 import Tensor
 
 /// How far a run is, in a file that replaces the one before after every epoch: the session with its ledger and
 /// generator, the supernet's own generator, and all tensors that training changes.
 ///
-/// The file: the length of the header in eight bytes, the header as JSON, then the tensors' numbers as
-/// little-endian floats.
-struct Checkpoint {
-  let session: Session
-  let tensors: [Tensor]
+/// The file, in little-endian numbers: eight letters and the version in four bytes; the CRC-32C of all that follows,
+/// four bytes; the header's length in eight; the header as JSON; the tensors' elements as floats.
+package struct Checkpoint {
+  private let session: Session
+  private let tensors: [Tensor]
+
+  package init(session: Session, tensors: [Tensor]) {
+    self.session = session
+    self.tensors = tensors
+  }
 
   private struct Header: Codable {
     var epoch: Int
@@ -20,57 +26,159 @@ struct Checkpoint {
     var counts: [Int]
   }
 
-  /// Takes up what the session's checkpoint holds; `nil` if there is none.
+  private static let letters = Array("ANYTIMEC".utf8)
+  private static let version: UInt32 = 2
+  /// What stands before the header: letters, version, checksum, the header's length.
+  private static let front = 8 + 4 + 4 + 8
+  /// Where the checksum stands, which covers all after it.
+  package static let checksumOffset = 12
+  /// The header has a few hundred bytes per step at most; one that is longer is not ours.
+  private static let longestHeader = 1 << 30
+
+  /// Takes up what the session's checkpoint holds; `nil` if there is none. Nothing changes if it throws.
   ///
-  /// - Throws: ``CheckpointError`` for a file that is not of this run.
-  func read() throws -> (epoch: Int, random: RandomGenerator)? {
-    guard let url = session.checkpoint, let data = FileManager.default.contents(atPath: url.path) else {
-      return nil
+  /// - Throws: ``CheckpointError`` for a file that is damaged or not of this run.
+  package func read() throws -> (epoch: Int, random: RandomGenerator)? {
+    guard let url = session.checkpoint, FileManager.default.fileExists(atPath: url.path) else { return nil }
+    do {
+      let size = try FileManager.default.attributesOfItem(atPath: url.path)[.size] as? Int ?? 0
+      guard size <= Self.front + Self.longestHeader + elements else { throw refusal("it is too large") }
+      return try takeUp(Data(contentsOf: url))
+    } catch let error as CocoaError {
+      throw refusal("it cannot be read (\(error.localizedDescription))")
     }
-    let damaged = CheckpointError(path: url.path)
-    guard data.count > 8 else { throw damaged }
-    let length = data.prefix(8).withUnsafeBytes { Int(truncatingIfNeeded: $0.loadUnaligned(as: UInt64.self)) }
-    guard length > 0, length <= data.count - 8,
-      let header = try? JSONDecoder().decode(Header.self, from: data.dropFirst(8).prefix(length)),
-      header.counts == tensors.map(\.count),
-      data.count == 8 + length + 4 * header.counts.reduce(0, +)
-    else { throw damaged }
-    var start = 8 + length
+  }
+
+  /// The tensors' bytes in the file.
+  private var elements: Int { 4 * tensors.map(\.count).reduce(0, +) }
+
+  private func refusal(_ problem: String) -> CheckpointError {
+    CheckpointError(path: session.checkpoint?.path ?? "", problem: problem)
+  }
+
+  /// Takes up what a file holds. Nothing changes if it throws.
+  package func takeUp(_ data: Data) throws -> (epoch: Int, random: RandomGenerator) {
+    let elements = elements
+    guard data.count >= Self.front, data.starts(with: Self.letters) else { throw refusal("it is no checkpoint") }
+    func number<Number: FixedWidthInteger>(_ offset: Int, as type: Number.Type) -> Number {
+      Number(littleEndian: data.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: type) })
+    }
+    let version = number(8, as: UInt32.self)
+    guard version == Self.version else { throw refusal("it is of version \(version), and this is \(Self.version)") }
+    guard number(Self.checksumOffset, as: UInt32.self) == Self.checksum(of: data) else {
+      throw refusal("its checksum is wrong")
+    }
+    let length = number(16, as: UInt64.self)
+    guard length <= UInt64(data.count - Self.front) else { throw refusal("it ends too early") }
+    let start = Self.front + Int(length)
+    let header: Header
+    do { header = try JSONDecoder().decode(Header.self, from: data[Self.front..<start]) } catch {
+      throw refusal("its header cannot be read")
+    }
+    guard header.counts == tensors.map(\.count), data.count - start == elements, Self.isSound(header.random), header.epoch > 0 else {
+      throw refusal("it is of another run")
+    }
+
+    let before = session.state
+    let horizon = session.horizon
+    session.state = header.session
+    guard isSound(horizon: horizon) else {
+      session.state = before
+      throw refusal("it is of another run")
+    }
+    var offset = start
     for tensor in tensors {
-      let bytes = 4 * tensor.count
       let values = data.withUnsafeBytes { all in
-        (0..<tensor.count).map { all.loadUnaligned(fromByteOffset: start + 4 * $0, as: Float.self) }
+        (0..<tensor.count).map {
+          Float(bitPattern: UInt32(littleEndian: all.loadUnaligned(fromByteOffset: offset + 4 * $0, as: UInt32.self)))
+        }
       }
       try tensor.assign(try Tensor(values, shape: tensor.shape))
-      start += bytes
+      offset += 4 * tensor.count
     }
-    session.state = header.session
     return (header.epoch, header.random)
   }
 
-  /// Writes beside the old file, then renames.
-  func write(epoch: Int, random: RandomGenerator) throws {
+  /// Writes beside the old file, onto the disk itself, then renames: a run that is killed, or whose machine is, has
+  /// one of the two.
+  package func write(epoch: Int, random: RandomGenerator) throws {
     guard let url = session.checkpoint else { return }
     let header = try JSONEncoder().encode(
       Header(epoch: epoch, random: random, session: session.state, counts: tensors.map(\.count)))
-    var data = withUnsafeBytes(of: UInt64(header.count).littleEndian) { Data($0) } + header
-    for tensor in tensors { try tensor.values().withUnsafeBytes { data.append(contentsOf: $0) } }
+    var data = Data(Self.letters)
+    func append(_ number: some FixedWidthInteger) {
+      withUnsafeBytes(of: number.littleEndian) { data.append(contentsOf: $0) }
+    }
+    append(Self.version)
+    append(UInt32(0))
+    append(UInt64(header.count))
+    data.append(header)
+    for tensor in tensors { for value in try tensor.values() { append(value.bitPattern) } }
+    let checksum = Self.checksum(of: data)
+    withUnsafeBytes(of: checksum.littleEndian) {
+      data.replaceSubrange(Self.checksumOffset..<Self.checksumOffset + 4, with: $0)
+    }
     do {
       try FileManager.default.createDirectory(
         at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-      try data.write(to: url, options: .atomic)
+      let beside = url.appendingPathExtension("new")
+      try Data().write(to: beside)
+      let file = try FileHandle(forWritingTo: beside)
+      try file.write(contentsOf: data)
+      try file.synchronize()
+      try file.close()
+      guard rename(beside.path, url.path) == 0 else { throw CocoaError(.fileWriteUnknown) }
     } catch { throw CheckpointError(path: url.path, isWriting: true) }
+  }
+
+  /// The CRC-32C of all bytes after the checksum itself.
+  package static func checksum(of data: Data) -> UInt32 {
+    data.withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[(checksumOffset + 4)...])) }
+  }
+
+  /// A generator whose bits are all zero stays so for ever.
+  private static func isSound(_ random: RandomGenerator) -> Bool {
+    var next = random
+    _ = next.next()
+    return next != random
+  }
+
+  /// Whether the session's state, just taken up, can be one of this run.
+  private func isSound(horizon: Double) -> Bool {
+    let benchmark = session.benchmark
+    let table = benchmark.table
+    return session.horizon == horizon && (0...horizon).contains(session.spent) && Self.isSound(session.random)
+      && session.currency == session.policy.currency
+      && session.events.allSatisfy { event in
+        (0..<table.rowCount).contains(event.row) && benchmark.contains(row: event.row)
+          && (event.training.map {
+            table.epochs.indices.contains($0.place) && (0..<table.repeats).contains($0.number)
+          } ?? true)
+      }
   }
 }
 
 /// Why a run cannot be kept or taken up.
 public struct CheckpointError: Error, Hashable, Sendable, CustomStringConvertible {
   var path: String
+  var problem = ""
   var isWriting = false
 
   public var description: String {
     isWriting
       ? "the checkpoint \(path) cannot be written: check the folder's permissions and the space left"
-      : "the checkpoint \(path) is damaged or of another version; delete it to begin that run anew"
+      : "the checkpoint \(path) cannot be used: \(problem); remove it, and that run begins anew"
+  }
+
+  /// Moves a checkpoint that cannot be used out of the way, and says so: the run that begins anew ends with the same
+  /// bits, so that only time is lost.
+  ///
+  /// - Throws: This error if the file cannot be moved.
+  func setAside() throws(CheckpointError) {
+    let kept = path + ".damaged"
+    guard !isWriting, rename(path, kept) == 0 else { throw self }
+    let note = "anytime: the checkpoint \(path) cannot be used: \(problem); it is now \(kept), and the run begins anew\n"
+    // A standard error that is closed changes nothing.
+    _ = note.withCString { Foundation.write(STDERR_FILENO, $0, strlen($0)) }
   }
 }

@@ -55,7 +55,7 @@ public final class Supernet {
       throw SupernetError.clock(device: settings.device)
     }
     if settings.device != "cpu" { try Torch.use(device: settings.device) }
-    let task = SearchTask(of: session.benchmark.table)
+    let task = try SearchTask(of: session.benchmark.table)
     guard let cost = CostModel(session.benchmark, task: task) else { throw SupernetError.noCosts }
     var random = RandomGenerator(seed: session.random.next(), stream: "supernet")
     let asPublished = session.policy.supernet == .asPublished
@@ -235,7 +235,9 @@ public final class Supernet {
   ) throws {
     let checkpoint = Checkpoint(
       session: session, tensors: network.parameters + network.buffers + descent.velocities + state)
-    if let found = try checkpoint.read() { (epoch, random) = (found.epoch, found.random) }
+    do {
+      if let found = try checkpoint.read() { (epoch, random) = (found.epoch, found.random) }
+    } catch let error as CheckpointError { try error.setAside() }
     let steps = data.weightPlaces.count / settings.batchSize
     while epoch < settings.epochs {
       data.sort()
@@ -329,6 +331,7 @@ public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
   case channels(Int, parts: Int)
   case fewImages(Int, batch: Int)
   case clock(device: String)
+  case task(String, problem: String)
 
   public var description: String {
     switch self {
@@ -340,6 +343,8 @@ public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
       "\(channels) channels cannot be cut into \(parts) equal parts; set 'channels' to a multiple of \(parts)"
     case .clock(let device):
       "the policy's measured clock counts CPU seconds, which mean nothing on \(device); use 'clock: model'"
+    case .task(let table, let problem):
+      "the table \(table) states images or networks that no supernet can have: \(problem); build it anew"
     case .fewImages(let images, let batch):
       "weights are trained on \(images) images, fewer than the batch of \(batch); set a smaller 'batch-size'"
     }

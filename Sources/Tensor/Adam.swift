@@ -28,12 +28,15 @@ public struct Adam {
   public var state: [Tensor] { means + squares + [steps] }
 
   public func step(learningRate: Double) throws(TorchError) {
-    let step = try steps.value() + 1
-    try steps.assign(try Tensor([Float(step)], shape: [1]))
+    // Read back from a checkpoint, it may be anything.
+    guard let step = Int64(exactly: try steps.value().rounded()), (0..<1 << 24).contains(step) else {
+      throw TorchError(description: "the number of Adam's steps is out of range")
+    }
+    try steps.assign(try Tensor([Float(step + 1)], shape: [1]))
     let handles: [OpaquePointer?] = parameters.map(\.handle)
     guard
-      ct_adam_step(
-        handles, means.map(\.handle), squares.map(\.handle), Int32(handles.count), Int64(step), learningRate,
+      torch.adam_step(
+        handles, means.map(\.handle), squares.map(\.handle), Int32(handles.count), step + 1, learningRate,
         betas.0, betas.1, epsilon, weightDecay) == 0
     else { throw .last() }
   }

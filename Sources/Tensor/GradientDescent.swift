@@ -49,10 +49,10 @@ public struct GradientDescent {
     let status: Int32
     switch rule {
     case .nesterov, .sgd:
-      status = ct_sgd_step(
+      status = torch.sgd_step(
         handles, moving, Int32(handles.count), learningRate, momentum, weightDecay, rule == .nesterov ? 1 : 0)
     case .rmsprop:
-      status = ct_rmsprop_step(
+      status = torch.rmsprop_step(
         handles, scale, moving, Int32(handles.count), learningRate, 0.9, momentum, 1.0,
         weightDecay)
     }

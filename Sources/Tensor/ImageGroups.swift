@@ -15,7 +15,7 @@ public struct ImageGroups {
 
   /// - Parameter images: `[count, channels, height, width]`.
   public init(_ images: Tensor) throws(TorchError) {
-    values = try Tensor(owning: ct_groups(images.handle))  // refuses other shapes
+    values = try Tensor(owning: torch.groups(images.handle))  // refuses other shapes
     let shape = images.shape
     (self.images, height, width) = (shape[0], shape[2], shape[3])
   }
@@ -28,7 +28,7 @@ public struct ImageGroups {
   private func with(_ values: Tensor) -> Self { Self(values, images: images, height: height, width: width) }
 
   /// `[count, channels, height, width]`.
-  public func ungrouped() throws(TorchError) -> Tensor { try Tensor(owning: ct_ungrouped(values.handle, geometry)) }
+  public func ungrouped() throws(TorchError) -> Tensor { try Tensor(owning: torch.ungrouped(values.handle, geometry)) }
 
   /// A convolution with stride 1 and borders of zeros, batch normalisation and a rectifier.
   ///
@@ -42,25 +42,25 @@ public struct ImageGroups {
   ) throws(TorchError) -> Self {
     with(
       try Tensor(
-        owning: ct_group_unit(
+        owning: torch.group_unit(
           values.handle, geometry, weight.handle, gamma.handle, beta.handle, mean.handle, variance.handle,
           training ? 1 : 0, momentum, epsilon)))
   }
 
   /// Max pooling with 3x3 windows, stride 1 and padding 1.
   public func maxPooled3x3() throws(TorchError) -> Self {
-    with(try Tensor(owning: ct_group_pool(values.handle, geometry, 3)))
+    with(try Tensor(owning: torch.group_pool(values.handle, geometry, 3)))
   }
 
   /// Max pooling with 2x2 windows and stride 2; the last row and column of an odd size have windows of their own.
   public func halved() throws(TorchError) -> Self {
     Self(
-      try Tensor(owning: ct_group_pool(values.handle, geometry, 2)), images: images, height: (height + 1) / 2,
+      try Tensor(owning: torch.group_pool(values.handle, geometry, 2)), images: images, height: (height + 1) / 2,
       width: (width + 1) / 2)
   }
 
   /// The mean over height and width: `[count, channels]`.
-  public func mean() throws(TorchError) -> Tensor { try Tensor(owning: ct_group_mean(values.handle, geometry)) }
+  public func mean() throws(TorchError) -> Tensor { try Tensor(owning: torch.group_mean(values.handle, geometry)) }
 
   /// A range of channels, sharing memory.
   public func channels(_ range: Range<Int>) throws(TorchError) -> Self { with(try values.channels(range)) }
@@ -68,7 +68,7 @@ public struct ImageGroups {
   /// Images of one size and number, one after another along the channels.
   public static func concatenated(_ first: Self, _ others: [Self]) throws(TorchError) -> Self {
     let handles: [OpaquePointer?] = ([first] + others).map(\.values.handle)
-    return first.with(try Tensor(owning: ct_concatenate(handles, Int32(handles.count), 1)))
+    return first.with(try Tensor(owning: torch.concatenate(handles, Int32(handles.count), 1)))
   }
 
   /// The sum of images of one size and number.

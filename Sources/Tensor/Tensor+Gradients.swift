@@ -3,25 +3,25 @@ import CTorch
 extension Tensor {
   /// Marks a parameter: its ``gradient()`` is wanted.
   public func requireGradient() throws(TorchError) {
-    guard ct_require_gradient(handle) == 0 else { throw .last() }
+    guard torch.require_gradient(handle) == 0 else { throw .last() }
   }
 
   /// What ``backward()`` left for a parameter; zeros if nothing.
-  public func gradient() throws(TorchError) -> Tensor { try Tensor(owning: ct_gradient(handle)) }
+  public func gradient() throws(TorchError) -> Tensor { try Tensor(owning: torch.gradient(handle)) }
 
   /// Leaves a gradient, as ``backward()`` does.
   public func setGradient(_ gradient: Tensor) throws(TorchError) {
-    guard ct_set_gradient(handle, gradient.handle) == 0 else { throw .last() }
+    guard torch.set_gradient(handle, gradient.handle) == 0 else { throw .last() }
   }
 
   /// Computes the gradients of all parameters that this single number depends on.
   public func backward() throws(TorchError) {
-    guard ct_backward(handle) == 0 else { throw .last() }
+    guard torch.backward(handle) == 0 else { throw .last() }
   }
 
   /// Computes the gradients of some parameters alone. What only others need is not computed.
   public func backward(to parameters: [Tensor]) throws(TorchError) {
-    guard ct_backward_to(handle, parameters.map(\.handle), Int32(parameters.count)) == 0 else {
+    guard torch.backward_to(handle, parameters.map(\.handle), Int32(parameters.count)) == 0 else {
       throw .last()
     }
   }
@@ -33,7 +33,7 @@ extension Tensor {
   public func gradients(of tensors: [Tensor], again: Bool = false) throws(TorchError) -> [Tensor] {
     var results = [OpaquePointer?](repeating: nil, count: tensors.count)
     guard
-      ct_gradients(handle, tensors.map(\.handle), Int32(tensors.count), again ? 1 : 0, &results) == 0
+      torch.gradients(handle, tensors.map(\.handle), Int32(tensors.count), again ? 1 : 0, &results) == 0
     else { throw .last() }
     return try results.map { result throws(TorchError) in try Tensor(owning: result) }
   }
@@ -45,7 +45,7 @@ extension Tensor {
   @discardableResult
   public static func clipGradients(of tensors: [Tensor], to limit: Double) throws(TorchError) -> Double {
     var norm = 0.0
-    guard ct_clip_gradients(tensors.map(\.handle), Int32(tensors.count), limit, &norm) == 0 else {
+    guard torch.clip_gradients(tensors.map(\.handle), Int32(tensors.count), limit, &norm) == 0 else {
       throw .last()
     }
     return norm

@@ -1,43 +1,53 @@
 import CTorch
 
-/// What libtorch said when it refused something.
+/// What libtorch said when it refused something, or why it cannot be loaded.
 public struct TorchError: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
 
   static func last() -> TorchError {
     TorchError(
-      description: String(cString: ct_last_error()).split(separator: "\n").first.map(String.init) ?? "")
+      description: String(cString: torch.last_error()).split(separator: "\n").first.map(String.init) ?? "")
   }
 }
 
-/// libtorch as a whole.
+/// The functions of the library, which is loaded by the first one that is called.
+let torch: ct_functions = ct_open().pointee
+
+/// libtorch as a whole. It is loaded when the first tensor is made, so that what trains no network starts at once.
 public enum Torch {
-  /// The library's version.
-  public static var version: String { ct_version().map { String(cString: $0) } ?? "none" }
+  /// Loads the library, if it is not loaded yet.
+  ///
+  /// - Throws: ``TorchError`` with the remedy where there is none.
+  public static func load() throws(TorchError) {
+    guard torch.version() != nil else { throw .last() }
+  }
+
+  /// The library's version; `none` where it cannot be loaded.
+  public static var version: String { torch.version().map { String(cString: $0) } ?? "none" }
 
   /// Sets the number of threads within an operation for the calling thread. Results depend on it in the last
   /// bits: everything here uses one.
   public static func start(threads: Int32 = 1) throws(TorchError) {
-    guard ct_start(threads) == 0 else { throw .last() }
+    guard torch.start(threads) == 0 else { throw .last() }
   }
 
   /// Where tensors that are made from now on lie: `cpu`, `cuda` or `cuda:1`.
   public static func use(device: String) throws(TorchError) {
-    guard ct_set_device(device) == 0 else { throw .last() }
+    guard torch.set_device(device) == 0 else { throw .last() }
   }
 
   /// Runs a body with operations that can be differentiated twice, which are slower. The body must not
   /// suspend.
   public static func twiceDifferentiable<Result>(_ body: () throws -> Result) rethrows -> Result {
-    let before = ct_set_twice_differentiable(1)
-    defer { _ = ct_set_twice_differentiable(before) }
+    let before = torch.set_twice_differentiable(1)
+    defer { _ = torch.set_twice_differentiable(before) }
     return try body()
   }
 
   /// Runs a body without recording gradients. The body must not suspend: the mode belongs to the thread.
   public static func withoutGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
-    let before = ct_set_recording(0)
-    defer { _ = ct_set_recording(before) }
+    let before = torch.set_recording(0)
+    defer { _ = torch.set_recording(before) }
     return try body()
   }
 }
@@ -55,14 +65,14 @@ public final class Tensor {
     self.handle = handle
   }
 
-  deinit { ct_free(handle) }
+  deinit { torch.free(handle) }
 
   /// A tensor of given values, in row-major order.
   public convenience init(_ values: [Float], shape: [Int]) throws(TorchError) {
     guard shape.reduce(1, *) == values.count else {
       throw TorchError(description: "\(values.count) values do not fill the shape \(shape)")
     }
-    try self.init(owning: ct_from_floats(values, shape.map(Int64.init), Int32(shape.count)))
+    try self.init(owning: torch.from_floats(values, shape.map(Int64.init), Int32(shape.count)))
   }
 
   /// A tensor of double precision, for checks.
@@ -70,33 +80,33 @@ public final class Tensor {
     guard shape.reduce(1, *) == values.count else {
       throw TorchError(description: "\(values.count) values do not fill the shape \(shape)")
     }
-    try self.init(owning: ct_from_doubles(values, shape.map(Int64.init), Int32(shape.count)))
+    try self.init(owning: torch.from_doubles(values, shape.map(Int64.init), Int32(shape.count)))
   }
 
   /// Labels.
   public convenience init(labels: [Int64]) throws(TorchError) {
-    try self.init(owning: ct_from_integers(labels, Int64(labels.count)))
+    try self.init(owning: torch.from_integers(labels, Int64(labels.count)))
   }
 
   public static func zeros(_ shape: [Int]) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_zeros(shape.map(Int64.init), Int32(shape.count)))
+    try Tensor(owning: torch.zeros(shape.map(Int64.init), Int32(shape.count)))
   }
 
   /// The number of elements.
-  public var count: Int { Int(ct_count(handle)) }
-  public var shape: [Int] { (0..<ct_rank(handle)).map { Int(ct_size(handle, $0)) } }
+  public var count: Int { Int(torch.count(handle)) }
+  public var shape: [Int] { (0..<torch.rank(handle)).map { Int(torch.size(handle, $0)) } }
 
   /// The elements, in row-major order.
   public func values() throws(TorchError) -> [Float] {
     var values = [Float](repeating: 0, count: count)
-    guard ct_copy_floats(handle, &values) == 0 else { throw .last() }
+    guard torch.copy_floats(handle, &values) == 0 else { throw .last() }
     return values
   }
 
   /// The elements in double precision, in row-major order.
   public func doubles() throws(TorchError) -> [Double] {
     var values = [Double](repeating: 0, count: count)
-    guard ct_copy_doubles(handle, &values) == 0 else { throw .last() }
+    guard torch.copy_doubles(handle, &values) == 0 else { throw .last() }
     return values
   }
 
@@ -107,26 +117,26 @@ public final class Tensor {
   }
 
   /// A copy with the same numbers, of which nothing is recorded.
-  public func copy() throws(TorchError) -> Tensor { try Tensor(owning: ct_copy(handle)) }
+  public func copy() throws(TorchError) -> Tensor { try Tensor(owning: torch.copy(handle)) }
 
   /// Zeros of the same shape.
-  public func zeros() throws(TorchError) -> Tensor { try Tensor(owning: ct_zeros_like(handle)) }
+  public func zeros() throws(TorchError) -> Tensor { try Tensor(owning: torch.zeros_like(handle)) }
 
   /// Takes over the numbers of a tensor of the same shape, unrecorded.
   public func assign(_ source: Tensor) throws(TorchError) {
-    guard ct_assign(handle, source.handle) == 0 else { throw .last() }
+    guard torch.assign(handle, source.handle) == 0 else { throw .last() }
   }
 
   /// Adds a multiple of a tensor of the same shape, unrecorded.
   public func increase(by source: Tensor, times factor: Double = 1) throws(TorchError) {
-    guard ct_increase(handle, source.handle, factor) == 0 else { throw .last() }
+    guard torch.increase(handle, source.handle, factor) == 0 else { throw .last() }
   }
 
   // MARK: Operations
 
   /// Convolution with stride 1. `weight` is `[out, in, k, k]`.
   public func convolved(_ weight: Tensor, padding: Int) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_convolution(handle, weight.handle, Int32(padding)))
+    try Tensor(owning: torch.convolution(handle, weight.handle, Int32(padding)))
   }
 
   /// Batch normalisation over count, height and width.
@@ -138,7 +148,7 @@ public final class Tensor {
     epsilon: Double
   ) throws(TorchError) -> Tensor {
     try Tensor(
-      owning: ct_batch_norm(
+      owning: torch.batch_norm(
         handle, gamma.handle, beta.handle, mean.handle, variance.handle, training ? 1 : 0, momentum, epsilon))
   }
 
@@ -148,52 +158,52 @@ public final class Tensor {
     epsilon: Double
   ) throws(TorchError) -> Tensor {
     try Tensor(
-      owning: ct_batch_norm_relu(
+      owning: torch.batch_norm_relu(
         handle, gamma.handle, beta.handle, mean.handle, variance.handle, training ? 1 : 0, momentum, epsilon))
   }
 
   /// max(0, x), overwriting this tensor, which nothing else may read.
-  public consuming func relu() throws(TorchError) -> Tensor { try Tensor(owning: ct_relu(handle)) }
+  public consuming func relu() throws(TorchError) -> Tensor { try Tensor(owning: torch.relu(handle)) }
 
   public static func + (a: Tensor, b: Tensor) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_add(a.handle, b.handle, 1))
+    try Tensor(owning: torch.add(a.handle, b.handle, 1))
   }
 
   /// This tensor plus a multiple of another one.
   public func adding(_ other: Tensor, times factor: Double) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_add(handle, other.handle, factor))
+    try Tensor(owning: torch.add(handle, other.handle, factor))
   }
 
   public static func * (a: Tensor, b: Tensor) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_multiply(a.handle, b.handle))
+    try Tensor(owning: torch.multiply(a.handle, b.handle))
   }
 
   public static func * (a: Tensor, factor: Double) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_scale(a.handle, factor))
+    try Tensor(owning: torch.scale(a.handle, factor))
   }
 
-  public func tanh() throws(TorchError) -> Tensor { try Tensor(owning: ct_tanh(handle)) }
+  public func tanh() throws(TorchError) -> Tensor { try Tensor(owning: torch.tanh(handle)) }
 
   /// The sum of all elements.
-  public func sum() throws(TorchError) -> Tensor { try Tensor(owning: ct_sum(handle)) }
+  public func sum() throws(TorchError) -> Tensor { try Tensor(owning: torch.sum(handle)) }
 
   /// Softmax over the last dimension.
-  public func softmax() throws(TorchError) -> Tensor { try Tensor(owning: ct_softmax(handle, 0)) }
+  public func softmax() throws(TorchError) -> Tensor { try Tensor(owning: torch.softmax(handle, 0)) }
 
   /// The logarithm of the softmax over the last dimension.
-  public func logSoftmax() throws(TorchError) -> Tensor { try Tensor(owning: ct_softmax(handle, 1)) }
+  public func logSoftmax() throws(TorchError) -> Tensor { try Tensor(owning: torch.softmax(handle, 1)) }
 
   /// One at the greatest element of every last dimension and zero elsewhere, with the gradient of this tensor
   /// itself (the straight-through estimator).
   public func straightThrough() throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_straight_through(handle))
+    try Tensor(owning: torch.straight_through(handle))
   }
 
   /// The sum of tensors of one shape, each times its weight: one vectorised node of the graph.
   ///
   /// - Parameter weights: One number per tensor.
   public static func mixture(_ tensors: [Tensor], weights: Tensor) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_mixture(weights.handle, tensors.map(\.handle), Int32(tensors.count)))
+    try Tensor(owning: torch.mixture(weights.handle, tensors.map(\.handle), Int32(tensors.count)))
   }
 
   /// The first tensor times its weight, plus the others, each times its weight, one after another along the
@@ -202,21 +212,21 @@ public final class Tensor {
     _ tensors: [Tensor], weights: Tensor
   ) throws(TorchError) -> Tensor {
     try Tensor(
-      owning: ct_weighted_concatenation(weights.handle, tensors.map(\.handle), Int32(tensors.count)))
+      owning: torch.weighted_concatenation(weights.handle, tensors.map(\.handle), Int32(tensors.count)))
   }
 
   /// The channels dealt out among groups: channel `i` comes from place `i / groups` of group `i % groups`.
   public func shufflingChannels(groups: Int) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_shuffle_channels(handle, Int64(groups)))
+    try Tensor(owning: torch.shuffle_channels(handle, Int64(groups)))
   }
 
   /// x Wᵀ, for x `[count, in]`, W `[out, in]`.
   public func dense(_ weight: Tensor) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_dense(handle, weight.handle))
+    try Tensor(owning: torch.dense(handle, weight.handle))
   }
 
   /// A matrix with rows and columns exchanged, sharing memory.
-  public func transposed() throws(TorchError) -> Tensor { try Tensor(owning: ct_transpose(handle)) }
+  public func transposed() throws(TorchError) -> Tensor { try Tensor(owning: torch.transpose(handle)) }
 
   /// One step of an LSTM whose input this is, `[1, in]`.
   ///
@@ -228,62 +238,62 @@ public final class Tensor {
     var results: [OpaquePointer?] = [nil, nil]
     guard
       weights.count == 4,
-      ct_lstm_cell(handle, hidden.handle, cell.handle, weights.map(\.handle), &results) == 0
+      torch.lstm_cell(handle, hidden.handle, cell.handle, weights.map(\.handle), &results) == 0
     else { throw .last() }
     return (try Tensor(owning: results[0]), try Tensor(owning: results[1]))
   }
 
   /// The maximum over 3x3 windows, stride 1, padding 1: the shape stays.
-  public func maxPooled3x3() throws(TorchError) -> Tensor { try Tensor(owning: ct_max_pool_3x3(handle)) }
+  public func maxPooled3x3() throws(TorchError) -> Tensor { try Tensor(owning: torch.max_pool_3x3(handle)) }
 
   /// The maximum over windows, by libtorch's own kernel. Where windows do not divide the image, the last ones
   /// reach over its edge, as with TensorFlow's padding `same`: 7 pixels halve to 4.
   public func maxPooled(window: Int, stride: Int, padding: Int = 0) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_max_pool(handle, Int32(window), Int32(stride), Int32(padding)))
+    try Tensor(owning: torch.max_pool(handle, Int32(window), Int32(stride), Int32(padding)))
   }
 
   /// The mean over windows that do not overlap.
   public func averagePooled(window: Int) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_average_pool(handle, Int32(window)))
+    try Tensor(owning: torch.average_pool(handle, Int32(window)))
   }
 
   /// Tensors one after another along the channels.
   public static func concatenated(_ tensors: [Tensor]) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_concatenate(tensors.map(\.handle), Int32(tensors.count), 1))
+    try Tensor(owning: torch.concatenate(tensors.map(\.handle), Int32(tensors.count), 1))
   }
 
   /// A range of channels (of columns, for a matrix), sharing memory.
   public func channels(_ range: Range<Int>) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_channels(handle, Int64(range.lowerBound), Int64(range.upperBound)))
+    try Tensor(owning: torch.channels(handle, Int64(range.lowerBound), Int64(range.upperBound)))
   }
 
   /// The mean over height and width: `[count, channels]`.
-  public func globalMean() throws(TorchError) -> Tensor { try Tensor(owning: ct_global_mean(handle)) }
+  public func globalMean() throws(TorchError) -> Tensor { try Tensor(owning: torch.global_mean(handle)) }
 
   /// x W + b, for x `[count, in]`, W `[in, out]`, b `[out]`.
   public func linear(_ weight: Tensor, bias: Tensor) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_linear(handle, weight.handle, bias.handle))
+    try Tensor(owning: torch.linear(handle, weight.handle, bias.handle))
   }
 
   /// The mean cross-entropy of these logits `[count, classes]`.
   public func crossEntropy(_ labels: Tensor) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_cross_entropy(handle, labels.handle))
+    try Tensor(owning: torch.cross_entropy(handle, labels.handle))
   }
 
   /// How many of these logits `[count, classes]` are greatest at the label.
   public func correctCount(_ labels: Tensor) throws(TorchError) -> Int {
-    let count = ct_count_correct(handle, labels.handle)
+    let count = torch.count_correct(handle, labels.handle)
     guard count >= 0 else { throw .last() }
     return Int(count)
   }
 
   /// The rows at some places, copied.
   public func selecting(_ places: ArraySlice<Int64>) throws(TorchError) -> Tensor {
-    try Tensor(owning: places.withUnsafeBufferPointer { ct_select(handle, $0.baseAddress, Int64($0.count)) })
+    try Tensor(owning: places.withUnsafeBufferPointer { torch.select(handle, $0.baseAddress, Int64($0.count)) })
   }
 
   /// A range of rows, sharing memory.
   public func rows(_ range: Range<Int>) throws(TorchError) -> Tensor {
-    try Tensor(owning: ct_rows(handle, Int64(range.lowerBound), Int64(range.upperBound)))
+    try Tensor(owning: torch.rows(handle, Int64(range.lowerBound), Int64(range.upperBound)))
   }
 }

@@ -2,11 +2,8 @@ import Anytime
 import ArgumentParser
 import Blackbox
 import Foundation
+import OneShot
 import Reports
-
-#if Torch
-  import OneShot
-#endif
 
 /// The program. Exit status: 0 success, 1 failure, 2 wrong usage; 128 and a signal's number where one ended it.
 @main
@@ -29,13 +26,7 @@ struct AnytimeCommand: AsyncParsableCommand {
     ])
 
   /// Every method that the program knows: the one place that lists them.
-  static let registry: Registry = {
-    #if Torch
-      return Registry(blackboxMethods + oneShotMethods)
-    #else
-      return Registry(blackboxMethods)
-    #endif
-  }()
+  static let registry = Registry(blackboxMethods + oneShotMethods)
 
   static func main() async {
     Self.prepareProcess()

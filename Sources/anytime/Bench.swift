@@ -38,13 +38,7 @@ struct Bench: ParsableCommand {
   private static let suggestions = 280
 
   func run() throws {
-    if supernet {
-      #if Torch
-        return try SupernetBench(rounds: max(1, rounds)).run()
-      #else
-        throw Failure("this program was built without libtorch")
-      #endif
-    }
+    if supernet { return try SupernetBench(rounds: max(1, rounds)).run() }
     let space = try searchSpace(named: space)
     let path = try source.open().path
     let opening = try time(100) { _ = try Table(contentsOf: URL(filePath: path)) }

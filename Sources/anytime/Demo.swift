@@ -2,6 +2,7 @@ import Anytime
 import ArgumentParser
 import Foundation
 import Reports
+import Tensor
 
 struct Demo: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -49,11 +50,14 @@ struct Demo: AsyncParsableCommand {
         - dehb
         - smac
       """
-    #if Torch
+    do {
+      try Torch.load()
       for method in ["darts", "gdas"] {
         text += "\n  - \(method): {preset: quick, epochs: \(epochs), seeds: 1}"
       }
-    #endif
+    } catch {
+      Console.complain("DARTS and GDAS are left out: \(error)")
+    }
     let experiment = try Experiment(yaml: text, file: "demo.yaml", registry: registry)
     do { try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true) } catch {
       throw Failure("the folder \(output) cannot be made: check its path and permissions")

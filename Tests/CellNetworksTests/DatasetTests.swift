@@ -1,5 +1,3 @@
-#if Torch  // the whole file, and so not indented
-
 import CellNetworks
 import Foundation
 import Testing
@@ -23,15 +21,18 @@ final class ImageFolder {
     values.flatMap { value in [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) } }
   }
 
-  /// Fashion-MNIST's four files, of square images.
+  /// Fashion-MNIST's four files, of images that are squares of one colour, `side` of them in a row: what downscaling
+  /// by 28 / `side` undoes.
   func writeIDX(
-    training: Int, test: Int, side: Int, pixel: (_ image: Int, _ place: Int) -> UInt8,
+    training: Int, test: Int, side: Int, pixel: (_ image: Int, _ square: Int) -> UInt8,
     label: (Int) -> UInt8 = { UInt8($0 % 10) }
   ) throws {
     for (prefix, count, start) in [("train", training, 0), ("t10k", test, training)] {
-      var pixels = Self.bigEndian(0x803, count, side, side)
+      var pixels = Self.bigEndian(0x803, count, 28, 28)
       for image in start..<start + count {
-        for place in 0..<side * side { pixels.append(pixel(image, place)) }
+        for y in 0..<28 {
+          for x in 0..<28 { pixels.append(pixel(image, y * side / 28 * side + x * side / 28)) }
+        }
       }
       try write("\(prefix)-images-idx3-ubyte.gz", pixels)
       try write(
@@ -43,14 +44,14 @@ final class ImageFolder {
   /// Images whose class can be seen: the brightest row.
   func writeLearnable(training: Int = 400, test: Int = 100) throws {
     try writeIDX(
-      training: training, test: test, side: 10,
-      pixel: { image, place in UInt8((image * 7 + place * 13) % 90) + (place / 10 == image % 10 ? 150 : 0) })
+      training: training, test: test, side: 14,
+      pixel: { image, square in UInt8((image * 7 + square * 13) % 90) + (square / 14 == image % 10 ? 150 : 0) })
   }
 }
 
 @Suite("Data sets") struct DatasetTests {
   static func settings(
-    _ name: DatasetSettings.Name = .fashionMNIST, parts: (Int, Int, Int), downscale: Int = 1,
+    _ name: DatasetSettings.Name = .fashionMNIST, parts: (Int, Int, Int), downscale: Int,
     seed: UInt64 = 0
   ) -> DatasetSettings {
     DatasetSettings(
@@ -65,7 +66,7 @@ final class ImageFolder {
     try folder.writeIDX(
       training: 300, test: 50, side: 4, pixel: { $1 == 0 ? UInt8($0 / 250) : $1 == 1 ? UInt8($0 % 250) : 0 })
     func images(_ seed: UInt64) throws -> [[Int]] {
-      let data = try Dataset(Self.settings(parts: (100, 150, 50), seed: seed), folder: folder.path)
+      let data = try Dataset(Self.settings(parts: (100, 150, 50), downscale: 7, seed: seed), folder: folder.path)
       #expect(data.training.labels.count == 100)
       // Normalised values keep their order, so ranks tell the images apart.
       return [data.training, data.validation, data.test].map { part in
@@ -88,8 +89,8 @@ final class ImageFolder {
 
   @Test("mean and deviation are those of the training part alone") func normalisation() throws {
     let folder = try ImageFolder()
-    try folder.writeIDX(training: 60, test: 20, side: 6, pixel: { UInt8(($0 * 37 + $1 * 11) % 200) })
-    let data = try Dataset(Self.settings(parts: (30, 30, 20)), folder: folder.path)
+    try folder.writeIDX(training: 60, test: 20, side: 7, pixel: { UInt8(($0 * 37 + $1 * 11) % 200) })
+    let data = try Dataset(Self.settings(parts: (30, 30, 20), downscale: 4), folder: folder.path)
     let values = data.training.values.map(Double.init)
     let mean = values.reduce(0, +) / Double(values.count)
     let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)
@@ -102,8 +103,8 @@ final class ImageFolder {
   @Test("downscaling averages squares") func downscaling() throws {
     let folder = try ImageFolder()
     try folder.writeIDX(training: 12, test: 4, side: 4, pixel: { UInt8($0 * 3 + $1 * $1 % 60) })
-    let fine = try Dataset(Self.settings(parts: (6, 6, 4)), folder: folder.path)
-    let coarse = try Dataset(Self.settings(parts: (6, 6, 4), downscale: 2), folder: folder.path)
+    let fine = try Dataset(Self.settings(parts: (6, 6, 4), downscale: 7), folder: folder.path)
+    let coarse = try Dataset(Self.settings(parts: (6, 6, 4), downscale: 14), folder: folder.path)
     #expect(coarse.test.height == 2 && coarse.test.width == 2 && coarse.test.count == 4)
     // Both are affine in the pixels: differences of averages are proportional to averages of differences.
     func average(_ image: Int, _ y: Int, _ x: Int) -> Double {
@@ -129,7 +130,7 @@ final class ImageFolder {
     }
     for batch in 1...5 { try folder.write("data_batch_\(batch).bin", records(4 * batch..<4 * batch + 4)) }
     try folder.write("test_batch.bin", records(40..<43))
-    let data = try Dataset(Self.settings(.cifar10, parts: (10, 10, 3)), folder: folder.path)
+    let data = try Dataset(Self.settings(.cifar10, parts: (10, 10, 3), downscale: 1), folder: folder.path)
     #expect(data.test.channels == 3 && data.test.height == 32 && data.test.values.count == 3 * 3 * 1024)
     #expect(Set(data.test.labels) == [0, 1, 2])
     #expect(data.training.count + data.validation.count == 20)
@@ -142,24 +143,24 @@ final class ImageFolder {
       return ""
     }
     #expect(
-      text(Self.settings(parts: (1, 1, 1)))
+      text(Self.settings(parts: (1, 1, 1), downscale: 7))
         == "\(folder.path)/train-images-idx3-ubyte.gz is not there; install it with "
         + "'apt-get install dataset-fashion-mnist', or name its folder with --data")
     #expect(
-      text(Self.settings(.cifar10, parts: (1, 1, 1))) == "\(folder.path)/data_batch_1.bin is not there; "
+      text(Self.settings(.cifar10, parts: (1, 1, 1), downscale: 1)) == "\(folder.path)/data_batch_1.bin is not there; "
         + "unpack the binary version of CIFAR-10 and name its folder with --data")
     try folder.writeIDX(training: 8, test: 2, side: 4, pixel: { _, _ in 0 })
     #expect(
-      text(Self.settings(parts: (8, 1, 1)))
+      text(Self.settings(parts: (8, 1, 1), downscale: 7))
         == "9 training and validation images are asked for, and there are 8")
-    #expect(text(Self.settings(parts: (1, 1, 3))) == "3 test images are asked for, and there are 2")
+    #expect(text(Self.settings(parts: (1, 1, 3), downscale: 7)) == "3 test images are asked for, and there are 2")
     try folder.write("t10k-labels-idx1-ubyte.gz", ImageFolder.bigEndian(0x801, 2) + [3, 10])
     #expect(
-      text(Self.settings(parts: (1, 1, 1)))
+      text(Self.settings(parts: (1, 1, 1), downscale: 7))
         == "\(folder.path)/t10k-labels-idx1-ubyte.gz cannot be used: a label is greater than 9")
     try folder.write("train-images-idx3-ubyte.gz", [1, 2, 3])
     #expect(
-      text(Self.settings(parts: (1, 1, 1)))
+      text(Self.settings(parts: (1, 1, 1), downscale: 7))
         == "\(folder.path)/train-images-idx3-ubyte.gz cannot be used: it is no IDX file of images")
   }
 
@@ -173,5 +174,3 @@ final class ImageFolder {
     #expect(data.test.labels.filter { $0 == 9 }.count == 1_000)
   }
 }
-
-#endif

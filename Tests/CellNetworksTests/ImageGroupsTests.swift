@@ -1,5 +1,3 @@
-#if Torch  // the whole file, and so not indented
-
 import Tensor
 import Testing
 
@@ -155,5 +153,3 @@ import Testing
     #expect(throws: TorchError.self) { try ImageGroups(Tensor.zeros([3, 4])) }
   }
 }
-
-#endif

@@ -1,5 +1,3 @@
-#if Torch  // the whole file, and so not indented
-
 import CellNetworks
 import CellSpace
 import Statistics
@@ -162,5 +160,3 @@ import Testing
     #expect(try net(images, training: false).values() != before)
   }
 }
-
-#endif

@@ -1,5 +1,3 @@
-#if Torch  // the whole file, and so not indented
-
 import CellNetworks
 import CellSpace
 import Foundation
@@ -260,5 +258,3 @@ import Testing
     }
   }
 }
-
-#endif

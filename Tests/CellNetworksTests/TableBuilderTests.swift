@@ -1,5 +1,3 @@
-#if Torch  // the whole file, and so not indented
-
 import CellNetworks
 import CellSpace
 import Foundation
@@ -15,7 +13,7 @@ import Testing
 
   static func settings(learningRate: Double = 0.05, seed: UInt64 = 0) -> BuildSettings {
     BuildSettings(
-      dataset: DatasetTests.settings(parts: (100, 50, 40), seed: seed), network: NetworkSettings(channels: 3),
+      dataset: DatasetTests.settings(parts: (100, 50, 40), downscale: 2, seed: seed), network: NetworkSettings(channels: 3),
       training: TrainingSettings(batchSize: 25, learningRate: learningRate), epochs: [1, 2], repeats: 2,
       seed: seed)
   }
@@ -305,7 +303,7 @@ import Testing
   func learning(rule: GradientDescent.Rule) throws {
     let folder = try ImageFolder()
     try folder.writeLearnable()
-    let data = try Dataset(DatasetTests.settings(parts: (300, 100, 100)), folder: folder.path)
+    let data = try Dataset(DatasetTests.settings(parts: (300, 100, 100), downscale: 2), folder: folder.path)
     let trainer = try Trainer(
       dataset: data, network: NetworkSettings(channels: 4),
       training: TrainingSettings(batchSize: 20, rule: rule, learningRate: rule == .nesterov ? 0.05 : 0.2))
@@ -314,5 +312,3 @@ import Testing
     #expect(!outcome.diverged)
   }
 }
-
-#endif

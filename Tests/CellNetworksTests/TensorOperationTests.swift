@@ -1,5 +1,3 @@
-#if Torch  // the whole file, and so not indented
-
 import Statistics
 import Tensor
 import Testing
@@ -355,5 +353,3 @@ extension Tensor {
     return try #require(sum)
   }
 }
-
-#endif

@@ -63,14 +63,10 @@ struct Program {
 
   init() throws { program = try Program() }
 
-  #if Torch
-    static let usageOfBuild = [
-      ("table build a.table --space 9", "--space is mini, 1, 2 or 3"),
-      ("table build a.table --space 1 --only-missing --epochs 2,4", "--epochs is 1,3,9 in"),
-    ]
-  #else
-    static let usageOfBuild: [(String, String)] = []
-  #endif
+  static let usageOfBuild = [
+    ("table build a.table --space 9", "--space is mini, 1, 2 or 3"),
+    ("table build a.table --space 1 --only-missing --epochs 2,4", "--epochs is 1,3,9 in"),
+  ]
 
   @Test("every configuration is listed with its cell's hash") func configurations() throws {
     defer { program.remove() }

@@ -1,5 +1,3 @@
-#if Torch  // the whole file, and so not indented
-
 import Foundation
 import Testing
 
@@ -69,5 +67,3 @@ import Testing
     }
   }
 }
-
-#endif

@@ -1,66 +1,81 @@
 import Foundation
 import Statistics
 
-/// Damages bytes as disks, transfers and people do.
+/// Changes the bytes of a file in the ways in which files are damaged or crafted: flipped bits, cuts, additions,
+/// blocks that are exchanged, runs of equal bytes, and numbers that are likely to overflow.
 public struct Mutator {
   private var random: RandomGenerator
 
-  public init(seed: UInt64) { random = RandomGenerator(seed: seed, stream: "mutations") }
+  public init(seed: UInt64 = 0) { random = RandomGenerator(seed: seed, stream: "mutations") }
 
-  /// How many mutations a test tries: 100,000 in the slow tests (`./anytime test --slow`), fewer in the quick ones.
-  public static func count(quick: Int) -> Int {
-    ProcessInfo.processInfo.environment["ANYTIME_SLOW_TESTS"] == "1" ? 100_000 : quick
-  }
+  /// How many mutations a test makes: 2,000, or 100,000 where `ANYTIME_SLOW_TESTS` is 1.
+  public static let rounds = ProcessInfo.processInfo.environment["ANYTIME_SLOW_TESTS"] == "1" ? 100_000 : 2_000
 
-  /// A whole number below a bound.
-  public mutating func below(_ count: Int) -> Int { random.below(count) }
+  /// Numbers at and beside the limits of integers, and such as a size or a count may be taken for.
+  public static let interesting: [UInt64] = {
+    let powers = (0..<64).map { UInt64(1) << $0 }
+    return powers.flatMap { [$0 &- 1, $0, $0 + 1, 0 &- $0] }
+      + [10, 100, 1_000, 10_000, 1_000_000, 0x7ff0_0000_0000_0000, 0x7ff8_0000_0000_0000, 0x7f80_0000, 0x7fc0_0000]
+  }()
 
-  /// One to three damages.
+  /// One of ``interesting``.
+  public mutating func number() -> UInt64 { random.element(of: Self.interesting) ?? 0 }
+
+  /// What text may hold that numbers, quotes, lists and aliases are made of.
+  private static let words = [
+    "-1", "1e309", "nan", "99999999999999999999", "\"", ",", "\n", "\r", "\t", "[[", "{", "\\u0000", "0", "*a", "&a ", "\u{feff}",
+  ]
+
+  /// A whole number in a range.
+  public mutating func index(below count: Int) -> Int { random.below(max(1, count)) }
+
+  /// The bytes with one to three changes.
   ///
-  /// - Parameter head: So many bytes at the beginning are hit in half of the cases.
-  public mutating func mutated(_ bytes: [UInt8], head: Int = 64) -> [UInt8] {
+  /// - Parameter header: How many bytes at the start are more than data: half of all changes are there.
+  public mutating func mutated(_ bytes: [UInt8], header: Int) -> [UInt8] {
     var bytes = bytes
-    for _ in 0...random.below(3) { damage(&bytes, head: head) }
+    for _ in 0..<1 + random.below(3) { change(&bytes, header: header) }
     return bytes
   }
 
-  private mutating func damage(_ bytes: inout [UInt8], head: Int) {
-    guard !bytes.isEmpty else {
-      bytes = (0..<random.below(64)).map { _ in UInt8(random.below(256)) }
-      return
+  private mutating func change(_ bytes: inout [UInt8], header: Int) {
+    guard !bytes.isEmpty else { return bytes.append(UInt8(truncatingIfNeeded: random.next())) }
+    let reach = random.chance(0.5) ? min(max(1, header), bytes.count) : bytes.count
+    let at = random.below(reach)
+    func block(_ random: inout RandomGenerator) -> Range<Int> {
+      at..<min(bytes.count, at + 1 + random.below(random.chance(0.5) ? 16 : bytes.count))
     }
-    let index = random.below(random.chance(0.5) ? min(max(1, head), bytes.count) : bytes.count)
-    let length = min(bytes.count - index, 1 + random.below(random.chance(0.5) ? 8 : 256))
     switch random.below(10) {
-    case 0: bytes[index] ^= 1 << UInt8(random.below(8))
-    case 1: bytes[index] = UInt8(random.below(256))
-    case 2: bytes.removeSubrange(index...)
-    case 3: bytes.removeSubrange(index..<index + length)
-    case 4: bytes.insert(contentsOf: (0..<length).map { _ in UInt8(random.below(256)) }, at: index)
-    case 5: bytes.insert(contentsOf: bytes[index..<index + length], at: random.below(bytes.count))
-    case 6: for place in index..<index + length { bytes[place] = 0xff }
-    case 7: for place in index..<index + length { bytes[place] = 0 }
+    case 0: bytes[at] ^= 1 << UInt8(random.below(8))
+    case 1: bytes[at] = UInt8(truncatingIfNeeded: random.next())
+    case 2: bytes.removeLast(bytes.count - at)
+    case 3: bytes += (0..<1 + random.below(64)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    case 4: bytes.removeSubrange(block(&random))
+    case 5: bytes.insert(contentsOf: Array(bytes[block(&random)]), at: random.below(bytes.count))
+    case 6:
+      let range = block(&random)
+      bytes.replaceSubrange(range, with: repeatElement(random.chance(0.5) ? 0xff : 0, count: range.count))
+    case 7:
+      let word = random.element(of: Self.words) ?? ""
+      bytes.replaceSubrange(at..<min(bytes.count, at + random.below(4)), with: Array(word.utf8))
     case 8:
-      // Numbers at which sizes and counts overflow.
-      let numbers: [UInt64] = [
-        0, 1, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x7fff_ffff_ffff_ffff,
-        0x8000_0000_0000_0000, .max, 0x7f80_0000, 0x7fc0_0000, 0xff80_0000, 0x7ff0_0000_0000_0000,
-      ]
-      let number = numbers[random.below(numbers.count)]
-      let width = random.chance(0.5) ? 4 : 8
-      let aligned = index & ~(width - 1)
-      for place in 0..<width where aligned + place < bytes.count {
-        bytes[aligned + place] = UInt8(truncatingIfNeeded: number >> UInt64(8 * place))
-      }
+      let range = block(&random)
+      let other = random.below(bytes.count - range.count + 1)
+      let (one, two) = (Array(bytes[range]), Array(bytes[other..<other + range.count]))
+      bytes.replaceSubrange(range, with: two)
+      bytes.replaceSubrange(other..<other + range.count, with: one)
     default:
-      // Digits and signs, for text.
-      let words = ["-1", "1e309", "nan", "99999999999999999999", "\"", ",", "\n", "[[", "{", "\\u0000", "0", "*a", "&a "]
-      bytes.replaceSubrange(index..<index + min(length, 3), with: Array(words[random.below(words.count)].utf8))
+      let width = [1, 2, 4, 8][random.below(4)]
+      let value = number()
+      let number = random.chance(0.5) ? value.littleEndian : value.bigEndian >> UInt64(64 - 8 * width)
+      for byte in 0..<min(width, bytes.count - at) {
+        bytes[at + byte] = UInt8(truncatingIfNeeded: number >> UInt64(8 * byte))
+      }
     }
   }
 }
 
-/// The most memory that this process has had, in bytes.
+/// The most memory that this process has had so far, in bytes.
 public func peakMemory() -> Int {
   var usage = rusage()
   getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)

@@ -43,8 +43,8 @@ import Testing
     let sound = try Array(tableBytes())
     var mutator = Mutator(seed: 1)
     var tally = Tally()
-    for number in 0..<Mutator.count(quick: 1_000) {
-      var bytes = mutator.mutated(sound, head: 1_024)
+    for number in 0..<Mutator.rounds {
+      var bytes = mutator.mutated(sound, header: 1_024)
       if number % 2 == 0 { TableChecksums.mend(&bytes) }
       try Data(bytes).write(to: url)
       tally.attempt {
@@ -77,8 +77,8 @@ import Testing
     let sound = try Array(Data(contentsOf: url))
     var mutator = Mutator(seed: 2)
     var tally = Tally()
-    for number in 0..<Mutator.count(quick: 500) {
-      try Data(mutator.mutated(sound, head: 4_096)).write(to: url)
+    for number in 0..<Mutator.rounds {
+      try Data(mutator.mutated(sound, header: 4_096)).write(to: url)
       tally.attempt {
         let store = try RunStore(reading: url.path)
         for stored in try store.experiments() {
@@ -119,8 +119,8 @@ import Testing
       """.utf8)
     var mutator = Mutator(seed: 3)
     var tally = Tally()
-    for _ in 0..<Mutator.count(quick: 3_000) {
-      let text = String(decoding: mutator.mutated(sound, head: sound.count), as: UTF8.self)
+    for _ in 0..<Mutator.rounds {
+      let text = String(decoding: mutator.mutated(sound, header: sound.count), as: UTF8.self)
       tally.attempt { _ = try Experiment(yaml: text, file: "e.yaml", registry: registry) }
     }
     #expect(tally.refused > 0 && tally.read > 0)
@@ -137,8 +137,8 @@ import Testing
     var tally = Tally()
     for (url, format) in [(csv, PlainImporter.Format.csv), (lines, .jsonl)] {
       let text = try String(contentsOf: url, encoding: .utf8).split(separator: "\n").prefix(12).joined(separator: "\n")
-      for _ in 0..<Mutator.count(quick: 1_000) {
-        try Data(mutator.mutated(Array(text.utf8), head: 400)).write(to: url)
+      for _ in 0..<Mutator.rounds {
+        try Data(mutator.mutated(Array(text.utf8), header: 400)).write(to: url)
         tally.attempt {
           _ = try PlainImporter.importTable(from: url, to: folder.appending(path: "out.table"), as: format)
         }

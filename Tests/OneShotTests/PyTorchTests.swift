@@ -1,5 +1,3 @@
-#if Torch  // the whole file, and so not indented
-
 import CellNetworks
 import CellSpace
 import Foundation
@@ -376,5 +374,3 @@ extension SupernetShape {
     }
   }
 }
-
-#endif

@@ -1,5 +1,3 @@
-#if Torch  // the whole file, and so not indented
-
 import CellNetworks
 import CellSpace
 import Statistics
@@ -128,5 +126,3 @@ private struct Small {
     }
   }
 }
-
-#endif

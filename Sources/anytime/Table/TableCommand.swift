@@ -4,26 +4,16 @@ import CellSpace
 import Foundation
 import Reports
 import Statistics
+import Supernet
 import TabularBenchmark
 
-#if Torch
-  import Supernet
-#endif
-
 struct TableCommand: ParsableCommand {
-  static let configuration: CommandConfiguration = {
-    var commands: [any ParsableCommand.Type] = [
+  static let configuration = CommandConfiguration(
+    commandName: "table", abstract: "Inspect, query, import, export and build tables.",
+    subcommands: [
       TableInfo.self, TablePlot.self, TableQuery.self, TableExport.self, TableVerify.self, TableImport.self,
-      TableSynthesize.self,
-    ]
-    #if Torch
-      commands += [TableBuild.self, TableBuildWorker.self, TableTime.self, TableMerge.self]
-        as [any ParsableCommand.Type]
-    #endif
-    return CommandConfiguration(
-      commandName: "table", abstract: "Inspect, query, import, export and build tables.",
-      subcommands: commands)
-  }()
+      TableSynthesize.self, TableBuild.self, TableBuildWorker.self, TableTime.self, TableMerge.self,
+    ])
 }
 
 /// Which table.
@@ -107,9 +97,7 @@ struct TableInfo: ParsableCommand {
           + "by distance:\n"
           + Landscape.walk(benchmark).map { "\($0.distance): \(decimals($0.correlation, 3))" }
           .joined(separator: "  "))
-      #if Torch
-        printCosts(benchmark)
-      #endif
+      printCosts(benchmark)
     }
     print("\nbest cells by validation accuracy:")
     for row in landscape.best.prefix(5) {
@@ -118,20 +106,23 @@ struct TableInfo: ParsableCommand {
     }
   }
 
-  #if Torch
-    /// What a supernet's passes are charged.
-    private func printCosts(_ benchmark: Benchmark) {
-      guard let cost = CostModel(benchmark, task: SearchTask(of: benchmark.table)) else { return }
-      print(
-        String(
-          format: """
-            \na supernet is charged, per image of a training pass, in benchmark seconds (fitted to %d cells, R² %.3f, \
-            standard deviation of residuals %.2g):
-              %.3g + %.3g x multiply-accumulates + %.3g x written numbers
-            """, cost.cells, cost.rSquared, cost.residualDeviation, cost.perImage, cost.perMultiplyAccumulate,
-          cost.perElement))
+  /// What a supernet's passes are charged.
+  private func printCosts(_ benchmark: Benchmark) {
+    let task: SearchTask
+    do { task = try SearchTask(of: benchmark.table) } catch {
+      print("\nno supernet can be charged: \(error)")
+      return
     }
-  #endif
+    guard let cost = CostModel(benchmark, task: task) else { return }
+    print(
+      String(
+        format: """
+          \na supernet is charged, per image of a training pass, in benchmark seconds (fitted to %d cells, R² %.3f, \
+          standard deviation of residuals %.2g):
+            %.3g + %.3g x multiply-accumulates + %.3g x written numbers
+          """, cost.cells, cost.rSquared, cost.residualDeviation, cost.perImage, cost.perMultiplyAccumulate,
+        cost.perElement))
+  }
 
   private func printRepeatCorrelation(_ table: Table) {
     guard table.repeats > 1 else { return }

@@ -1,7 +1,5 @@
 #include "Shared.h"
 
-#ifdef ANYTIME_TORCH
-
 #include <ATen/Parallel.h>
 #include <malloc.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -466,8 +464,6 @@ at::Tensor mixed(const at::Tensor &weights, const std::vector<at::Tensor> &input
   return sum;
 }
 
-}  // namespace
-
 const char *ct_last_error(void) { return last_error.c_str(); }
 
 const char *ct_version(void) {
@@ -594,7 +590,7 @@ int ct_backward(const ct_tensor *loss) {
 
 int ct_backward_to(const ct_tensor *loss, ct_tensor *const *inputs, int count) {
   return done([&] {
-    torch::autograd::backward({loss->value}, {}, c10::nullopt, false, listed(inputs, count));
+    torch::autograd::backward({loss->value}, {}, {}, false, listed(inputs, count));
   });
 }
 
@@ -602,7 +598,7 @@ int ct_gradients(const ct_tensor *loss, ct_tensor *const *inputs, int count, int
                  ct_tensor **results) {
   return done([&] {
     const auto variables = listed(inputs, count);
-    const auto gradients = torch::autograd::grad({loss->value}, variables, {}, c10::nullopt,
+    const auto gradients = torch::autograd::grad({loss->value}, variables, {}, {},
                                                  create_graph != 0, true);
     for (int i = 0; i < count; ++i)
       results[i] = new ct_tensor{gradients[i].defined() ? gradients[i] : at::zeros_like(variables[i])};
@@ -875,8 +871,74 @@ int ct_adam_step(ct_tensor *const *parameters, ct_tensor *const *means, ct_tenso
   });
 }
 
-#else
+const ct_functions functions = {
+    .interface = CT_INTERFACE,
+    .bytes = sizeof(ct_functions),
+    .last_error = ct_last_error,
+    .version = ct_version,
+    .start = ct_start,
+    .set_device = ct_set_device,
+    .set_twice_differentiable = ct_set_twice_differentiable,
+    .from_floats = ct_from_floats,
+    .from_doubles = ct_from_doubles,
+    .from_integers = ct_from_integers,
+    .zeros = ct_zeros,
+    .zeros_like = ct_zeros_like,
+    .copy = ct_copy,
+    .free = ct_free,
+    .count = ct_count,
+    .rank = ct_rank,
+    .size = ct_size,
+    .copy_floats = ct_copy_floats,
+    .copy_doubles = ct_copy_doubles,
+    .assign = ct_assign,
+    .increase = ct_increase,
+    .require_gradient = ct_require_gradient,
+    .gradient = ct_gradient,
+    .backward = ct_backward,
+    .backward_to = ct_backward_to,
+    .gradients = ct_gradients,
+    .set_gradient = ct_set_gradient,
+    .clip_gradients = ct_clip_gradients,
+    .set_recording = ct_set_recording,
+    .convolution = ct_convolution,
+    .batch_norm = ct_batch_norm,
+    .batch_norm_relu = ct_batch_norm_relu,
+    .relu = ct_relu,
+    .add = ct_add,
+    .multiply = ct_multiply,
+    .scale = ct_scale,
+    .tanh = ct_tanh,
+    .sum = ct_sum,
+    .softmax = ct_softmax,
+    .straight_through = ct_straight_through,
+    .mixture = ct_mixture,
+    .weighted_concatenation = ct_weighted_concatenation,
+    .shuffle_channels = ct_shuffle_channels,
+    .dense = ct_dense,
+    .transpose = ct_transpose,
+    .lstm_cell = ct_lstm_cell,
+    .max_pool_3x3 = ct_max_pool_3x3,
+    .max_pool = ct_max_pool,
+    .average_pool = ct_average_pool,
+    .concatenate = ct_concatenate,
+    .channels = ct_channels,
+    .global_mean = ct_global_mean,
+    .linear = ct_linear,
+    .cross_entropy = ct_cross_entropy,
+    .count_correct = ct_count_correct,
+    .select = ct_select,
+    .rows = ct_rows,
+    .sgd_step = ct_sgd_step,
+    .rmsprop_step = ct_rmsprop_step,
+    .adam_step = ct_adam_step,
+    .groups = ct_groups,
+    .ungrouped = ct_ungrouped,
+    .group_unit = ct_group_unit,
+    .group_pool = ct_group_pool,
+    .group_mean = ct_group_mean,
+};
 
-const char *ct_version(void) { return nullptr; }
+}  // namespace
 
-#endif
+const ct_functions *anytime_torch(void) { return &functions; }

@@ -1,7 +1,5 @@
 #include "Shared.h"
 
-#ifdef ANYTIME_TORCH
-
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -548,7 +546,7 @@ struct GroupMean : torch::autograd::Function<GroupMean> {
 
 }  // namespace
 
-ct_tensor *ct_groups(const ct_tensor *images) {
+ct_tensor *ours::ct_groups(const ct_tensor *images) {
   return made([&] {
     const at::Tensor &x = images->value;
     TORCH_CHECK(x.dim() == 4, "images are [count, channels, height, width], not ", x.sizes());
@@ -562,7 +560,7 @@ ct_tensor *ct_groups(const ct_tensor *images) {
   });
 }
 
-ct_tensor *ct_ungrouped(const ct_tensor *x, ct_geometry size) {
+ct_tensor *ours::ct_ungrouped(const ct_tensor *x, ct_geometry size) {
   return made([&] {
     const Grid grid(size.images, size.height, size.width);
     grid.check(x->value);
@@ -575,7 +573,7 @@ ct_tensor *ct_ungrouped(const ct_tensor *x, ct_geometry size) {
   });
 }
 
-ct_tensor *ct_group_unit(const ct_tensor *x, ct_geometry size, const ct_tensor *weight, const ct_tensor *gamma,
+ct_tensor *ours::ct_group_unit(const ct_tensor *x, ct_geometry size, const ct_tensor *weight, const ct_tensor *gamma,
                          const ct_tensor *beta, ct_tensor *mean, ct_tensor *variance, int training, double momentum,
                          double epsilon) {
   return made([&] {
@@ -590,7 +588,7 @@ ct_tensor *ct_group_unit(const ct_tensor *x, ct_geometry size, const ct_tensor *
   });
 }
 
-ct_tensor *ct_group_pool(const ct_tensor *x, ct_geometry size, int64_t window) {
+ct_tensor *ours::ct_group_pool(const ct_tensor *x, ct_geometry size, int64_t window) {
   return made([&] {
     Grid(size.images, size.height, size.width).check(x->value);
     TORCH_CHECK(window == 2 || window == 3, "windows are 2x2 or 3x3, not ", window, "x", window);
@@ -598,11 +596,9 @@ ct_tensor *ct_group_pool(const ct_tensor *x, ct_geometry size, int64_t window) {
   });
 }
 
-ct_tensor *ct_group_mean(const ct_tensor *x, ct_geometry size) {
+ct_tensor *ours::ct_group_mean(const ct_tensor *x, ct_geometry size) {
   return made([&] {
     Grid(size.images, size.height, size.width).check(x->value);
     return GroupMean::apply(x->value, size.images, size.height, size.width);
   });
 }
-
-#endif

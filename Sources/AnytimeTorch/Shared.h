@@ -1,11 +1,8 @@
 // What the files of this target share; nothing for Swift.
 
-#ifndef CTORCH_SHARED_H
-#define CTORCH_SHARED_H
+#pragma once
 
-#include "CTorch.h"
-
-#ifdef ANYTIME_TORCH
+#include "AnytimeTorch.h"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -66,8 +63,13 @@ inline at::Tensor tensor(const std::vector<double> &values) {
   return result;
 }
 
+// Images in groups: Groups.cpp.
+ct_tensor *ct_groups(const ct_tensor *images);
+ct_tensor *ct_ungrouped(const ct_tensor *x, ct_geometry size);
+ct_tensor *ct_group_unit(const ct_tensor *x, ct_geometry size, const ct_tensor *weight, const ct_tensor *gamma,
+                         const ct_tensor *beta, ct_tensor *mean, ct_tensor *variance, int training, double momentum,
+                         double epsilon);
+ct_tensor *ct_group_pool(const ct_tensor *x, ct_geometry size, int64_t window);
+ct_tensor *ct_group_mean(const ct_tensor *x, ct_geometry size);
+
 }  // namespace ours
-
-#endif
-
-#endif
