@@ -113,7 +113,9 @@ struct ExperimentOptions: ParsableArguments {
       values[key] = value
     }
     let seeds = try values.removeValue(forKey: "seeds").map { try Experiment.seeds($0) }
-    return Experiment.Entry(method: type.method, settings: try Settings(type.method, values), seeds: seeds)
+    let settings = try Settings(type.method, values)
+    _ = try type.init(settings: settings)
+    return Experiment.Entry(method: type.method, settings: settings, seeds: seeds)
   }
 
   private func pair(_ text: String) throws -> (String, String) {
