@@ -104,7 +104,7 @@ public struct Registry: Sendable {
   }
 
   /// What is wrong with a method's declarations, in one sentence; `nil` if nothing is.
-  static func problem(with type: any Optimizer.Type) -> String? {
+  public static func problem(with type: any Optimizer.Type) -> String? {
     let method = type.method
     // What experiment files and the command line mean by these names is no setting.
     var names: Set = ["preset", "label", "seeds"]

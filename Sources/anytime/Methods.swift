@@ -71,21 +71,20 @@ struct Methods: ParsableCommand {
     }
     for part in shared {
       print("\nShared by \(part.methods.map(\.name).joined(separator: ", ")):")
-      print(
-        aligned(
-          part.settings.map { setting in
-            ["   \(setting.name)", Self.defaults(of: setting, in: part.methods), setting.range]
-          }))
+      let lines = aligned(part.settings.map { ["   \($0.name)", $0.defaultValue, $0.range] })
+      for (line, setting) in zip(lines.split(separator: "\n"), part.settings) {
+        print(line + Self.exceptions(to: setting, in: part.methods))
+      }
     }
     print("\nSettings with their defaults and ranges; 'anytime methods NAME' describes one method in full.")
   }
 
-  /// The default of a shared setting, and the methods that have another one or lack the setting.
-  private static func defaults(of setting: Setting, in methods: [Method]) -> String {
+  /// The methods that have another default of a shared setting, or lack the setting, in brackets.
+  private static func exceptions(to setting: Setting, in methods: [Method]) -> String {
     var exceptions: [(value: String, methods: [String])] = []
     for method in methods {
       let own = method.settings.first { $0.name == setting.name }
-      let value = own?.defaultValue ?? "not"
+      let value = own?.defaultValue ?? "absent"
       if value == setting.defaultValue { continue }
       if let index = exceptions.firstIndex(where: { $0.value == value }) {
         exceptions[index].methods.append(method.name)
@@ -94,7 +93,7 @@ struct Methods: ParsableCommand {
       }
     }
     let text = exceptions.map { "\($0.value) in \($0.methods.joined(separator: ", "))" }.joined(separator: "; ")
-    return setting.defaultValue + (text.isEmpty ? "" : " (\(text))")
+    return text.isEmpty ? "" : "  (\(text))"
   }
 }
 
