@@ -129,7 +129,7 @@ extension Experiment {
       let (method, settings) = (entry.method, entry.settings)
       var name = entry.label ?? method.name
       if entry.label == nil, entries.count(where: { $0.method.name == method.name }) > 1 {
-        let changed = method.settings.filter { settings.values[$0.name] != $0.defaultValue }
+        let changed = method.settings.filter { settings.values[$0.name] != nil }
         let text = changed.map { "\($0.name) \(settings.values[$0.name] ?? "")" }.joined(separator: ", ")
         if !text.isEmpty { name += " (\(text))" }
       }
