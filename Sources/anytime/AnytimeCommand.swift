@@ -39,6 +39,7 @@ struct AnytimeCommand: AsyncParsableCommand {
 
   static func main() async {
     signal(SIGPIPE, SIG_DFL)  // quiet under `| head`
+    signal(SIGXFSZ, SIG_IGN)  // a file that may not grow is an error with a sentence
     do {
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
