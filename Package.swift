@@ -37,6 +37,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
   ],
   targets: [
     // System libraries
@@ -88,7 +89,11 @@ let package = Package(
 
     // Curves, exports, plots
     .target(
-      name: "Reports", dependencies: ["Anytime", "TabularBenchmark", "CellSpace", "Statistics"], path: "Reports",
+      name: "Reports",
+      dependencies: [
+        "Anytime", "TabularBenchmark", "CellSpace", "Statistics",
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ], path: "Reports",
       resources: [.copy("Resources")]),
 
     // The command line

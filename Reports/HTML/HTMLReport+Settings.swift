@@ -56,7 +56,7 @@ extension HTMLReport {
   }
 
   var reproduction: HTML? {
-    let file = "\(experiment.name.replacing("/", with: "-")).yaml"
+    let file = "\(FileNames.name(experiment.name)).yaml"
     return """
       <p>Save this as <code>\(file)</code>:</p>
       <pre tabindex="0"><code>\(experiment.yaml(registry: registry))</code></pre>

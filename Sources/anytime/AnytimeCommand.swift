@@ -63,6 +63,8 @@ struct AnytimeCommand: AsyncParsableCommand {
     for descriptor in 0...2 where fcntl(Int32(descriptor), F_GETFD) < 0 { _ = open("/dev/null", O_RDONLY) }
     // A reader that has gone is noticed by the write that fails.
     signal(SIGPIPE, SIG_IGN)
+    // A file that may not grow any more likewise.
+    signal(SIGXFSZ, SIG_IGN)
     // A mapped file that somebody cuts short: its pages are not there any more.
     signal(SIGBUS) { _ in
       let text: StaticString =

@@ -139,7 +139,7 @@ struct TableInfo: ParsableCommand {
   }
 }
 
-struct TablePlot: ParsableCommand {
+struct TablePlot: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plot",
     abstract: "Draw a table: accuracies, times, noise, epoch counts, operations, locality, best cells.",
@@ -156,10 +156,11 @@ struct TablePlot: ParsableCommand {
     }
   }
 
-  func run() throws {
+  func run() async throws {
+    try refuse(output: output, among: [source.table])
     let table = try source.open()
     let walk = Benchmark.largest(of: table).map { Landscape.walk($0) } ?? []
-    try LandscapePlot(table, walk: walk).figure().write(to: URL(filePath: output))
+    try await LandscapePlot(table, walk: walk).figure().write(to: URL(filePath: output))
     print(output)
   }
 }
