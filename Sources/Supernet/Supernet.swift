@@ -55,7 +55,7 @@ public final class Supernet {
       throw SupernetError.clock(device: settings.device)
     }
     if settings.device != "cpu" { try Torch.use(device: settings.device) }
-    let task = SearchTask(of: session.benchmark.table)
+    let task = try SearchTask(of: session.benchmark.table)
     guard let cost = CostModel(session.benchmark, task: task) else { throw SupernetError.noCosts }
     var random = RandomGenerator(seed: session.random.next(), stream: "supernet")
     let asPublished = session.policy.supernet == .asPublished

@@ -4,6 +4,10 @@ import CellSpace
 import Foundation
 import TabularBenchmark
 
+#if Torch
+  import Supernet
+#endif
+
 /// An experiment by file or by flags, shared by `run` and `compare`.
 struct ExperimentOptions: ParsableArguments {
   @Argument(help: "An experiment file in YAML. Without it, give --horizon, --seeds and --method.")
@@ -147,6 +151,11 @@ func perform(
     throw UnknownWord(experiment.space, kind: "search space", known: SearchSpace.all.map(\.name))
   }
   let benchmark = try Benchmark(table: table, space: space)
+  #if Torch
+    // Better before the first run than in it.
+    let methods = try experiment.methods.map { try registry.method(named: $0.method).method }
+    if methods.contains(where: \.trainsSupernet) { _ = try SearchTask(of: table) }
+  #endif
   let store = try RunStore(path: storePath)
   let display = style.display(
     of: experiment, done: try store.results(of: experiment, tableChecksum: table.checksum, registry: registry),

@@ -201,7 +201,7 @@ private func result(
   @Test("the cost model fits the embedded table and predicts its mean", arguments: ["mini", "1"])
   func costModel(space: String) throws {
     let benchmark = try Benchmark(table: .embedded(), space: #require(SearchSpace(named: space)))
-    let task = SearchTask(of: benchmark.table)
+    let task = try SearchTask(of: benchmark.table)
     let model = try #require(CostModel(benchmark, task: task))
     #expect(model.cells == benchmark.rows.count)
     #expect(model.rSquared > 0.5)
@@ -289,7 +289,7 @@ private func result(
   @Test("halves share no image, and images to choose by are never augmented")
   func data() throws {
     var random = RandomGenerator(seed: 9)
-    let task = SearchTask(of: try OptimizerConformance.benchmark().table)
+    let task = try SearchTask(of: OptimizerConformance.benchmark().table)
     let data = try SearchData(task, random: &random)
     #expect(data.weightPlaces.count == 96 && data.searchPlaces.count == 96)
     #expect(Set(data.weightPlaces).isDisjoint(with: data.searchPlaces))

@@ -14,7 +14,7 @@ struct TableCommand: ParsableCommand {
   static let configuration: CommandConfiguration = {
     var commands: [any ParsableCommand.Type] = [
       TableInfo.self, TablePlot.self, TableQuery.self, TableExport.self, TableVerify.self, TableImport.self,
-      TableSynthesize.self,
+      TableDescribe.self, TableSynthesize.self,
     ]
     #if Torch
       commands += [TableBuild.self, TableBuildWorker.self, TableTime.self, TableMerge.self]
@@ -121,7 +121,7 @@ struct TableInfo: ParsableCommand {
   #if Torch
     /// What a supernet's passes are charged.
     private func printCosts(_ benchmark: Benchmark) {
-      guard let cost = CostModel(benchmark, task: SearchTask(of: benchmark.table)) else { return }
+      guard let task = try? SearchTask(of: benchmark.table), let cost = CostModel(benchmark, task: task) else { return }
       print(
         String(
           format: """
@@ -264,34 +264,5 @@ struct TableVerify: ParsableCommand {
     let table = try source.open()
     try table.verify()
     for section in table.sectionSizes { print("\(section.name): \(grouped(section.bytes)) bytes, right") }
-  }
-}
-
-struct TableExport: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "export", abstract: "Write a table as CSV or JSON lines.",
-    discussion: """
-      A row per cell, epoch count and repeat, with the columns that 'anytime table import' reads. What a \
-      table does not have is an empty field.
-
-      EXAMPLES
-        anytime table export -o table.csv
-        anytime table export nasbench.table -o table.jsonl
-      """)
-
-  @OptionGroup var source: TableOption
-
-  @Option(name: .shortAndLong, help: "A .csv or .jsonl file.")
-  var output: String
-
-  func run() throws {
-    let url = URL(filePath: output)
-    guard let format = TableText.Format(rawValue: url.pathExtension.lowercased()) else {
-      throw UsageError("\(output) must end in .csv or .jsonl")
-    }
-    let table = try source.open()
-    let line = ProgressLine("exporting")
-    try TableText.write(table, to: url, as: format) { line.show(done: $0, of: table.rowCount, unit: "cells") }
-    line.finish()
   }
 }
