@@ -19,6 +19,7 @@ public struct BOHB: Optimizer {
     name: "bohb", title: "BOHB",
     summary: "Hyperband whose configurations come from kernel densities of the good and the bad ones.",
     citation: "Falkner, Klein and Hutter, ICML 2018",
+    usesFidelities: true,
     settings: Brackets.settings(at: \BOHB.brackets) + [
       Setting("top", \BOHB.top, 1...99, "percent of the trainings that are good ones"),
       Setting("samples", \BOHB.samples, 1...1_000, log: true, "samples of the good density to choose from"),

@@ -19,6 +19,7 @@ public struct DEHB: Optimizer {
     name: "dehb", title: "DEHB",
     summary: "Hyperband's brackets over populations evolved by differential evolution.",
     citation: "Awad, Mallik and Hutter, IJCAI 2021",
+    usesFidelities: true,
     settings: Brackets.settings(at: \DEHB.brackets) + [
       Setting("mutation-factor", \DEHB.mutationFactor, 0...2, "length of the difference that is added"),
       Setting("crossover", \DEHB.crossover, 0...1, "probability of a mutant's coordinate"),

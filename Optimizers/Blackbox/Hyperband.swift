@@ -18,6 +18,7 @@ public struct Hyperband: Optimizer {
     name: "hyperband", title: "Hyperband",
     summary: "Trains many random configurations for few epochs and only the best for more.",
     citation: "Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar, JMLR 2018",
+    usesFidelities: true,
     settings: Brackets.settings(at: \Hyperband.brackets))
 
   public var brackets = Brackets()

@@ -19,6 +19,7 @@ public struct DARTS: Optimizer {
     name: "darts", title: "DARTS", family: .oneShot,
     summary: "Learns a softmax over the alternatives of every choice by gradient descent.",
     citation: "Liu, Simonyan and Yang, ICLR 2019; Zela, Siems and Hutter, ICLR 2020",
+    usesImages: true,
     settings: SupernetSettings.settings(at: \DARTS.supernet) + ArchitectSettings.settings(at: \DARTS.architect) + [
       Setting("order", \DARTS.order, "of the architecture's gradient"),
       Setting("hessian", \DARTS.hessian, "how the second order's Hessian-vector product is computed"),

@@ -23,6 +23,7 @@ public struct ENAS: Optimizer {
     name: "enas", title: "ENAS", family: .oneShot,
     summary: "A recurrent controller learns by REINFORCE which paths of a supernet are good.",
     citation: "Pham et al., ICML 2018; Zela, Siems and Hutter, ICLR 2020",
+    usesImages: true,
     settings: SupernetSettings.settingsOfSinglePaths(at: \ENAS.supernet)
       + SampledSelection.settings(at: \ENAS.selection) + [
         Setting("controller-steps", \ENAS.controllerSteps, 0...100_000, "per epoch"),

@@ -19,6 +19,7 @@ public struct GDAS: Optimizer {
     name: "gdas", title: "GDAS", family: .oneShot,
     summary: "Learns like DARTS, but executes one drawn operation per choice block.",
     citation: "Dong and Yang, CVPR 2019; Zela, Siems and Hutter, ICLR 2020",
+    usesImages: true,
     settings: SupernetSettings.settings(at: \GDAS.supernet) + ArchitectSettings.settings(at: \GDAS.architect) + [
       Setting("tau-max", \GDAS.highestTemperature, 1e-3...1e3, log: true, "temperature at the first epoch"),
       Setting("tau-min", \GDAS.lowestTemperature, 1e-3...1e3, log: true, "temperature at the last epoch"),

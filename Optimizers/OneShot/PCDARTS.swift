@@ -16,6 +16,7 @@ public struct PCDARTS: Optimizer {
     name: "pc-darts", title: "PC-DARTS", family: .oneShot,
     summary: "DARTS on a quarter of the channels, after a warm start of the weights.",
     citation: "Xu et al., ICLR 2020",
+    usesImages: true,
     settings: SupernetSettings.settings(at: \PCDARTS.supernet) + ArchitectSettings.settings(at: \PCDARTS.architect) + [
       Setting("channel-parts", \PCDARTS.channelParts, 1...64, log: true, "of which operations see one")
     ],

@@ -18,6 +18,7 @@ public struct RandomSearchWS: Optimizer {
     name: "random-search-ws", title: "Random search WS", family: .oneShot,
     summary: "Trains random paths of a supernet, then scores random cells with its weights.",
     citation: "Li and Talwalkar, UAI 2019",
+    usesImages: true,
     settings: SupernetSettings.settingsOfSinglePaths(at: \RandomSearchWS.supernet)
       + SampledSelection.settings(at: \RandomSearchWS.selection),
     presets: [

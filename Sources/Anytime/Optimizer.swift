@@ -54,6 +54,10 @@ public struct Method: Sendable {
   public let summary: String
   /// The papers, with authors and year.
   public let citation: String
+  /// Whether the method trains networks on images: its runs then depend on the images and on how numbers are computed.
+  public let usesImages: Bool
+  /// Whether the method gains by trainings of several epoch counts.
+  public let usesFidelities: Bool
   public let settings: [Setting]
   /// Named sets of settings, chosen with `preset=name`; single settings may still be given beside it.
   public let presets: [Preset]
@@ -78,8 +82,10 @@ public struct Method: Sendable {
 
   public init(
     name: String, title: String, family: Family = .blackbox, summary: String, citation: String,
-    settings: [Setting] = [], presets: [Preset] = []
+    usesImages: Bool = false, usesFidelities: Bool = false, settings: [Setting] = [], presets: [Preset] = []
   ) {
+    self.usesImages = usesImages
+    self.usesFidelities = usesFidelities
     self.presets = presets
     self.name = name
     self.title = title

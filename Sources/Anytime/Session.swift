@@ -245,6 +245,15 @@ public final class Session {
     fileprivate var trained: [Int: Trained]
     fileprivate var trace: [TracePoint]
     fileprivate var thinking: UInt64
+
+    /// Whether all rows and indices are a benchmark's: a state may come from a file.
+    package func isOf(_ benchmark: Benchmark) -> Bool {
+      incumbents.isOf(benchmark)
+        && trained.allSatisfy {
+          benchmark.contains(row: $0.key) && benchmark.table.epochs.contains($0.value.epochs)
+            && $0.value.seconds.isFinite
+        }
+    }
   }
 
   package var state: State {

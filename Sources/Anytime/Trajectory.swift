@@ -135,6 +135,16 @@ struct Incumbents: Codable {
           ? 0 : table.mean(.seconds, row: incumbent.row, epochs: top) ?? 0))
   }
 
+  /// Whether all rows and indices are a benchmark's.
+  func isOf(_ benchmark: Benchmark) -> Bool {
+    let table = benchmark.table
+    return fullyTrained.allSatisfy { benchmark.contains(row: $0) }
+      && incumbent.map { event in
+        benchmark.contains(row: event.row) && (0..<table.repeats).contains(event.number)
+          && event.fidelity.map { table.epochs.indices.contains($0) } ?? true
+      } ?? true
+  }
+
   private static func validationRegret(_ event: Event, _ benchmark: Benchmark, _ policy: BudgetPolicy) -> Double {
     let accuracy = accuracy(.validationAccuracy, event, benchmark, isDrawn: policy.accuracy != .mean)
     return reference(benchmark.bestValidation, policy) - (accuracy ?? .nan)

@@ -2,6 +2,7 @@ import Anytime
 import ArgumentParser
 import CellSpace
 import Foundation
+import Supernet
 import Synchronization
 import TabularBenchmark
 
@@ -109,7 +110,17 @@ func perform(
 ) async throws -> ExperimentResults {
   let registry = AnytimeCommand.registry
   let benchmark = try experiment.openBenchmark()
-  let (table, store) = (benchmark.table, try RunStore(path: storePath))
+  let table = benchmark.table
+  // Better before the first run than in it.
+  let methods = try experiment.methods.map { try registry.method(named: $0.method).method }
+  if methods.contains(where: \.usesImages) { _ = try SearchTask(of: table) }
+  let needy = methods.filter(\.usesFidelities).map(\.name)
+  if table.epochs.count == 1, !needy.isEmpty {
+    Console.say(
+      "note: \(Set(needy).sorted().joined(separator: ", ")): made for several epoch counts, and the table has only one "
+        + "(\(table.epochs[0])), so nothing is promoted and no training is cheaper than another")
+  }
+  let store = try RunStore(path: storePath)
   let before = try store.results(of: experiment, tableChecksum: table.checksum, registry: registry)
   let display = style.display(
     of: experiment, done: before, metric: table.has(.testAccuracy) ? .test : .validation)

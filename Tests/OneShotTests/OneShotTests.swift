@@ -279,7 +279,7 @@ private func result(
   @Test("halves share no image, and images to choose by are never augmented")
   func data() throws {
     var random = RandomGenerator(seed: 9)
-    let task = try SearchTask(of: try OptimizerConformance.benchmark().table)
+    let task = try SearchTask(of: OptimizerConformance.benchmark().table)
     let data = try SearchData(task, random: &random)
     #expect(data.weightPlaces.count == 96 && data.searchPlaces.count == 96)
     #expect(Set(data.weightPlaces).isDisjoint(with: data.searchPlaces))
