@@ -84,18 +84,24 @@ public func run(
   _ optimizer: any Optimizer, on benchmark: Benchmark, policy: BudgetPolicy, horizon: Double, seed: UInt64,
   checkpoint: URL? = nil, progress: (@Sendable (_ spent: Double, _ part: Double) -> Void)? = nil
 ) throws -> RunResult {
-  let session = Session(benchmark: benchmark, policy: policy, horizon: horizon, seed: seed)
-  session.checkpoint = checkpoint
-  session.onProgress = progress
+  let session = Session(
+    benchmark: benchmark, policy: policy, horizon: horizon, seed: seed, checkpoint: checkpoint, onProgress: progress)
   var failure: String?
   do { try optimizer.search(session) } catch is BudgetExhausted {
   } catch let error as RunFailure { failure = error.description }
-  if let checkpoint { try? FileManager.default.removeItem(at: checkpoint) }
+  if let checkpoint { removeCheckpoints(checkpoint) }
   return RunResult(
-    trajectory: session.trajectory(), spent: session.ledger.total,
-    ledger: Ledger.Kind.allCases.compactMap { kind in
-      let total = session.ledger.total(of: kind)
-      return total.count > 0 ? RunResult.LedgerTotal(kind: kind, amount: total.amount, count: total.count) : nil
-    }, overheadSeconds: session.overheadSeconds, trace: session.trace.map { $0.correlated(with: benchmark) },
-    failure: failure)
+    trajectory: session.trajectory(), spent: session.ledger.total, ledger: session.ledger.summary,
+    overheadSeconds: session.overheadSeconds, trace: session.trace.map { $0.correlated(with: benchmark) },
+    failure: failure, children: session.children)
+}
+
+/// Removes what a run kept of itself, of its other supernets and of its children.
+private func removeCheckpoints(_ checkpoint: URL) {
+  let folder = checkpoint.deletingLastPathComponent()
+  let name = checkpoint.lastPathComponent
+  let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+  for file in names where file == name || file.hasPrefix(name + ".") {
+    try? FileManager.default.removeItem(at: folder.appending(path: file))
+  }
 }

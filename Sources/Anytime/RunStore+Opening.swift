@@ -36,8 +36,8 @@ extension RunStore {
             json TEXT NOT NULL, PRIMARY KEY (run_id, epoch)) WITHOUT ROWID;
           """)
     }
-    migrator.registerMigration("2: failed runs") { database in
-      try database.execute(sql: "ALTER TABLE run ADD COLUMN failure TEXT")
+    migrator.registerMigration("2: failed runs, runs inside runs") { database in
+      try database.execute(sql: "ALTER TABLE run ADD COLUMN failure TEXT; ALTER TABLE run ADD COLUMN children TEXT")
       try database.execute(sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = 2")
     }
     return migrator

@@ -12,7 +12,7 @@ import GRDB
 /// - `identity`: `id`, `digest` (unique), `json` (a ``RunIdentity``)
 /// - `run`: `id`, `identity_id`, `seed` (text, as SQLite's integers are signed), `spent_seconds`,
 ///   `spent_epochs`, `evaluations`, `overhead_seconds`, `ledger` (JSON: kind, amount and count of entries), `failure`
-///   (why a run came to no result)
+///   (why a run came to no result), `children` (JSON: runs inside this one)
 /// - `trajectory`: `run_id`, `step`, `amount`, `spent_seconds`, `spent_epochs`, `evaluations`, `cell`,
 ///   `epochs`, `validation_regret`, `test_regret`, `final_training_seconds`
 /// - `trace`: `run_id`, `epoch`, `json` (a ``TracePoint``), for one-shot methods
@@ -144,6 +144,7 @@ public struct RunStore: Sendable {
   public func add(_ result: RunResult, identity: RunIdentity, seed: UInt64) throws {
     let digest = identity.digest
     let (identityText, ledger) = (try canonicalJSON(identity), try canonicalJSON(result.ledger))
+    let children = result.children.isEmpty ? nil : try canonicalJSON(result.children)
     let trace = try result.trace.map { ($0.epoch, try canonicalJSON($0)) }
     try access { queue in
       try queue.write { database in
@@ -158,12 +159,12 @@ public struct RunStore: Sendable {
         try database.cachedStatement(
           sql: """
             INSERT OR IGNORE INTO run (
-              identity_id, seed, spent_seconds, spent_epochs, evaluations, overhead_seconds, ledger, failure)
-            VALUES ((SELECT id FROM identity WHERE digest = ?), ?, ?, ?, ?, ?, ?, ?)
+              identity_id, seed, spent_seconds, spent_epochs, evaluations, overhead_seconds, ledger, failure, children)
+            VALUES ((SELECT id FROM identity WHERE digest = ?), ?, ?, ?, ?, ?, ?, ?, ?)
             """
         ).execute(arguments: [
           digest, String(seed), result.spent.seconds, result.spent.epochs, result.spent.evaluations,
-          result.overheadSeconds, ledger, result.failure,
+          result.overheadSeconds, ledger, result.failure, children,
         ])
         guard database.changesCount == 1 else { return }
         let run = database.lastInsertedRowID
@@ -217,7 +218,7 @@ public struct RunStore: Sendable {
         let runs = try Row.fetchAll(
           database,
           sql: """
-            SELECT run.id, seed, spent_seconds, spent_epochs, evaluations, overhead_seconds, ledger, failure
+            SELECT run.id, seed, spent_seconds, spent_epochs, evaluations, overhead_seconds, ledger, failure, children
             FROM run \(join)
             """, arguments: [digest])
         return try runs.compactMap { row -> (seed: UInt64, result: RunResult)? in
@@ -237,7 +238,8 @@ public struct RunStore: Sendable {
             RunResult(
               trajectory: trajectory, spent: try spending(row, 2, "run"), ledger: ledger,
               overheadSeconds: try amount(row, 5, "run"), trace: traces[id] ?? [],
-              failure: row.hasNull(atIndex: 7) ? nil : try value(row, 7, "run"))
+              failure: row.hasNull(atIndex: 7) ? nil : try value(row, 7, "run"),
+              children: row.hasNull(atIndex: 8) ? [] : try decoded(row, 8, "run"))
           )
         }.sorted { $0.seed < $1.seed }
       }

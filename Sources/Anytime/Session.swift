@@ -3,11 +3,12 @@ import Foundation
 import Statistics
 import TabularBenchmark
 
-/// What one training of a cell showed.
+/// What one training of a cell, or one evaluation of another objective, showed.
 public struct Evaluation: Hashable, Sendable {
   /// The training's number of epochs.
   public let epochs: Int
-  /// Accuracy on the validation images at the end, in 0...1.
+  /// Accuracy on the validation images at the end, in 0...1. Of another objective: how good the point is, and greater is
+  /// better.
   public let validationAccuracy: Double
   /// Accuracy on the validation images after half of the epochs, if the table has it.
   public let halfwayValidationAccuracy: Double?
@@ -15,6 +16,17 @@ public struct Evaluation: Hashable, Sendable {
   public let trainAccuracy: Double?
   /// What the training took, in benchmark seconds, whatever of it was charged.
   public let seconds: Double
+
+  public init(
+    epochs: Int, validationAccuracy: Double, halfwayValidationAccuracy: Double? = nil, trainAccuracy: Double? = nil,
+    seconds: Double = 0
+  ) {
+    self.epochs = epochs
+    self.validationAccuracy = validationAccuracy
+    self.halfwayValidationAccuracy = halfwayValidationAccuracy
+    self.trainAccuracy = trainAccuracy
+    self.seconds = seconds
+  }
 }
 
 /// A wrong call of a session.
@@ -22,6 +34,8 @@ public enum SessionError: Error, Hashable, Sendable, CustomStringConvertible {
   case notACell
   case notInTheTable(Cell)
   case noSuchFidelity(Int, available: [Int])
+  case nameTaken(String)
+  case notCharged
 
   public var description: String {
     switch self {
@@ -29,18 +43,20 @@ public enum SessionError: Error, Hashable, Sendable, CustomStringConvertible {
     case .notInTheTable(let cell): "the cell \(cell) is not in the search space"
     case .noSuchFidelity(let epochs, let available):
       "there are no trainings of \(epochs) epochs, only of \(available.map(String.init).joined(separator: ", "))"
+    case .nameTaken(let name): "the session has a child '\(name)' already; give every child a name of its own"
+    case .notCharged: "an evaluation of the objective was charged nothing, so that the search would never end"
     }
   }
 }
 
 /// The only door between an optimizer and a benchmark: every call goes through the ledger.
 ///
-/// An optimizer can train a cell and see what one training shows, and recommend a cell. It never sees test
-/// accuracy, another repeat of a training, or any cell that it has not paid for.
+/// An optimizer can train a cell and see what one training shows, recommend a cell, and run other optimizers in child
+/// sessions. It never sees test accuracy, another repeat of a training, or any cell that it has not paid for.
 ///
 /// A class, so that copying a session cannot duplicate its budget. It belongs to one run on one thread.
 public final class Session {
-  /// The architectures to search.
+  /// The architectures, or other points, to search.
   public let space: SearchSpace
   /// The epoch counts at which a cell can be trained, ascending.
   public let fidelities: [Int]
@@ -52,23 +68,35 @@ public final class Session {
   /// What is spent so far, at most ``horizon``.
   public var spent: Double { ledger.spent }
 
-  package let benchmark: Benchmark
-  package let policy: BudgetPolicy
+  let account: Account
+  var ledger: Ledger { account.ledger }
+  /// What evaluations buy; look-ups in the benchmark's table if `nil`.
+  let objective: (any Objective)?
+  @_spi(Instruments) public let benchmark: Benchmark
+  @_spi(Instruments) public let policy: BudgetPolicy
+  private let seed: UInt64
+  private let parent: Session?
   /// Draws which repeat of a training an evaluation sees.
   private var repeats: RandomGenerator
-  package private(set) var ledger: Ledger
-  private var incumbents = Incumbents()
-  package var trace: [TracePoint] = []
-  /// Where a method that takes long may keep how far it is.
-  package var checkpoint: URL?
+  private(set) var incumbents = Incumbents()
+  /// The best evaluation of another objective: at the highest fidelity seen, as rule 8 has it.
+  private(set) var best: (point: Configuration, epochs: Int, accuracy: Double)?
+  /// What supernets were like after their epochs.
+  @_spi(Instruments) public var trace: [TracePoint] = []
+  /// Names of children, and what those that have ended came to.
+  var names: Set<String> = []
+  var children: [ChildRun] = []
+  /// Where a run that takes long may keep how far it is: the path of a file, and the beginning of others'.
+  let checkpoint: URL?
+  private var checkpointCount = 0
   /// Progress through the method's own schedule (0...1), if it has one that may finish before the budget.
-  package var planned = 0.0
-  package var onProgress: (@Sendable (_ spent: Double, _ part: Double) -> Void)?
+  @_spi(Instruments) public var planned = 0.0
+  private let onProgress: (@Sendable (_ spent: Double, _ part: Double) -> Void)?
   /// With `resume`: the last training of a row, which a longer one may go on from.
   private var trained: [Int: Trained] = [:]
   /// When the optimizer got its last answer, and how long it has thought so far, in nanoseconds.
   private var answered: UInt64
-  private var thinking: UInt64 = 0
+  var thinking: UInt64 = 0
   /// When progress was last told.
   private var told: UInt64
 
@@ -77,12 +105,39 @@ public final class Session {
     let seconds: Double
   }
 
-  package init(benchmark: Benchmark, policy: BudgetPolicy, horizon: Double, seed: UInt64) {
+  /// A run's own session.
+  @_spi(Instruments) public init(
+    benchmark: Benchmark, policy: BudgetPolicy, horizon: Double, seed: UInt64, checkpoint: URL? = nil,
+    onProgress: (@Sendable (_ spent: Double, _ part: Double) -> Void)? = nil
+  ) {
     self.benchmark = benchmark
     self.policy = policy
+    self.seed = seed
+    self.checkpoint = checkpoint
+    self.onProgress = onProgress
+    parent = nil
+    objective = nil
     space = benchmark.space
     fidelities = benchmark.table.epochs
-    ledger = Ledger(horizon: horizon, currency: policy.currency)
+    account = Account(horizon: horizon, currency: policy.currency)
+    random = RandomGenerator(seed: seed, stream: "optimizer")
+    repeats = RandomGenerator(seed: seed, stream: "repeats")
+    answered = Self.now
+    told = answered
+  }
+
+  init(child name: String, of parent: Session, objective: (any Objective)?, limit: Double?, checkpoint: URL?) {
+    benchmark = parent.benchmark
+    policy = parent.policy
+    var seeds = RandomGenerator(seed: parent.seed, stream: "child \(name)")
+    seed = seeds.next()
+    self.checkpoint = checkpoint
+    self.parent = parent
+    self.objective = objective
+    onProgress = nil
+    space = objective?.space ?? parent.benchmark.space
+    fidelities = objective?.fidelities ?? parent.benchmark.table.epochs
+    account = Account(of: parent.account, limit: limit)
     random = RandomGenerator(seed: seed, stream: "optimizer")
     repeats = RandomGenerator(seed: seed, stream: "repeats")
     answered = Self.now
@@ -98,6 +153,7 @@ public final class Session {
   ///   call; ``SessionError`` for a configuration without a cell or an unknown epoch count.
   @discardableResult
   public func evaluate(_ configuration: Configuration, epochs: Int? = nil) throws -> Evaluation {
+    if let objective { return try evaluate(configuration, epochs: epochs, by: objective) }
     guard let row = benchmark.row(of: configuration) else { throw SessionError.notACell }
     return try evaluate(row: row, epochs: epochs)
   }
@@ -119,42 +175,33 @@ public final class Session {
     let row = try row(of: cell)
     try think()
     incumbents.add(.init(spent: ledger.total, amount: ledger.spent, row: row), benchmark, policy)
-    answered = Self.now
+    resumeThinking()
   }
-
-  /// The incumbents so far, when they count by the policy.
-  func trajectory() -> [TrajectoryPoint] {
-    guard policy.chargeFinalTraining else { return incumbents.points }
-    return incumbents.points.chargingFinalTraining(
-      in: policy.currency, epochs: Double(fidelities.last ?? 0), horizon: horizon)
-  }
-
-  /// The optimizer's own time so far, in measured seconds.
-  package var overheadSeconds: Double { Double(thinking) * 1e-9 }
 
   private func row(of cell: Cell) throws -> Int {
-    guard let row = benchmark.table.row(of: cell), benchmark.contains(row: row) else {
+    guard objective == nil, let row = benchmark.table.row(of: cell), benchmark.contains(row: row) else {
       throw SessionError.notInTheTable(cell)
     }
     return row
   }
 
+  /// The index of an epoch count, the last one for `nil`.
+  private func fidelity(of epochs: Int?) throws -> Int {
+    guard let epochs else { return fidelities.count - 1 }
+    guard let fidelity = fidelities.firstIndex(of: epochs) else {
+      throw SessionError.noSuchFidelity(epochs, available: fidelities)
+    }
+    return fidelity
+  }
+
   private func evaluate(row: Int, epochs: Int?) throws -> Evaluation {
     try think()
     let table = benchmark.table
-    let place: Int
-    if let epochs {
-      guard let found = fidelities.firstIndex(of: epochs) else {
-        throw SessionError.noSuchFidelity(epochs, available: fidelities)
-      }
-      place = found
-    } else {
-      place = fidelities.count - 1
-    }
-    let number = benchmark.drawRepeat(row: row, fidelity: place, using: &repeats)
-    let epochs = fidelities[place]
-    guard let seconds = table.value(.seconds, row: row, epochs: place, repeat: number),
-      let validation = table.value(.validationAccuracy, row: row, epochs: place, repeat: number)
+    let fidelity = try fidelity(of: epochs)
+    let number = benchmark.drawRepeat(row: row, fidelity: fidelity, using: &repeats)
+    let epochs = fidelities[fidelity]
+    guard let seconds = table.value(.seconds, row: row, epochs: fidelity, repeat: number),
+      let validation = table.value(.validationAccuracy, row: row, epochs: fidelity, repeat: number)
     else { throw SessionError.notInTheTable(table.cell(row)) }
 
     var cost = Spending(seconds: seconds, epochs: Double(epochs), evaluations: 1)
@@ -165,52 +212,62 @@ public final class Session {
       }
       trained[row] = Trained(epochs: epochs, seconds: seconds)
     }
-    try ledger.charge(.training, cost)
+    try account.charge(.training, cost)
     incumbents.add(
-      .init(spent: ledger.total, amount: ledger.spent, row: row, fidelity: place, number: number), benchmark, policy)
+      .init(spent: ledger.total, amount: ledger.spent, row: row, fidelity: fidelity, number: number), benchmark, policy)
     let evaluation = Evaluation(
       epochs: epochs, validationAccuracy: validation,
       halfwayValidationAccuracy: table.value(
-        .validationAccuracy, .halfway, row: row, epochs: place, repeat: number),
-      trainAccuracy: table.value(.trainAccuracy, row: row, epochs: place, repeat: number), seconds: seconds)
-    answered = Self.now
+        .validationAccuracy, .halfway, row: row, epochs: fidelity, repeat: number),
+      trainAccuracy: table.value(.trainAccuracy, row: row, epochs: fidelity, repeat: number), seconds: seconds)
+    resumeThinking()
     // A long run shows that it lives.
     if answered &- told > 500_000_000 { tell() }
     return evaluation
   }
 
-  /// Counts the time since the last answer as the optimizer's, and charges it if the policy says so.
-  private func think() throws(BudgetExhausted) {
-    let elapsed = Self.now &- answered
-    thinking &+= elapsed
-    if policy.chargeOverhead { try ledger.charge(.overhead, Spending(seconds: Double(elapsed) * 1e-9)) }
+  private func evaluate(_ point: Configuration, epochs: Int?, by objective: any Objective) throws -> Evaluation {
+    try think()
+    defer { resumeThinking() }
+    let epochs = fidelities[try fidelity(of: epochs)]
+    let before = spent
+    let evaluation = try objective.evaluate(point, epochs: epochs, in: self)
+    guard spent > before else { throw SessionError.notCharged }
+    if best.map({ ($0.epochs, $0.accuracy) < (epochs, evaluation.validationAccuracy) }) ?? true {
+      best = (point, epochs, evaluation.validationAccuracy)
+    }
+    return evaluation
   }
 
-  /// Does work that is not a stand-alone training, and charges it. Its time is not the optimizer's own.
+  /// The incumbents so far, when they count by the policy.
+  func trajectory() -> [TrajectoryPoint] {
+    guard policy.chargeFinalTraining else { return incumbents.points }
+    return incumbents.points.chargingFinalTraining(
+      in: policy.currency, epochs: Double(fidelities.last ?? 0), horizon: horizon)
+  }
+
+  // MARK: Work of one's own
+
+  /// Does work that is no stand-alone training, and charges it. Its time is not the optimizer's own.
   ///
-  /// - Parameter cost: From the CPU seconds that the body took.
-  /// - Throws: ``BudgetExhausted`` if the work ended past the horizon; what it showed is lost.
-  package func work<Result>(
+  /// - Parameter cost: What it costs, given the CPU seconds that the body took.
+  /// - Throws: What the body throws; ``BudgetExhausted`` if the work ended past the horizon: what it showed is lost.
+  public func work<Result>(
     _ kind: Ledger.Kind, cost: (_ seconds: Double) -> Spending, _ body: () throws -> Result
   ) throws -> Result {
     try think()
-    defer { answered = Self.now }
+    defer { resumeThinking() }
     let start = Self.threadSeconds
     let result = try body()
-    try ledger.charge(kind, cost(Self.threadSeconds - start))
+    try account.charge(kind, cost(Self.threadSeconds - start))
     tell()
     return result
-  }
-
-  private func tell() {
-    told = Self.now
-    onProgress?(ledger.spent, min(1, max(planned, ledger.spent / horizon)))
   }
 
   /// Spends benchmark seconds on a search whose work was done elsewhere.
   ///
   /// - Throws: ``BudgetExhausted`` if they end past the horizon.
-  package func spend(seconds: Double) throws {
+  public func spend(seconds: Double) throws {
     let table = benchmark.table
     let top = table.epochs.count - 1
     let training = benchmark.rows.compactMap { table.mean(.seconds, row: $0, epochs: top) }.mean ?? 1
@@ -223,31 +280,68 @@ public final class Session {
     ) {}
   }
 
+  private func tell() {
+    told = Self.now
+    if let parent { return parent.tell() }
+    onProgress?(ledger.spent, min(1, max(planned, ledger.spent / horizon)))
+  }
+
+  // MARK: The optimizer's own time
+
+  /// In measured seconds.
+  var overheadSeconds: Double { Double(thinking) * 1e-9 }
+
+  /// Counts the time since the last answer as the optimizer's, and charges it if the policy says so.
+  func think() throws(BudgetExhausted) {
+    let elapsed = Self.now &- answered
+    thinking &+= elapsed
+    if policy.chargeOverhead { try account.charge(.overhead, Spending(seconds: Double(elapsed) * 1e-9)) }
+  }
+
+  func resumeThinking() { answered = Self.now }
+
   /// CPU seconds of this thread.
-  package static var threadSeconds: Double {
+  @_spi(Instruments) public static var threadSeconds: Double {
     var time = timespec()
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 
+  private static var now: UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+  }
+}
+
+// What supernets need beside, for those who ask for it by name (`@_spi(Instruments) import Anytime`).
+@_spi(Instruments) extension Session {
   /// Runs diagnostics: not charged, results hidden from the method.
-  package func unchargedWork<Result>(_ body: () throws -> Result) throws -> Result {
+  public func unchargedWork<Result>(_ body: () throws -> Result) throws -> Result {
     try think()
-    defer { answered = Self.now }
+    defer { resumeThinking() }
     return try body()
   }
 
+  /// The file of the next supernet that is opened, to keep how far it is; `nil` where nothing is kept. Every supernet of
+  /// a session has its own, and all are there until the run has ended.
+  public func nextCheckpoint() -> URL? {
+    checkpointCount += 1
+    return checkpointCount == 1 ? checkpoint : checkpoint?.appendingPathExtension("\(checkpointCount)")
+  }
+
   /// All of a session that changes: with a method's own state, enough to go on after an interruption.
-  package struct State: Codable {
+  public struct State: Codable {
     fileprivate var random, repeats: RandomGenerator
-    fileprivate var ledger: Ledger
+    /// This session's and those above.
+    fileprivate var ledgers: [Ledger]
     fileprivate var incumbents: Incumbents
     fileprivate var trained: [Int: Trained]
     fileprivate var trace: [TracePoint]
     fileprivate var thinking: UInt64
 
     /// Whether all rows and indices are a benchmark's: a state may come from a file.
-    package func isOf(_ benchmark: Benchmark) -> Bool {
+    public func isOf(_ benchmark: Benchmark) -> Bool {
       incumbents.isOf(benchmark)
         && trained.allSatisfy {
           benchmark.contains(row: $0.key) && benchmark.table.epochs.contains($0.value.epochs)
@@ -256,28 +350,22 @@ public final class Session {
     }
   }
 
-  package var state: State {
+  public var state: State {
     get {
       State(
-        random: random, repeats: repeats, ledger: ledger, incumbents: incumbents, trained: trained, trace: trace,
-        thinking: thinking)
+        random: random, repeats: repeats, ledgers: account.ledgers, incumbents: incumbents, trained: trained,
+        trace: trace, thinking: thinking)
     }
     set {
       random = newValue.random
       repeats = newValue.repeats
-      ledger = newValue.ledger
+      account.ledgers = newValue.ledgers
       incumbents = newValue.incumbents
       trained = newValue.trained
       trace = newValue.trace
       thinking = newValue.thinking
-      answered = Self.now
+      resumeThinking()
     }
-  }
-
-  private static var now: UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
   }
 }
 

@@ -47,6 +47,8 @@ public struct RunResult: Hashable, Sendable {
   /// Why the run came to no result, in one sentence; `nil` for a run that ended as it should. What is here of a failed
   /// run is what it had found until then.
   public var failure: String?
+  /// What the methods that it ran in child sessions came to, and what they cost.
+  public var children: [ChildRun]
 
   public struct LedgerTotal: Hashable, Sendable, Codable {
     public var kind: Ledger.Kind
@@ -62,9 +64,10 @@ public struct RunResult: Hashable, Sendable {
 
   public init(
     trajectory: [TrajectoryPoint], spent: Spending, ledger: [LedgerTotal], overheadSeconds: Double,
-    trace: [TracePoint] = [], failure: String? = nil
+    trace: [TracePoint] = [], failure: String? = nil, children: [ChildRun] = []
   ) {
     self.failure = failure
+    self.children = children
     self.trace = trace
     self.trajectory = trajectory
     self.spent = spent
@@ -88,7 +91,8 @@ struct Incumbents: Codable {
   }
 
   private(set) var points: [TrajectoryPoint] = []
-  private var incumbent: Event?
+  /// The event that made the incumbent.
+  private(set) var current: Event?
   private var bestAccuracy = 0.0
   private var leastTestRegret: Double?
   private var fullyTrained: Set<Int> = []
@@ -103,7 +107,7 @@ struct Incumbents: Codable {
       let accuracy =
         table.value(.validationAccuracy, row: event.row, epochs: fidelity, repeat: event.number) ?? -.infinity
       changed =
-        if let seen = incumbent?.fidelity {
+        if let seen = current?.fidelity {
           switch policy.incumbent {
           case .highestFidelity: (fidelity, accuracy) > (seen, bestAccuracy)
           case .anyFidelity: accuracy > bestAccuracy
@@ -114,9 +118,9 @@ struct Incumbents: Codable {
         }
       if changed { bestAccuracy = accuracy }
     } else {
-      changed = incumbent.map { $0.fidelity == nil && $0.row != event.row } ?? true
+      changed = current.map { $0.fidelity == nil && $0.row != event.row } ?? true
     }
-    if changed { incumbent = event }
+    if changed { current = event }
 
     if policy.testCurve == .runningMinimum, let regret = Self.testRegret(event, benchmark, policy),
       regret < leastTestRegret ?? .infinity
@@ -124,7 +128,7 @@ struct Incumbents: Codable {
       leastTestRegret = regret
       changed = true
     }
-    guard changed, let incumbent else { return }
+    guard changed, let incumbent = current else { return }
     points.append(
       TrajectoryPoint(
         amount: event.amount, spent: event.spent, cell: table.hash(incumbent.row).description,
@@ -139,7 +143,7 @@ struct Incumbents: Codable {
   func isOf(_ benchmark: Benchmark) -> Bool {
     let table = benchmark.table
     return fullyTrained.allSatisfy { benchmark.contains(row: $0) }
-      && incumbent.map { event in
+      && current.map { event in
         benchmark.contains(row: event.row) && (0..<table.repeats).contains(event.number)
           && event.fidelity.map { table.epochs.indices.contains($0) } ?? true
       } ?? true

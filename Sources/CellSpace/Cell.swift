@@ -206,3 +206,18 @@ extension Cell {
       && labels >> (2 * (count - 2)) == 0 && labels & labels >> 1 & 0x155 == 0
   }
 }
+
+extension Cell: Codable {
+  public init(from decoder: any Decoder) throws {
+    let code = try decoder.singleValueContainer().decode(UInt64.self)
+    guard Self.isPlausible(code: code) else {
+      throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: "this is no cell's code"))
+    }
+    self.init(code: code)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(code)
+  }
+}

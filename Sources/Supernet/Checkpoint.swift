@@ -1,4 +1,4 @@
-import Anytime
+@_spi(Instruments) import Anytime
 import Foundation
 import Statistics
 import TabularBenchmark
@@ -12,9 +12,12 @@ import Tensor
 package struct Checkpoint {
   private let session: Session
   private let tensors: [Tensor]
+  /// `nil` where nothing is kept.
+  private let url: URL?
 
   package init(session: Session, tensors: [Tensor]) {
     self.session = session
+    url = session.nextCheckpoint()
     self.tensors = tensors
   }
 
@@ -39,7 +42,7 @@ package struct Checkpoint {
   ///
   /// - Throws: ``CheckpointError`` for a file that is damaged or not of this run.
   package func read() throws -> (epoch: Int, random: RandomGenerator)? {
-    guard let url = session.checkpoint, FileManager.default.fileExists(atPath: url.path) else { return nil }
+    guard let url, FileManager.default.fileExists(atPath: url.path) else { return nil }
     do {
       let size = try FileManager.default.attributesOfItem(atPath: url.path)[.size] as? Int ?? 0
       guard size <= Self.front + Self.longestHeader + elements else { throw refusal("it is too large") }
@@ -53,7 +56,7 @@ package struct Checkpoint {
   private var elements: Int { 4 * tensors.map(\.count).reduce(0, +) }
 
   private func refusal(_ problem: String) -> CheckpointError {
-    CheckpointError(path: session.checkpoint?.path ?? "", problem: problem)
+    CheckpointError(path: url?.path ?? "", problem: problem)
   }
 
   /// Takes up what a file holds. Nothing changes if it throws.
@@ -102,7 +105,7 @@ package struct Checkpoint {
   /// Writes beside the old file, onto the disk itself, then renames: a run that is killed, or whose machine is, has
   /// one of the two.
   package func write(epoch: Int, random: RandomGenerator) throws {
-    guard let url = session.checkpoint else { return }
+    guard let url else { return }
     let header = try JSONEncoder().encode(
       Header(epoch: epoch, random: random, session: session.state, counts: tensors.map(\.count)))
     var data = Data(Self.letters)

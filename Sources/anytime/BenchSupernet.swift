@@ -1,4 +1,4 @@
-import Anytime
+@_spi(Instruments) import Anytime
 import CellSpace
 import Foundation
 import Statistics

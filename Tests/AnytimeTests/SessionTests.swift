@@ -1,4 +1,4 @@
-import Anytime
+@_spi(Instruments) import Anytime
 import Blackbox
 import CellSpace
 import Foundation

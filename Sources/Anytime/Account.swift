@@ -1,4 +1,5 @@
-/// The budget is spent: the session throws this at the horizon, and the run ends.
+/// A session's budget is spent: the session throws this at its horizon, which ends its run, and that alone. A method that
+/// runs others in child sessions is told by ``ChildRun/end`` whose budget it was.
 public struct BudgetExhausted: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String { "the budget is spent" }
   public init() {}
@@ -36,10 +37,7 @@ public struct Spending: Hashable, Sendable, Codable {
   }
 }
 
-/// What a run has spent, and what for, against its horizon.
-///
-/// A charge that would end past the horizon takes what is left and throws, so ``spent`` never exceeds
-/// ``horizon``.
+/// What was spent of a budget, and what for. ``spent`` never exceeds ``horizon``.
 public struct Ledger: Hashable, Sendable, Codable {
   /// The purpose of a charge.
   public enum Kind: String, CaseIterable, Sendable, Codable {
@@ -86,26 +84,83 @@ public struct Ledger: Hashable, Sendable, Codable {
     self.currency = currency
   }
 
-  /// Enters a charge.
-  ///
-  /// - Throws: ``BudgetExhausted`` if it would end past the horizon; the rest of the budget is then lost.
-  mutating func charge(_ kind: Kind, _ cost: Spending) throws(BudgetExhausted) {
-    let amount = cost[currency]
-    guard spent + amount <= horizon else {
-      enter(.lost, horizon - spent)
-      spent = horizon
-      throw BudgetExhausted()
-    }
-    enter(kind, amount)
-    spent += amount
+  /// Whether a charge would end by the horizon.
+  func fits(_ amount: Double) -> Bool { spent + amount <= horizon }
+
+  /// Enters a charge that fits.
+  mutating func enter(_ kind: Kind, _ cost: Spending) {
+    add(kind, cost[currency])
+    spent += cost[currency]
     total += cost
   }
 
-  private mutating func enter(_ kind: Kind, _ amount: Double) {
+  /// Enters what is lost, at most what is left.
+  mutating func lose(_ amount: Double) {
+    let lost = min(amount, horizon - spent)
+    add(.lost, lost)
+    spent = fits(lost) && lost < horizon - spent ? spent + lost : horizon
+  }
+
+  private mutating func add(_ kind: Kind, _ amount: Double) {
     totals[kind.index].amount += amount
     totals[kind.index].count += 1
   }
 
   /// All charges of one kind.
   public func total(of kind: Kind) -> Total { totals[kind.index] }
+}
+
+/// A budget and what is spent of it. What a child account spends, its parent spends too, entry by entry.
+final class Account {
+  private(set) var ledger: Ledger
+  private let parent: Account?
+
+  init(horizon: Double, currency: BudgetPolicy.Currency) {
+    ledger = Ledger(horizon: horizon, currency: currency)
+    parent = nil
+  }
+
+  /// A child account.
+  ///
+  /// - Parameter limit: Its budget, as far as the parent has as much left; all that is left if `nil`.
+  init(of parent: Account, limit: Double?) {
+    let left = parent.ledger.horizon - parent.ledger.spent
+    ledger = Ledger(horizon: min(limit ?? left, left), currency: parent.ledger.currency)
+    self.parent = parent
+  }
+
+  /// Enters a charge here and in all accounts above.
+  ///
+  /// - Throws: ``BudgetExhausted`` if it would end past the horizon of this account or of one above. The rest of this
+  ///   account's budget is then lost, for those above too.
+  func charge(_ kind: Ledger.Kind, _ cost: Spending) throws(BudgetExhausted) {
+    let amount = cost[ledger.currency]
+    guard fits(amount) else {
+      lose(ledger.horizon - ledger.spent)
+      throw BudgetExhausted()
+    }
+    enter(kind, cost)
+  }
+
+  private func fits(_ amount: Double) -> Bool { ledger.fits(amount) && parent?.fits(amount) ?? true }
+
+  private func enter(_ kind: Ledger.Kind, _ cost: Spending) {
+    ledger.enter(kind, cost)
+    parent?.enter(kind, cost)
+  }
+
+  private func lose(_ amount: Double) {
+    ledger.lose(amount)
+    parent?.lose(amount)
+  }
+
+  /// The ledgers of this account and of those above, to be kept and taken up again.
+  var ledgers: [Ledger] {
+    get { [ledger] + (parent?.ledgers ?? []) }
+    set {
+      guard let first = newValue.first else { return }
+      ledger = first
+      parent?.ledgers = Array(newValue.dropFirst())
+    }
+  }
 }
