@@ -81,7 +81,8 @@ public struct CriticalDifferencePlot: Sendable {
       let y = -0.9 - Self.spacing * Double(diagram.groups.count) - Double(isLeft ? place : count - 1 - place)
       let rank = diagram.ranks[place]
       let edge = isLeft ? first - 0.01 * unit : last + 0.01 * unit
-      let style = "nohead linewidth 1.6 linecolor rgb '#\(styles[table.labels[diagram.order[place]]]?.colour ?? "333333")'"
+      let colour = styles[table.labels[diagram.order[place]]]?.colour ?? "333333"
+      let style = "nohead linewidth 1.6 linecolor rgb '#\(colour)'"
       line(rank, 0, rank, y, style)
       line(rank, y, edge, y, style)
       let number = String(format: "%.2f", rank)

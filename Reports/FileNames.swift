@@ -54,7 +54,7 @@ public enum FileNames {
     if isDevice { name = "_" + name }
     if name == text, name.utf8.count <= longest { return (name, true) }
     while name.utf8.count > longest { name.removeLast() }
-    return ("\(name)-\(digest(text))", false)
+    return (name + (name.hasSuffix("-") ? "" : "-") + digest(text), false)
   }
 
   private static func isKept(_ scalar: Unicode.Scalar, after last: Unicode.Scalar?) -> Bool {

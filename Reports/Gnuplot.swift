@@ -48,8 +48,8 @@ package struct Gnuplot: Sendable {
           + (message.map { ": \($0)" } ?? ""))
     case nil:
       throw ReportError(
-        "gnuplot was not done after \(String(format: "%g", limit / .seconds(1))) s and was ended; see whether it runs on "
-          + "its own, or draw less"
+        "gnuplot was not done after \(String(format: "%g", limit / .seconds(1))) s and was ended; see whether it runs "
+          + "on its own, or draw less"
           + (message.map { "; its last message: \($0)" } ?? ""))
     }
   }
@@ -61,13 +61,15 @@ package struct Gnuplot: Sendable {
     options.teardownSequence = [
       .send(signal: .kill, toProcessGroup: true, allowedDurationToNextStep: .seconds(5))
     ]
-    return try await Subprocess.run(
+    let result = try await Subprocess.run(
       .name("gnuplot"), arguments: ["-d", "-"], environment: .custom(environment), workingDirectory: "/",
       platformOptions: options,
       input: .fileDescriptor(.init(rawValue: input.descriptor), closeAfterSpawningProcess: false),
       output: .fileDescriptor(.init(rawValue: output.descriptor), closeAfterSpawningProcess: false),
-      error: .fileDescriptor(.init(rawValue: errors.descriptor), closeAfterSpawningProcess: false)
-    ).terminationStatus
+      error: .fileDescriptor(.init(rawValue: errors.descriptor), closeAfterSpawningProcess: false))
+    // Whatever it left running.
+    kill(-result.processIdentifier.value, SIGKILL)
+    return result.terminationStatus
   }
 
   /// The system's fonts and no user's settings.

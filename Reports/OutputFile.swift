@@ -98,7 +98,7 @@ private struct FileIdentity: Hashable {
 }
 
 /// Where output goes.
-private enum OutputFile {
+enum OutputFile {
   /// A file that is there with its permissions, or is not there yet.
   case file(String, mode: mode_t?)
   /// A pipe, a terminal or a device.
@@ -202,7 +202,9 @@ private enum OutputFile {
   ///
   /// - Parameter isThere: Whether the file itself, and not its folder, withstands.
   static func failure(_ path: String, _ code: Int32, isThere: Bool = false) -> ReportError {
-    let (folder, name) = split(path)
+    func short(_ path: String) -> String { path.count <= 300 ? path : path.prefix(280) + "…" + path.suffix(19) }
+    let name = split(path).name
+    let folder = short(split(path).folder)
     let reason =
       switch code {
       case ENOSPC: "no space left on the device; make room there, or write to another disk"
@@ -217,7 +219,10 @@ private enum OutputFile {
         isThere
           ? "the file is write-protected; write to another one, or change its permissions with 'chmod u+w'"
           : "permission denied: this user may not write to the folder \(folder); write to another one"
-      case ENOENT: "the folder \(folder) is not there; make it first"
+      case ENOENT:
+        FileManager.default.fileExists(atPath: folder)
+          ? "the folder \(folder) takes no such file; write to another folder"
+          : "the folder \(folder) is not there; make it first"
       case ENOTDIR: "\(folder) leads through a file that is no folder; correct the path"
       case EISDIR: "it is a folder; name a file in it"
       case ELOOP: "its symbolic links lead in a circle; correct them"
@@ -225,6 +230,6 @@ private enum OutputFile {
       case EBADF: "it is closed"
       default: String(cString: strerror(code))
       }
-    return ReportError("\(path.onOneLine) cannot be written: \(reason)")
+    return ReportError("\(short(path.onOneLine)) cannot be written: \(reason)")
   }
 }

@@ -35,7 +35,12 @@ package struct HTML: Hashable, Sendable, ExpressibleByStringInterpolation {
   package static func json(_ json: String) -> HTML {
     var result = String.UnicodeScalarView()
     for scalar in json.unicodeScalars {
-      if "<>&'".unicodeScalars.contains(scalar) || scalar.isForbiddenInMarkup {
+      let hasMeaning =
+        switch scalar {
+        case "<", ">", "&", "'": true
+        default: scalar.isForbiddenInMarkup
+        }
+      if hasMeaning {
         for unit in String(scalar).utf16 { result += String(format: "\\u%04x", unit).unicodeScalars }
       } else {
         result.append(scalar)

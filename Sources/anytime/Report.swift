@@ -2,6 +2,7 @@ import Anytime
 import ArgumentParser
 import Foundation
 import Reports
+import TabularBenchmark
 
 struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -41,12 +42,14 @@ func writeReport(_ results: ExperimentResults, vega path: String = VegaLibrary.s
 {
   var vega: VegaLibrary?
   do { vega = try VegaLibrary(path: path) } catch { Console.say("note: tables only: \(error)") }
-  let table = try? Experiment.openTable(results.experiment.table)
-  if table?.checksum != results.tableChecksum {
-    Console.say(
-      "note: the page has no cells and no provenance: the table \(results.experiment.table) is "
-        + (table == nil ? "not there" : "another one than that of the runs"))
-  }
+  var table: Table?
+  let lacking = "note: the page has no cells and no provenance"
+  do {
+    table = try Experiment.openTable(results.experiment.table)
+    if table?.checksum != results.tableChecksum {
+      Console.say("\(lacking): the table \(results.experiment.table) is another one than that of the runs")
+    }
+  } catch { Console.say("\(lacking): \(error)") }
   let report = HTMLReport(
     results, registry: AnytimeCommand.registry, table: table, vega: vega)
   try writeWhole(try report.render(), toPath: output)

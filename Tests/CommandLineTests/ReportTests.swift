@@ -53,6 +53,70 @@ import Testing
     #expect(isSaid)
   }
 
+  @Test("a picture is the same whatever gnuplot's settings, language, folders and terminal are")
+  func settings() throws {
+    defer { program.remove() }
+    try program.run("run \(Self.experiment) --quiet")
+    try Data("set datafile separator ','\nset terminal dumb\n".utf8).write(
+      to: program.folder.appending(path: ".gnuplot"))
+    let settings = [
+      ["HOME": program.folder.path], ["GNUTERM": "x11"], ["TMPDIR": "/nowhere"],
+      ["LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8"], ["GNUPLOT_LIB": "/nowhere", "GNUPLOT_FONTPATH": "/nowhere"],
+    ]
+    try program.run("plot e.sqlite -o first.svg")
+    let first = try Data(contentsOf: program.folder.appending(path: "first.svg"))
+    #expect(String(decoding: first, as: UTF8.self).contains("random-search"))
+    for setting in settings {
+      let outcome = try program.run("plot e.sqlite -o again.svg", environment: setting)
+      #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(setting): \(outcome.errors)")
+      #expect(try first == Data(contentsOf: program.folder.appending(path: "again.svg")), "\(setting)")
+    }
+  }
+
+  @Test("a gnuplot that ends at once is a sentence, not a signal") func gnuplotFails() throws {
+    defer { program.remove() }
+    try program.run("run \(Self.experiment) --quiet")
+    let fake = program.folder.appending(path: "gnuplot")
+    try Data("#!/bin/sh\necho no fonts >&2\nexit 1\n".utf8).write(to: fake)
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: fake.path)
+    for (path, sentence) in [
+      (program.folder.path + ":/usr/bin:/bin", "gnuplot failed (status 1): no fonts"),
+      ("/nowhere", "pictures need gnuplot; install it with 'apt-get install gnuplot-nox'"),
+    ] {
+      let outcome = try program.run("plot e.sqlite -o a.svg", environment: ["PATH": path])
+      #expect(outcome.status == 1 && outcome.errors == "anytime: \(sentence)\n")
+    }
+    #expect(!FileManager.default.fileExists(atPath: program.folder.appending(path: "a.svg").path))
+  }
+
+  @Test("an output that is an input is refused, and the input stays") func inputs() throws {
+    defer { program.remove() }
+    try program.run("run \(Self.experiment) --quiet")
+    func path(_ name: String) -> String { program.folder.appending(path: name).path }
+    try FileManager.default.createSymbolicLink(atPath: path("link.svg"), withDestinationPath: "e.sqlite")
+    try FileManager.default.createDirectory(atPath: path("out"), withIntermediateDirectories: true)
+    try FileManager.default.linkItem(atPath: path("e.sqlite"), toPath: path("out/e-events.csv"))
+    for arguments in [
+      "report e.sqlite -o e.sqlite", "report e.sqlite -o e.sqlite-wal", "plot e.sqlite -o link.svg",
+      "export curves e.sqlite -o out",
+    ] {
+      let outcome = try program.run(arguments)
+      #expect(outcome.status == 1 && outcome.errors.contains("input"), "\(arguments): \(outcome.errors)")
+      #expect(outcome.errors.split(separator: "\n").count == 1 && outcome.output.isEmpty)
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: path("out")) == ["e-events.csv"])
+    #expect(try program.run("report e.sqlite").status == 0)
+  }
+
+  @Test("what goes to standard output is the page alone") func standardOutput() throws {
+    defer { program.remove() }
+    try program.run("run \(Self.experiment) --quiet")
+    let outcome = try program.run("report e.sqlite -o /dev/stdout")
+    #expect(outcome.status == 0 && outcome.output.hasPrefix("<!DOCTYPE html>") && outcome.output.hasSuffix("</html>\n"))
+    let full = try program.run("report e.sqlite -o /dev/full")
+    #expect(full.status == 1 && full.errors.contains("no space left on the device") && full.output.isEmpty)
+  }
+
   @Test("progress as JSON is an object a line: experiment, runs, leaderboard") func json() throws {
     defer { program.remove() }
     let outcome = try program.run("compare \(Self.experiment) --json")

@@ -12,7 +12,7 @@ struct HandMade {
 
   /// Results of some methods with a trajectory per run, seeds from 0 on.
   static func results(
-    horizon: Double = 100, policy: BudgetPolicy = .fair, seeds: Int? = nil,
+    name: String = "test", horizon: Double = 100, policy: BudgetPolicy = .fair, seeds: Int? = nil,
     _ methods: [(label: String, runs: [[HandMade]])]
   ) throws -> ExperimentResults {
     let settings = try Settings(Method(name: "m", title: "M", summary: "", citation: ""))
@@ -20,7 +20,7 @@ struct HandMade {
     let count = UInt64(seeds ?? methods.map(\.runs.count).max() ?? 1)
     return ExperimentResults(
       experiment: Experiment(
-        name: "test", space: "mini", horizon: horizon, policy: policy, seeds: (0..<count).map { $0 },
+        name: name, space: "mini", horizon: horizon, policy: policy, seeds: (0..<count).map { $0 },
         methods: entries), tableChecksum: "0123456789abcdef",
       methods: zip(methods, entries).map { method, entry in
         MethodResults(

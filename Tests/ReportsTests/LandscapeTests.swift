@@ -44,7 +44,7 @@ import Testing
     #expect(depths == depths.sorted(by: >) && Set(landscape.best).count == table.rowCount)
   }
 
-  @Test("the picture shows the best cells, a box per vertex") func picture() throws {
+  @Test("the picture shows the best cells, a box per vertex") func picture() async throws {
     let table = try Self.table()
     let figure = try LandscapePlot(table).figure()
     #expect(figure.panels.suffix(3).map(\.title) == ["Best cell", "Second best", "Third best"])
@@ -54,7 +54,7 @@ import Testing
     }
     let url = FileManager.default.temporaryDirectory.appending(path: "landscape-\(UUID().uuidString).svg")
     defer { try? FileManager.default.removeItem(at: url) }
-    try figure.write(to: url)
+    try await figure.write(to: url)
     let svg = try String(contentsOf: url, encoding: .utf8)
     #expect(svg.contains("Third best") && svg.contains("3×3 conv"))
   }
