@@ -121,7 +121,11 @@ import Testing
     var mutator = Mutator()
     var taken = 0
     for round in 0..<Mutator.rounds {
-      var bytes = mutator.mutated(whole, header: round % 4 == 0 ? 24 : header)
+      // Of the even rounds, whose checksum is mended, half change nothing but tensors, which may hold anything.
+      var bytes =
+        round % 4 == 2
+        ? whole[..<header] + mutator.mutated(Array(whole[header...]), header: 8)
+        : mutator.mutated(whole, header: round % 4 == 0 ? 24 : header)
       let isMended = round % 2 == 0 && bytes.count > 16
       if isMended {
         let sum = Checkpoint.checksum(of: Data(bytes))
@@ -142,7 +146,6 @@ import Testing
         #expect(session.spent == 0 && session.events.isEmpty)
       }
     }
-    // Not all mutations reach what matters: elements of tensors may be anything.
     #expect(taken > Mutator.rounds / 50 && taken < Mutator.rounds / 2)
   }
 }
