@@ -37,6 +37,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
   ],
   targets: [
     // System libraries
@@ -50,7 +51,7 @@ let package = Package(
     // Tables: no libtorch here
     .target(
       name: "TabularBenchmark",
-      dependencies: ["CellSpace", "CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      dependencies: ["CellSpace", "Statistics", "CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["ModelMetrics.proto"],
       resources: [.copy("Resources/embedded.table")]),
 
@@ -88,7 +89,11 @@ let package = Package(
 
     // Curves, exports, plots
     .target(
-      name: "Reports", dependencies: ["Anytime", "TabularBenchmark", "CellSpace", "Statistics"], path: "Reports",
+      name: "Reports",
+      dependencies: [
+        "Anytime", "TabularBenchmark", "CellSpace", "Statistics",
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ], path: "Reports",
       resources: [.copy("Resources")]),
 
     // The command line
@@ -120,6 +125,9 @@ let package = Package(
       ],
       resources: [.copy("Resources/supernet-golden.json")]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
+    .testTarget(
+      name: "MutationTests",
+      dependencies: ["Mutation", "Anytime", "Blackbox", "OptimizerConformance", "Reports", "TabularBenchmark"]),
     .testTarget(name: "CommandLineTests", dependencies: ["anytime", "Blackbox", "OptimizerConformance"]),
   ]
     // libtorch behind CTorch's table of functions: a library of its own, without Swift

@@ -31,7 +31,7 @@ public struct CriticalDifferencePlot: Sendable {
     let table = diagram.table
     let count = diagram.order.count
     // The better half is labelled on the left, the others on the right.
-    let labels = diagram.order.map { table.labels[$0] }
+    let labels = diagram.order.map { table.labels[$0].shownInFigures }
     let half = (count + 1) / 2
     let first = (diagram.ranks.first ?? 1).rounded(.down)
     let last = max((diagram.ranks.last ?? 2).rounded(.up), first + 1)
@@ -81,13 +81,13 @@ public struct CriticalDifferencePlot: Sendable {
       let y = -0.9 - Self.spacing * Double(diagram.groups.count) - Double(isLeft ? place : count - 1 - place)
       let rank = diagram.ranks[place]
       let edge = isLeft ? first - 0.01 * unit : last + 0.01 * unit
-      let style = "nohead linewidth 1.6 linecolor rgb '#\(styles[label]?.colour ?? "333333")'"
+      let style = "nohead linewidth 1.6 linecolor rgb '#\(styles[table.labels[diagram.order[place]]]?.colour ?? "333333")'"
       line(rank, 0, rank, y, style)
       line(rank, y, edge, y, style)
       let number = String(format: "%.2f", rank)
       let title = isLeft ? "\(label)  \(number)" : "\(number)  \(label)"
       text +=
-        "set label \"{/*\(scale) \(Figure.escaped(title))}\" at \(edge),\(y) "
+        "set label \(Figure.quoted("{/*\(scale) \(Figure.escaped(title))}")) at \(edge),\(y) "
         + "\(isLeft ? "right" : "left") offset \(isLeft ? "-0.5" : "0.5"),0\n"
     }
     // Something must be plotted: nothing visible.

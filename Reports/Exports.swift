@@ -7,9 +7,10 @@ import Statistics
 public struct CurveExport: Sendable {
   /// The end of a file's name, such as `curves.csv`.
   public let fileName: String
-  public let render: @Sendable (Curves) -> Data
+  /// Throws if a file of the package is missing, or if the format cannot hold the curves.
+  public let render: @Sendable (Curves) throws -> Data
 
-  public init(fileName: String, render: @escaping @Sendable (Curves) -> Data) {
+  public init(fileName: String, render: @escaping @Sendable (Curves) throws -> Data) {
     self.fileName = fileName
     self.render = render
   }
@@ -173,52 +174,5 @@ public struct CurveExport: Sendable {
       }
     }
     return table.data
-  }
-}
-
-/// Rows of comma-separated values, as RFC 4180 has them.
-struct CSV {
-  enum Field {
-    case text(String)
-    case number(Double?)
-    case count(Int?)
-  }
-
-  private var text: String
-
-  init(_ header: [String]) { text = header.joined(separator: ",") + "\n" }
-
-  mutating func add(_ fields: [Field]) {
-    text +=
-      fields.map { field in
-        switch field {
-        case .text(let text): quotedField(text)
-        case .number(let number): number.map { "\($0)" } ?? ""
-        case .count(let count): count.map { "\($0)" } ?? ""
-        }
-      }.joined(separator: ",") + "\n"
-  }
-
-  var data: Data { Data(text.utf8) }
-}
-
-/// A CSV field, quoted where RFC 4180 asks for it.
-func quotedField(_ field: String) -> String {
-  guard field.contains(where: { ",\"\n\r".contains($0) }) else { return field }
-  return "\"" + field.replacingOccurrences(of: "\"", with: "\"\"") + "\""
-}
-
-/// Why a report cannot be written.
-public struct ReportError: Error, Hashable, Sendable, CustomStringConvertible {
-  public let description: String
-  init(_ description: String) { self.description = description }
-}
-
-/// Writes a file beside its destination and renames it, so that it is there whole or not at all.
-///
-/// - Throws: ``ReportError``.
-public func writeWhole(_ data: Data, to url: URL) throws(ReportError) {
-  do { try data.write(to: url, options: .atomic) } catch {
-    throw ReportError("\(url.path) cannot be written: check that its folder is there and may be written to")
   }
 }

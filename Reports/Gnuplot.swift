@@ -1,237 +1,142 @@
 import Foundation
+import Subprocess
 
-/// A picture of one or several panels in rows, drawn by gnuplot. The same figure gives the same bytes.
-public struct Figure: Sendable {
-  /// The commands of one panel: settings, data blocks and one `plot`.
-  public struct Panel: Sendable {
-    /// A bold line above, and smaller ones below it.
-    public var title: String
-    public var caption: String
-    public var commands: String
-    /// In points of 800 to the width of a picture of one panel.
-    public var height: Int
+/// Gnuplot as a child process: script in, picture out.
+///
+/// It reads and writes files without names, not pipes: a child that ends early, or never reads, cannot end this
+/// program by SIGPIPE or make it wait, and no folder for temporary files is needed. Pictures do not depend on the
+/// user's settings, language or working folder: `-d`, and an environment of our own.
+package struct Gnuplot: Sendable {
+  /// Where the program is looked for, as in `PATH`.
+  package var path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+  /// After this and a second per 200 kB of script, it is ended.
+  package var patience = Duration.seconds(60)
 
-    public init(title: String, caption: String, commands: String, height: Int = 520) {
-      self.title = title
-      self.caption = caption
-      self.commands = commands
-      self.height = height
-    }
-  }
+  package init() {}
 
-  public var panels: [Panel]
-  /// Panels in a row.
-  public var columns: Int
-
-  /// - Parameter columns: By default all panels stand side by side.
-  public init(_ panels: [Panel], columns: Int? = nil) {
-    self.panels = panels
-    self.columns = columns ?? max(1, panels.count)
-  }
-
-  private var rows: Int { (panels.count + columns - 1) / columns }
-
-  /// With more lines than this, bands lie over each other and are left out unless they are asked for.
-  static let bandedLines = 8
-
-  /// What a file's extension may be.
-  public static let formats = ["svg", "pdf", "png"]
-
-  /// The gnuplot commands for a file, without its terminal.
-  func script() -> String {
-    guard panels.count != 1 else { return Self.commands(panels[0], width: 90) }
-    return "set multiplot layout \(rows),\(columns)\n"
-      + panels.map { "reset\n" + Self.commands($0, width: 72) }.joined() + "unset multiplot\n"
-  }
-
-  private static func commands(_ panel: Panel, width: Int) -> String {
-    // Markup does not reach over a line break.
-    let title =
-      ([escaped(panel.title)] + wrapped(panel.caption, width).map { "{/*0.65 \(escaped($0))}" })
-      .joined(separator: "\\n")
-    return "set title \"\(title)\" enhanced\n" + panel.commands
-  }
-
-  /// Draws a file whose extension says what it is: `svg`, `pdf` or `png`.
+  /// What the terminal writes.
   ///
-  /// - Throws: ``ReportError``: an unknown extension, no gnuplot, nothing to draw.
-  public func write(to url: URL) throws {
-    let wide = panels.count > 1 ? 640 * columns : 800
-    let high = rows * (panels.map(\.height).max() ?? 520)
-    let terminals = [
-      "svg": "svg size \(wide),\(high) dynamic font 'DejaVu Sans,13' background '#ffffff'",
-      "pdf": "pdfcairo size \(Double(wide) / 40)cm,\(Double(high) / 40)cm font 'DejaVu Sans,11'",
-      "png": "pngcairo size \(wide * 3 / 2),\(high * 3 / 2) font 'DejaVu Sans,19'",
+  /// - Throws: ``ReportError`` with gnuplot's own message.
+  package func draw(_ script: String) async throws -> Data {
+    let (input, output, errors) = (try UnnamedFile(), try UnnamedFile(), try UnnamedFile())
+    try input.fill(Data(script.utf8))
+    let limit = patience + .milliseconds(script.utf8.count / 200)
+    let status: TerminationStatus?
+    do {
+      status = try await withThrowingTaskGroup(of: TerminationStatus?.self) { group in
+        group.addTask { try await run(input, output, errors) }
+        group.addTask {
+          try await Task.sleep(for: limit)
+          return nil
+        }
+        defer { group.cancelAll() }
+        return try await group.next() ?? nil
+      }
+    } catch let error as SubprocessError {
+      if error.code == .executableNotFound {
+        throw ReportError("pictures need gnuplot; install it with 'apt-get install gnuplot-nox'")
+      }
+      throw ReportError("gnuplot cannot be started: \(error.underlyingError.map { "\($0)" } ?? "\(error)")")
+    }
+    let message = Self.message(try errors.contents())
+    switch status {
+    case .exited(0): return try output.contents()
+    case .exited(let code): throw ReportError("gnuplot failed (status \(code)): \(message ?? "it gave no message")")
+    case .signaled(let signal):
+      throw ReportError(
+        "gnuplot was ended by signal \(signal) (\(String(cString: strsignal(signal))))"
+          + (message.map { ": \($0)" } ?? ""))
+    case nil:
+      throw ReportError(
+        "gnuplot was not done after \(String(format: "%g", limit / .seconds(1))) s and was ended; see whether it runs on "
+          + "its own, or draw less"
+          + (message.map { "; its last message: \($0)" } ?? ""))
+    }
+  }
+
+  private func run(_ input: UnnamedFile, _ output: UnnamedFile, _ errors: UnnamedFile) async throws -> TerminationStatus
+  {
+    var options = PlatformOptions()
+    options.processGroupID = 0
+    options.teardownSequence = [
+      .send(signal: .kill, toProcessGroup: true, allowedDurationToNextStep: .seconds(5))
     ]
-    let format = url.pathExtension.lowercased()
-    guard let terminal = terminals[format] else {
-      throw ReportError("\(url.path) must end in .svg, .pdf or .png")
-    }
-    let partial = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).plot")
-    defer { try? FileManager.default.removeItem(at: partial) }
-    try Self.gnuplot("set terminal \(terminal)\nset output '\(partial.path)'\n\(script())")
-    guard var data = FileManager.default.contents(atPath: partial.path), !data.isEmpty else {
-      throw ReportError("gnuplot drew nothing; is gnuplot-nox installed whole?")
-    }
-    if format == "svg" { data = describing(data) }
-    if format == "pdf" { data = Self.undated(data) }
-    try writeWhole(data, to: url)
+    return try await Subprocess.run(
+      .name("gnuplot"), arguments: ["-d", "-"], environment: .custom(environment), workingDirectory: "/",
+      platformOptions: options,
+      input: .fileDescriptor(.init(rawValue: input.descriptor), closeAfterSpawningProcess: false),
+      output: .fileDescriptor(.init(rawValue: output.descriptor), closeAfterSpawningProcess: false),
+      error: .fileDescriptor(.init(rawValue: errors.descriptor), closeAfterSpawningProcess: false)
+    ).terminationStatus
   }
 
-  /// An SVG file with the captions as its description, for those who cannot see it and for search.
-  private func describing(_ data: Data) -> Data {
-    func plain(_ text: String) -> String {
-      text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
-        .replacingOccurrences(of: ">", with: "&gt;")
+  /// The system's fonts and no user's settings.
+  private var environment: [Environment.Key: String] {
+    var environment: [Environment.Key: String] = ["PATH": path, "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"]
+    for (name, value) in ProcessInfo.processInfo.environment
+    where ["FONTCONFIG_FILE", "FONTCONFIG_PATH", "FONTCONFIG_SYSROOT", "LD_LIBRARY_PATH"].contains(name) {
+      if let key = Environment.Key(rawValue: name) { environment[key] = value }
     }
-    let titles = plain(panels.map(\.title).joined(separator: "; "))
-    let captions = plain(panels.map(\.caption).joined(separator: "; "))
-    let text = String(decoding: data, as: UTF8.self)
-      .replacing(/<title>[^<]*<\/title>/, with: "<title>\(titles)</title>", maxReplacements: 1)
-      .replacing(/<desc>[^<]*<\/desc>/, with: "<desc>\(captions)</desc>", maxReplacements: 1)
-    return Data(text.utf8)
+    return environment
   }
 
-  /// A PDF file without the time at which it was made.
-  private static func undated(_ data: Data) -> Data {
-    var data = data
-    guard let key = data.range(of: Data("/CreationDate".utf8)),
-      let end = data.range(of: Data(")".utf8), in: key.upperBound..<data.endIndex)
-    else { return data }
-    for place in key.upperBound..<end.lowerBound where (0x30...0x39).contains(data[place]) {
-      data[place] = 0x30
-    }
-    return data
+  /// The last line that says something.
+  private static func message(_ data: Data) -> String? {
+    String(decoding: data.suffix(1 << 16), as: UTF8.self).split(whereSeparator: \.isNewline)
+      .map { String($0).onOneLine.trimmingCharacters(in: .whitespaces) }.last { !$0.isEmpty }
+      .map { String($0.prefix(300)) }
   }
+}
 
-  /// 1, 2 and 5 times the powers of ten, the powers alone over many decades, or more than these over less than one.
-  static func tickPlaces(_ low: Double, _ high: Double) -> [Double] {
-    guard low > 0, high > low else { return [] }
-    let decades = Int(log10(low).rounded(.down))...Int(log10(high).rounded(.up))
-    func places(_ factors: [Double]) -> [Double] {
-      decades.flatMap { decade in factors.map { $0 * pow(10, Double(decade)) } }.filter { low <= $0 && $0 <= high }
+/// A file that goes with its last reader: in memory, or already deleted.
+private final class UnnamedFile: Sendable {
+  let descriptor: Int32
+
+  init() throws(ReportError) {
+    var first = Self.inMemory()
+    if first < 0, let file = tmpfile() {
+      first = dup(fileno(file))
+      fclose(file)
     }
-    let usual = places(decades.count > 4 ? [1] : [1, 2, 5])
-    return usual.count > 2 ? usual : places([1, 1.5, 2, 3, 4, 5, 7])
-  }
-
-  /// Labels of a logarithmic axis.
-  static func ticks(_ axis: String, _ low: Double, _ high: Double) -> String {
-    let places = tickPlaces(low, high)
-    guard places.count > 1 else { return "" }
-    return "set \(axis)tics (" + places.map { String(format: "'%g' %g", $0, $0) }.joined(separator: ", ")
-      + ")\n"
-  }
-
-  /// Where the legend is: inside for a few lines if a place is given, else below.
-  struct Legend {
-    private let labels: [String]
-    private let place: String?
-    private let columns: Int
-
-    init(_ labels: [String], at place: String?) {
-      self.labels = labels
-      self.place = labels.count <= 4 ? place : nil
-      // A letter has about 8 of 640 points, the sample 60.
-      columns = max(1, min(4, 640 / (60 + 8 * (labels.map(\.count).max() ?? 0))))
-    }
-
-    /// Of a panel with this legend, in points.
-    var height: Int { 520 + (place != nil ? 0 : 22 * ((labels.count + columns - 1) / columns)) }
-
-    var command: String {
-      "set key noenhanced \(place ?? "below horizontal maxcols \(columns) height 0.7") Left reverse samplen 3"
+    // Where a standard stream is closed, its number is not for this file.
+    descriptor = fcntl(first, F_DUPFD_CLOEXEC, 3)
+    let code = errno
+    close(first)
+    guard descriptor >= 0 else {
+      throw ReportError("there is no room for gnuplot's input: \(String(cString: strerror(code)))")
     }
   }
 
-  /// The settings that all curves share.
-  static func frame(_ legend: Legend, lines: Int) -> String {
-    """
-    set grid linetype 1 linecolor rgb '#dddddd' linewidth 0.8
-    set border 3 linecolor rgb '#555555'
-    set tics nomirror
-    \(legend.command)
-    set style fill transparent solid \(lines > 4 ? 0.12 : 0.18) noborder
+  deinit { close(descriptor) }
 
-    """
+  /// Linux's `memfd_create`, which Swift's Glibc does not declare.
+  private static func inMemory() -> Int32 {
+    #if os(Linux)
+      guard let symbol = dlsym(nil, "memfd_create") else { return -1 }
+      typealias Create = @convention(c) (UnsafePointer<CChar>, CUnsignedInt) -> CInt
+      return unsafeBitCast(symbol, to: Create.self)("gnuplot", 1)
+    #else
+      return -1
+    #endif
   }
 
-  /// A data block of right-continuous steps: a value holds until the next one.
-  static func steps(_ name: String, _ points: [(x: Double, values: [Double])]) -> String {
-    var text = "$\(name) << EOD\n"
-    for (place, point) in points.enumerated() {
-      let values = point.values.map { "\($0)" }.joined(separator: " ")
-      text += "\(point.x) \(values)\n"
-      if place + 1 < points.count { text += "\(points[place + 1].x) \(values)\n" }
+  /// Writes and goes back to the beginning.
+  func fill(_ data: Data) throws(ReportError) {
+    do {
+      try FileHandle(fileDescriptor: descriptor, closeOnDealloc: false).write(contentsOf: data)
+    } catch {
+      throw ReportError("there is no room for gnuplot's input: \(error.localizedDescription)")
     }
-    return text + "EOD\n"
+    lseek(descriptor, 0, SEEK_SET)
   }
 
-  /// A line of a data block in a method's style.
-  static func line(_ name: String, _ style: MethodStyle, _ label: String) -> String {
-    "$\(name) using 1:2 with lines linewidth 2.2 dashtype \(style.dash) "
-      + "linecolor rgb '#\(style.colour)' title '\(quoted(label))'"
-  }
-
-  /// A band between the third and the fourth column.
-  static func band(_ name: String, _ style: MethodStyle) -> String {
-    "$\(name) using 1:3:4 with filledcurves linecolor rgb '#\(style.colour)' notitle"
-  }
-
-  /// Text inside single quotes.
-  static func quoted(_ text: String) -> String { text.replacingOccurrences(of: "'", with: "''") }
-
-  /// Breaks a caption at commas into lines of some length.
-  private static func wrapped(_ text: String, _ width: Int) -> [String] {
-    var lines = [""]
-    for part in text.components(separatedBy: ", ") {
-      let last = lines[lines.count - 1]
-      if last.isEmpty {
-        lines[lines.count - 1] = part
-      } else if last.count + part.count < width {
-        lines[lines.count - 1] = last + ", " + part
-      } else {
-        lines[lines.count - 1] = last + ","
-        lines.append(part)
-      }
-    }
-    return lines
-  }
-
-  /// Text inside a double-quoted string with gnuplot's enhanced markup.
-  static func escaped(_ text: String) -> String {
-    var result = ""
-    for letter in text {
-      switch letter {
-      case "\"", "`": result += "'"
-      case "\\", "_", "^", "{", "}", "@", "&", "~": result += "\\\\\(letter)"
-      default: result.append(letter)
-      }
-    }
-    return result
-  }
-
-  /// Runs gnuplot on a script.
-  private static func gnuplot(_ script: String) throws {
-    let process = Process()
-    process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = ["gnuplot", "-"]
-    let input = Pipe()
-    let errors = Pipe()
-    process.standardInput = input
-    process.standardError = errors
-    process.standardOutput = FileHandle.nullDevice
-    do { try process.run() } catch { throw ReportError("gnuplot cannot be started: \(error)") }
-    try? input.fileHandleForWriting.write(contentsOf: Data(script.utf8))
-    try? input.fileHandleForWriting.close()
-    let complaint = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    guard process.terminationStatus != 127 else {
-      throw ReportError("pictures need gnuplot; install it with 'apt-get install gnuplot-nox'")
-    }
-    guard process.terminationStatus == 0 else {
-      let line = complaint.split(separator: "\n").last.map(String.init) ?? "no message"
-      throw ReportError("gnuplot failed: \(line)")
+  /// All that was written, by whomever.
+  func contents() throws(ReportError) -> Data {
+    lseek(descriptor, 0, SEEK_SET)
+    do {
+      return try FileHandle(fileDescriptor: descriptor, closeOnDealloc: false).readToEnd() ?? Data()
+    } catch {
+      throw ReportError("what gnuplot drew cannot be read: \(error.localizedDescription)")
     }
   }
 }

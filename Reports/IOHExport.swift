@@ -8,6 +8,7 @@ import Foundation
 /// - Running time is what was spent, in whole units, rounded up; regret, a fraction, is minimised.
 /// - Every run has a line at time 1, as readers tell runs apart by it; until its first incumbent a run has
 ///   regret 1, the greatest there can be. Its last line is at its end.
+/// - Folders are named by ``FileNames``; the methods' labels themselves are in the JSON files.
 /// - These tools show the best value so far: a regret that rises later does not show there.
 public struct IOHExport: Sendable {
   private let runs: RegretRuns
@@ -19,23 +20,24 @@ public struct IOHExport: Sendable {
   }
 
   /// The files, by paths relative to a folder.
-  public var files: [(path: String, data: Data)] {
-    runs.methods.flatMap { method -> [(path: String, data: Data)] in
+  ///
+  /// - Throws: ``ReportError``.
+  public func files() throws(ReportError) -> [(path: String, data: Data)] {
+    var files: [(path: String, data: Data)] = []
+    for (method, folder) in zip(runs.methods, FileNames.distinct(runs.methods.map(\.label))) {
       let curves = method.runs.map { points($0) }
-      let folder = Self.fileName(method.label)
       let raw = "data_f1_\(functionName)/IOHprofiler_f1_DIM\(dimension).dat"
       let text = curves.map { points in
         "evaluations raw_y\n" + points.map { "\($0.time) \(String(format: "%.10f", $0.value))\n" }.joined()
       }.joined()
-      return [
-        ("\(folder)/IOHprofiler_f1_\(functionName).json", meta(method.label, raw, curves)),
-        ("\(folder)/\(raw)", Data(text.utf8)),
-      ]
+      files.append(("\(folder)/IOHprofiler_f1_\(functionName).json", try meta(method.label, raw, curves)))
+      files.append(("\(folder)/\(raw)", Data(text.utf8)))
     }
+    return files
   }
 
   private var functionName: String {
-    Self.fileName("\(runs.results.experiment.space)-\(metric.rawValue)-regret")
+    FileNames.name("\(runs.results.experiment.space)-\(metric.rawValue)-regret")
   }
 
   /// The number of the space's parameters.
@@ -46,7 +48,8 @@ public struct IOHExport: Sendable {
   private func points(_ run: RegretRuns.Run) -> [(time: Int, value: Double)] {
     var points = [(time: 1, value: 1.0)]
     func add(_ amount: Double, _ value: Double) {
-      let time = max(1, Int(amount.rounded(.up)))
+      guard amount.isFinite, value.isFinite else { return }
+      let time = max(1, Int(min(amount, 1e15).rounded(.up)))
       if points[points.count - 1].time == time { points.removeLast() }
       points.append((time, value))
     }
@@ -84,7 +87,9 @@ public struct IOHExport: Sendable {
     var scenarios: [Scenario]
   }
 
-  private func meta(_ label: String, _ path: String, _ curves: [[(time: Int, value: Double)]]) -> Data {
+  private func meta(
+    _ label: String, _ path: String, _ curves: [[(time: Int, value: Double)]]
+  ) throws(ReportError) -> Data {
     let meta = Meta(
       functionName: functionName, algorithm: .init(name: label, info: runs.caption),
       experimentAttributes: [
@@ -101,14 +106,6 @@ public struct IOHExport: Sendable {
               instance: 1, evals: points.last?.time ?? 1, best: .init(evals: first, y: least, x: []))
           })
       ])
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-    return (try? encoder.encode(meta)) ?? Data()
-  }
-
-  /// Text as a file's name.
-  static func fileName(_ text: String) -> String {
-    String(text.map { $0.isLetter || $0.isNumber || "-.".contains($0) ? $0 : "-" })
+    return try jsonData(meta, formatting: .prettyPrinted, keys: .convertToSnakeCase)
   }
 }

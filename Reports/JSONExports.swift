@@ -40,7 +40,7 @@ public struct ExperimentIdentity: Encodable, Sendable {
 extension CurveExport {
   /// The experiment's identity alone.
   public static let experiment = CurveExport(fileName: "experiment.json") { curves in
-    encode(ExperimentIdentity(curves.runs))
+    try jsonData(ExperimentIdentity(curves.runs))
   }
 
   /// The curves with the identity of the experiment: table checksum, horizon, seeds, policy, settings.
@@ -56,7 +56,7 @@ extension CurveExport {
       var spent: [Double]
       var curves: [Series]
     }
-    return encode(
+    return try jsonData(
       Document(
         identity: ExperimentIdentity(curves.runs), spent: curves.grid,
         curves: curves.curves.map { curve in
@@ -84,7 +84,7 @@ extension CurveExport {
       var identity: ExperimentIdentity
       var runs: [Run]
     }
-    return encode(
+    return try jsonData(
       Document(
         identity: ExperimentIdentity(curves.runs),
         runs: curves.results.methods.flatMap { method in
@@ -94,12 +94,5 @@ extension CurveExport {
               events: result.trajectory)
           }
         }))
-  }
-
-  /// JSON with sorted keys: equal values give equal bytes.
-  private static func encode(_ value: some Encodable) -> Data {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return (try? encoder.encode(value)) ?? Data()
   }
 }

@@ -44,11 +44,7 @@ package enum JSONValue: Hashable, Sendable {
   }
 
   /// Compact text with sorted keys: equal values give equal text.
-  package var text: String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "null"
-  }
+  package func text() throws(ReportError) -> String { String(decoding: try jsonData(self), as: UTF8.self) }
 }
 
 extension JSONValue: Codable {
@@ -92,5 +88,29 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByFloatLiteral, Expr
   package init(arrayLiteral elements: JSONValue...) { self = .list(elements) }
   package init(dictionaryLiteral elements: (String, JSONValue)...) {
     self = .object(Dictionary(elements) { _, last in last })
+  }
+}
+
+/// JSON with sorted keys: equal values give equal bytes. A number that is none, or is infinite, becomes `null`, as JSON
+/// has no word for it.
+///
+/// - Throws: ``ReportError``.
+func jsonData(
+  _ value: some Encodable, formatting: JSONEncoder.OutputFormatting = [],
+  keys: JSONEncoder.KeyEncodingStrategy = .useDefaultKeys
+) throws(ReportError) -> Data {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = formatting.union([.sortedKeys, .withoutEscapingSlashes])
+  encoder.keyEncodingStrategy = keys
+  // The encoder can only write such a number as a text: one that no name is equal to, for a moment.
+  let mark = UUID().uuidString
+  encoder.nonConformingFloatEncodingStrategy = .convertToString(
+    positiveInfinity: mark, negativeInfinity: mark, nan: mark)
+  do {
+    let data = try encoder.encode(value)
+    guard data.range(of: Data(mark.utf8)) != nil else { return data }
+    return Data(String(decoding: data, as: UTF8.self).replacing("\"\(mark)\"", with: "null").utf8)
+  } catch {
+    throw ReportError("the results cannot be written as JSON: \(error)")
   }
 }

@@ -164,7 +164,7 @@ public struct LandscapePlot: Sendable {
       }.joined() + "set xtics 1\nset xrange [-0.3:\(most).3]\nset offsets 0, 0, graph 0.25, 0\nplot "
         + lines.enumerated().map { number, line in
           "$data\(number) with linespoints pointtype 7 pointsize 0.6 linewidth 2 linecolor rgb "
-            + "'#\(Self.colours[number])' title '\(Figure.quoted(line.name))'"
+            + "'#\(Self.colours[number])' title \(Figure.quoted(line.name))"
         }.joined(separator: ", "))
   }
 

@@ -12,7 +12,7 @@ extension CurveExport {
   }
 }
 
-private struct LatexExport {
+struct LatexExport {
   let curves: Curves
   let metric: RegretMetric
   let center: CurveCenter
@@ -24,7 +24,7 @@ private struct LatexExport {
   }
 
   private var head: String {
-    "% \(curves.results.experiment.name): \(curves.runs.caption)\n"
+    "% \(curves.results.experiment.name.onOneLine): \(curves.runs.caption.onOneLine)\n"
   }
 
   /// A `tikzpicture` for pgfplots 1.18.
@@ -137,16 +137,40 @@ private struct LatexExport {
     return Data((text + "\\bottomrule\n\\end{tabular}\n").utf8)
   }
 
-  /// Text without LaTeX's special characters.
-  private static func escaped(_ text: String) -> String {
-    text.map { letter -> String in
-      switch letter {
-      case "\\": "\\textbackslash{}"
-      case "~": "\\textasciitilde{}"
-      case "^": "\\textasciicircum{}"
-      case "#", "$", "%", "&", "_", "{", "}": "\\\(letter)"
-      default: String(letter)
+  /// Text without a meaning in LaTeX, for any engine and any font encoding: what pdfTeX cannot print in every one of
+  /// them stands there by its number, and as itself for engines that read Unicode.
+  static func escaped(_ text: String) -> String {
+    var result = ""
+    var last: Unicode.Scalar?
+    for scalar in text.shownInFigures.precomposedStringWithCanonicalMapping.unicodeScalars {
+      switch scalar {
+      case "\\": result += "\\textbackslash{}"
+      case "~": result += "\\textasciitilde{}"
+      case "^": result += "\\textasciicircum{}"
+      case "<": result += "\\textless{}"
+      case ">": result += "\\textgreater{}"
+      case "|": result += "\\textbar{}"
+      case "…": result += "\\ldots{}"
+      // Some languages give a quote a meaning of its own.
+      case "\"": result += "\\char34{}"
+      case "#", "$", "%", "&", "_", "{", "}": result += "\\\(scalar)"
+      // After a line's end or a command, these would begin an argument.
+      case "[", "]", "*", "`": result += "{\(scalar)}"
+      // Two of them would be another sign.
+      case "-", "'", ",": result += scalar == last ? "{\(scalar)}" : "\(scalar)"
+      default: result += scalar.isASCII || isLatin(scalar) ? "\(scalar)" : unicode(scalar)
       }
-    }.joined()
+      last = scalar
+    }
+    return result
+  }
+
+  /// Letters that every font encoding has: those of Latin-1, without Icelandic's and without signs.
+  private static func isLatin(_ scalar: Unicode.Scalar) -> Bool {
+    ("\u{C0}"..."\u{FF}").contains(scalar) && !"ÐÞðþ×÷".unicodeScalars.contains(scalar)
+  }
+
+  private static func unicode(_ scalar: Unicode.Scalar) -> String {
+    "\\ifdefined\\Umathchar \(scalar)\\else (U+\(String(scalar.value, radix: 16, uppercase: true)))\\fi{}"
   }
 }

@@ -26,7 +26,7 @@ public struct RegretPlot: Sendable {
   /// Draws a file whose extension says what it is: `svg`, `pdf` or `png`.
   ///
   /// - Throws: ``ReportError``: an unknown extension, no gnuplot, nothing to draw.
-  public func write(_ curves: Curves, to url: URL) throws { try figure([curves]).write(to: url) }
+  public func write(_ curves: Curves, to url: URL) async throws { try await figure([curves]).write(to: url) }
 
   /// The curves of several experiments side by side; a method looks the same in all of them.
   public func figure(_ curves: [Curves]) throws(ReportError) -> Figure {
@@ -82,9 +82,7 @@ public struct RegretPlot: Sendable {
         })
       if hasBands, line.runs > 1, center.band != nil { bandPlots.append(Figure.band(name, style)) }
       let isFirst = named.insert(line.label).inserted
-      var plot = Figure.line(name, style, isFirst ? line.label : "")
-      if center == .runs { plot = plot.replacing("linewidth 2.2", with: "linewidth 0.8") }
-      plots.append(isFirst ? plot : plot.replacing("title ''", with: "notitle"))
+      plots.append(Figure.line(name, style, isFirst ? line.label : nil, width: center == .runs ? 0.8 : 2.2))
     }
     text += "plot " + (bandPlots + plots).joined(separator: ", \\\n  ") + "\n"
     return Figure.Panel(title: experiment.name, caption: caption, commands: text, height: legend.height)

@@ -5,32 +5,31 @@ import Foundation
 public struct TraceExport: Sendable {
   /// The end of a file's name.
   public let fileName: String
-  public let render: @Sendable (ExperimentResults) -> Data
+  /// Throws if the format cannot hold the results.
+  public let render: @Sendable (ExperimentResults) throws -> Data
 
   public static let all = [csv, json]
 
-  /// A row per method, seed, epoch and number that was measured then; architecture weights as `weights.ROW.PLACE`.
+  /// A row per method, seed, epoch and number that was measured then; architecture weights as `weights.ROW.COLUMN`.
   public static let csv = TraceExport(fileName: "trace.csv") { results in
-    var text = "method,seed,epoch,amount,cell,name,value\n"
+    var table = CSV(["method", "seed", "epoch", "amount", "cell", "name", "value"])
     for method in results.methods {
       for run in method.runs {
         for point in run.result.trace {
-          let start = [
-            quotedField(method.entry.label), String(run.seed), String(point.epoch), "\(point.amount)",
-            point.cell,
-          ].joined(separator: ",")
-          for (name, value) in point.values.sorted(by: { $0.key < $1.key }) {
-            text += "\(start),\(name),\(value)\n"
+          func add(_ name: String, _ value: Double) {
+            table.add([
+              .text(method.entry.label), .text(String(run.seed)), .count(point.epoch), .number(point.amount),
+              .text(point.cell), .text(name), .number(value),
+            ])
           }
+          for (name, value) in point.values.sorted(by: { $0.key < $1.key }) { add(name, value) }
           for (row, weights) in point.weights.enumerated() {
-            for (place, weight) in weights.enumerated() {
-              text += "\(start),weights.\(row).\(place),\(weight)\n"
-            }
+            for (column, weight) in weights.enumerated() { add("weights.\(row).\(column)", weight) }
           }
         }
       }
     }
-    return Data(text.utf8)
+    return table.data
   }
 
   /// Everything, with the experiment's identity.
@@ -52,8 +51,6 @@ public struct TraceExport: Sendable {
           Series(method: method.entry.label, seed: $0.seed, epochs: $0.result.trace)
         }
       })
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return (try? encoder.encode(document)) ?? Data()
+    return try jsonData(document)
   }
 }

@@ -147,6 +147,6 @@ extension Curves {
 extension CurveExport {
   /// Regret over budget as a Vega specification with its data in it.
   public static let vega = CurveExport(fileName: "curves.vg.json") { curves in
-    Data(((try? VegaPlot(regretOf: curves).json) ?? "").utf8)
+    Data(try VegaPlot(regretOf: curves).json.utf8)
   }
 }

@@ -56,7 +56,7 @@ public struct VegaPlot: Sendable {
       "xTicks": x.isLogarithmic ? Self.ticks : .null, "yTicks": y.isLogarithmic ? Self.ticks : .null,
       "xDomain": [.number(xDomain.lowerBound), .number(xDomain.upperBound)],
       "reverse": .flag(isReversed), "zero": .flag(fromZero),
-    ]).text
+    ]).text()
   }
 
   /// 1, 2 and 5 times powers of ten; an axis takes those that are on it.

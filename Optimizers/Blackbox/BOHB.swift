@@ -19,25 +19,33 @@ public struct BOHB: Optimizer {
     name: "bohb", title: "BOHB",
     summary: "Hyperband whose configurations come from kernel densities of the good and the bad ones.",
     citation: "Falkner, Klein and Hutter, ICML 2018",
-    settings: Brackets.settings(rounding: .hpbandster) + [
-      Setting("top", .integer(1...99, default: 15), "percent of the trainings that are good ones"),
-      Setting("samples", .integer(1...100_000, default: 64), "samples of the good density to choose from"),
+    usesFidelities: true,
+    settings: Brackets.settings(at: \BOHB.brackets) + [
+      Setting("top", \BOHB.top, 1...99, "percent of the trainings that are good ones"),
+      Setting("samples", \BOHB.samples, 1...1_000, log: true, "samples of the good density to choose from"),
+      Setting("random-fraction", \BOHB.randomFraction, 0...1, "part of the configurations drawn at random"),
       Setting(
-        "random-fraction", .real(0...1, default: 1.0 / 3), "part of the configurations drawn at random"),
-      Setting("bandwidth-factor", .real(0.01...100, default: 3), "samples are drawn so many times as wide"),
-      Setting("min-bandwidth", .real(1e-9...1, default: 1e-3), "least bandwidth; 0.3 in the papers' scripts"),
+        "bandwidth-factor", \BOHB.bandwidthFactor, 0.01...100, log: true, "samples are drawn so many times as wide"),
       Setting(
-        "kernels", .choice(BOHBModel.Kernels.allCases.map(\.rawValue), default: "corrected"),
-        "of categorical parameters: corrected, or with HpBandSter's defects"),
+        "min-bandwidth", \BOHB.minBandwidth, 1e-9...1, log: true, "least bandwidth; 0.3 in the papers' scripts"),
+      Setting("kernels", \BOHB.kernels, "of categorical parameters: corrected, or with HpBandSter's defects"),
     ])
 
-  private let settings: Settings
+  public enum Kernels: String, CaseIterable, Sendable { case corrected, hpbandster }
 
-  public init(settings: Settings) { self.settings = settings }
+  public var brackets = Brackets { $0.rounding = .hpbandster }
+  public var top = 15
+  public var samples = 64
+  public var randomFraction = 1.0 / 3
+  public var bandwidthFactor = 3.0
+  public var minBandwidth = 1e-3
+  public var kernels = Kernels.corrected
+
+  public init() {}
 
   public func search(_ session: Session) throws {
-    var model = BOHBModel(session.space.parameters, settings: settings)
-    try Brackets(settings: settings).run(session) {
+    var model = BOHBModel(session.space.parameters, self)
+    try brackets.run(session) {
       session.space.firstCell(using: &session.random) {
         model.suggest(using: &$0) ?? session.space.sample(using: &$0)
       }
@@ -49,18 +57,11 @@ public struct BOHB: Optimizer {
 
 /// The model of ``BOHB``, for any parameters and any loss.
 public struct BOHBModel: Sendable {
-  public enum Kernels: String, CaseIterable, Sendable { case corrected, hpbandster }
-
+  private let settings: BOHB
   private let parameters: [Parameter]
   private let categories: [Int?]
-  /// The places of the parameters that are no categories.
+  /// The indices of the parameters that are no categories.
   private let numbers: [Int]
-  private let top: Int
-  private let samples: Int
-  private let randomFraction: Double
-  private let bandwidthFactor: Double
-  private let minBandwidth: Double
-  private let kernels: Kernels
 
   /// By fidelity, all trainings that may still serve a model, as points of the densities.
   private var trainings: [Int: [(point: [Double], loss: Double)]] = [:]
@@ -68,16 +69,11 @@ public struct BOHBModel: Sendable {
   /// The densities of the last fit; `nil` if trainings came since.
   private var model: (good: KernelDensity, bad: KernelDensity)?
 
-  public init(_ space: ParameterSpace, settings: Settings) {
+  public init(_ space: ParameterSpace, _ settings: BOHB = BOHB()) {
+    self.settings = settings
     parameters = space.parameters
     categories = space.parameters.map(\.categories)
     numbers = categories.indices.filter { space.parameters[$0].categories == nil }
-    top = settings.integer("top")
-    samples = settings.integer("samples")
-    randomFraction = settings.real("random-fraction")
-    bandwidthFactor = settings.real("bandwidth-factor")
-    minBandwidth = settings.real("min-bandwidth")
-    kernels = settings.choice("kernels", as: Kernels.self)
   }
 
   /// The least number of trainings of each kind.
@@ -103,8 +99,8 @@ public struct BOHBModel: Sendable {
     if let model { return model }
     let sorted = known.enumerated().sorted { ($0.element.loss, $0.offset) < ($1.element.loss, $1.offset) }
       .map(\.element.point)
-    let goodCount = max(least, top * known.count / 100)
-    let badCount = max(least, (100 - top) * known.count / 100)
+    let goodCount = max(least, settings.top * known.count / 100)
+    let badCount = max(least, (100 - settings.top) * known.count / 100)
     let fitted = (
       good: density(Array(sorted.prefix(goodCount))),
       bad: density(Array(sorted.dropFirst(goodCount).prefix(badCount)))
@@ -114,37 +110,37 @@ public struct BOHBModel: Sendable {
   }
 
   private func density(_ points: [[Double]]) -> KernelDensity {
-    var bandwidths = KernelDensity.normalReference(points).map { max($0, minBandwidth) }
+    var bandwidths = KernelDensity.normalReference(points).map { max($0, settings.minBandwidth) }
     let variables = categories.enumerated().map { index, categories -> KernelDensity.Variable in
       guard let categories else { return .real }
-      if kernels == .hpbandster { return .unordered(levels: categories) }
+      if settings.kernels == .hpbandster { return .unordered(levels: categories) }
       bandwidths[index] = min(bandwidths[index], Double(categories - 1) / Double(categories))
       return .unordered(levels: categories)
     }
     return KernelDensity(
-      points, variables: variables, bandwidths: bandwidths, observedLevelsOnly: kernels == .hpbandster)
+      points, variables: variables, bandwidths: bandwidths, observedLevelsOnly: settings.kernels == .hpbandster)
   }
 
   /// A configuration to train next; `nil` where a random one is due.
   public mutating func suggest(using random: inout RandomGenerator) -> Configuration? {
-    guard modelFidelity != nil, !random.chance(randomFraction), let (good, bad) = densities() else {
+    guard modelFidelity != nil, !random.chance(settings.randomFraction), let (good, bad) = densities() else {
       return nil
     }
     let before = random
-    let points = draw(samples, around: good, using: &random)
+    let points = draw(settings.samples, around: good, using: &random)
     let (likely, unlikely) = (good.densities(at: points), bad.densities(at: points))
     var best: Int?
     var bestRatio = Double.infinity
-    for place in 0..<samples {
-      let ratio = max(1e-32, unlikely[place]) / max(1e-32, likely[place])
-      if !ratio.isFinite, likely[place].isFinite {
-        best = place
+    for sample in 0..<settings.samples {
+      let ratio = max(1e-32, unlikely[sample]) / max(1e-32, likely[sample])
+      if !ratio.isFinite, likely[sample].isFinite {
+        best = sample
         // HpBandSter draws no more then.
         random = before
-        _ = draw(place + 1, around: good, using: &random)
+        _ = draw(sample + 1, around: good, using: &random)
         break
       }
-      if ratio < bestRatio { (best, bestRatio) = (place, ratio) }
+      if ratio < bestRatio { (best, bestRatio) = (sample, ratio) }
     }
     guard let best else { return nil }
     let width = parameters.count
@@ -155,7 +151,7 @@ public struct BOHBModel: Sendable {
     return configuration
   }
 
-  /// Points around observations, with bandwidths that are ``bandwidthFactor`` times as wide for numbers; one
+  /// Points around observations, with bandwidths that are ``BOHB/bandwidthFactor`` times as wide for numbers; one
   /// point after another.
   private func draw(
     _ number: Int, around density: KernelDensity, using random: inout RandomGenerator
@@ -172,7 +168,7 @@ public struct BOHBModel: Sendable {
             if let categories = categories[index] {
               random.chance(1 - bandwidth) ? value : Double(random.below(categories))
             } else {
-              random.gaussian(mean: value, deviation: bandwidthFactor * bandwidth, in: 0...1)
+              random.gaussian(mean: value, deviation: settings.bandwidthFactor * bandwidth, in: 0...1)
             }
         }
       }

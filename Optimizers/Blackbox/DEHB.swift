@@ -19,37 +19,55 @@ public struct DEHB: Optimizer {
     name: "dehb", title: "DEHB",
     summary: "Hyperband's brackets over populations evolved by differential evolution.",
     citation: "Awad, Mallik and Hutter, IJCAI 2021",
-    settings: Brackets.settings(rounding: .hpbandster) + [
-      Setting("mutation-factor", .real(0...2, default: 0.5), "length of the difference that is added"),
-      Setting("crossover", .real(0...1, default: 0.5), "probability of a mutant's coordinate"),
-      Setting(
-        "encoding", .choice(["middle", "edge"], default: "middle"),
-        "where a choice lies in its part of a side; the original has the lower edge"),
+    usesFidelities: true,
+    settings: Brackets.settings(at: \DEHB.brackets) + [
+      Setting("mutation-factor", \DEHB.mutationFactor, 0...2, "length of the difference that is added"),
+      Setting("crossover", \DEHB.crossover, 0...1, "probability of a mutant's coordinate"),
+      Setting("encoding", \DEHB.encoding, "where a choice lies in its part of a side; the original has the lower edge"),
     ])
 
-  private let brackets: Brackets
-  private let factor: Double
-  private let crossover: Double
-  private let liesAtEdge: Bool
+  public enum Encoding: String, CaseIterable, Sendable { case middle, edge }
 
-  public init(settings: Settings) {
-    brackets = Brackets(settings: settings)
-    factor = settings.real("mutation-factor")
-    crossover = settings.real("crossover")
-    liesAtEdge = settings.choice("encoding") == "edge"
-  }
+  public var brackets = Brackets { $0.rounding = .hpbandster }
+  public var mutationFactor = 0.5
+  public var crossover = 0.5
+  public var encoding = Encoding.middle
+
+  public init() {}
 
   private struct Population {
-    var points: [[Double]]
+    private(set) var points: [[Double]]
     /// Infinite where nothing is trained yet.
-    var losses: [Double]
+    private(set) var losses: [Double]
+    /// The members from the best to the worst.
+    private(set) var ranking: [Int]
     /// The next target of evolution.
     var next = 0
     /// Points of the epoch count below that wait to be trained at this one.
     var promoted: [[Double]] = []
 
-    /// The indices of the members from the best to the worst.
-    var ranking: [Int] { losses.indices.sorted { (losses[$0], $0) < (losses[$1], $1) } }
+    init(points: [[Double]]) {
+      self.points = points
+      losses = [Double](repeating: .infinity, count: points.count)
+      ranking = Array(points.indices)
+    }
+
+    /// The number of members that are ahead of one with a loss.
+    private func rank(_ member: Int, _ loss: Double) -> Int {
+      var (low, high) = (0, ranking.count)
+      while low < high {
+        let middle = (low + high) / 2
+        if (losses[ranking[middle]], ranking[middle]) < (loss, member) { low = middle + 1 } else { high = middle }
+      }
+      return low
+    }
+
+    mutating func replace(_ member: Int, by point: [Double], loss: Double) {
+      ranking.remove(at: rank(member, losses[member]))
+      ranking.insert(member, at: rank(member, loss))
+      points[member] = point
+      losses[member] = loss
+    }
   }
 
   public func search(_ session: Session) throws {
@@ -60,25 +78,30 @@ public struct DEHB: Optimizer {
     }
     func randomPoint() -> [Double] {
       zip(parameters, session.space.sample(using: &session.random).values).map { parameter, value in
-        if liesAtEdge, let categories = parameter.categories { return value / Double(categories) }
+        if encoding == .edge, let categories = parameter.categories { return value / Double(categories) }
         return parameter.unit(value)
       }
     }
-    var populations = session.fidelities.indices.map { fidelity in
-      let size = schedule.flatMap { $0 }.filter { $0.fidelity == fidelity }.map(\.configurations).max() ?? 1
-      return Population(
-        points: (0..<size).map { _ in randomPoint() }, losses: [Double](repeating: .infinity, count: size))
+    let sizes = session.fidelities.indices.map { fidelity in
+      schedule.joined().filter { $0.fidelity == fidelity }.map(\.configurations).max() ?? 1
     }
+    let members = sizes.reduce(0, +)
+    guard members <= 10_000 else {
+      throw SettingError(
+        "with eta \(brackets.eta) and \(sizes.count) epoch counts dehb's populations would have \(members) members, "
+          + "more than 10000; set a smaller 'eta'")
+    }
+    var populations = sizes.map { size in Population(points: (0..<size).map { _ in randomPoint() }) }
 
     for round in 0... {
       for bracket in schedule {
-        for (place, rung) in bracket.enumerated() {
-          let below = place == 0 ? rung.fidelity : rung.fidelity - 1
+        for (level, rung) in bracket.enumerated() {
+          let below = level == 0 ? rung.fidelity : rung.fidelity - 1
           for _ in 0..<rung.configurations {
             let target = populations[rung.fidelity].next
             populations[rung.fidelity].next = (target + 1) % populations[rung.fidelity].points.count
             var point =
-              round == 0 && place > 0
+              round == 0 && level > 0
               ? promotion(from: below, to: rung, &populations)
               : evolve(target, at: rung, from: below, populations, &session.random)
             if !session.space.isCell(configuration(point)) { point = randomPoint() }
@@ -86,8 +109,7 @@ public struct DEHB: Optimizer {
             let loss =
               1 - (try session.evaluate(configuration(point), epochs: epochs).validationAccuracy)
             if loss <= populations[rung.fidelity].losses[target] {
-              populations[rung.fidelity].points[target] = point
-              populations[rung.fidelity].losses[target] = loss
+              populations[rung.fidelity].replace(target, by: point, loss: loss)
             }
           }
         }
@@ -130,7 +152,7 @@ public struct DEHB: Optimizer {
     return point
   }
 
-  /// a + factor (b - c) for three members other than the target; random points stand in for missing ones.
+  /// a + F (b - c) for three members other than the target; random points stand in for missing ones.
   private func mutant(
     _ members: [[Double]], except target: [Double], _ random: inout RandomGenerator
   ) -> [Double] {
@@ -138,7 +160,7 @@ public struct DEHB: Optimizer {
     if let own = members.firstIndex(of: target), members.count > 1 { members.remove(at: own) }
     while members.count < 3 { members.append(target.map { _ in random.uniform() }) }
     // The first three of a shuffled order.
-    for place in 0..<3 { members.swapAt(place, place + random.below(members.count - place)) }
-    return target.indices.map { members[0][$0] + factor * (members[1][$0] - members[2][$0]) }
+    for index in 0..<3 { members.swapAt(index, index + random.below(members.count - index)) }
+    return target.indices.map { members[0][$0] + mutationFactor * (members[1][$0] - members[2][$0]) }
   }
 }

@@ -18,11 +18,12 @@ public struct Hyperband: Optimizer {
     name: "hyperband", title: "Hyperband",
     summary: "Trains many random configurations for few epochs and only the best for more.",
     citation: "Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar, JMLR 2018",
-    settings: Brackets.settings(rounding: .paper))
+    usesFidelities: true,
+    settings: Brackets.settings(at: \Hyperband.brackets))
 
-  private let brackets: Brackets
+  public var brackets = Brackets()
 
-  public init(settings: Settings) { brackets = Brackets(settings: settings) }
+  public init() {}
 
   public func search(_ session: Session) throws {
     try brackets.run(session) { session.space.sample(using: &session.random) }
@@ -30,7 +31,18 @@ public struct Hyperband: Optimizer {
 }
 
 /// Hyperband's schedule.
-public struct Brackets: Sendable {
+public struct Brackets: Configurable {
+  /// One in so many configurations goes on.
+  public var eta = 3
+  public var rounding = Rounding.paper
+
+  public static let settings = [
+    Setting("eta", \Brackets.eta, 2...16, "one in eta configurations goes on"),
+    Setting("brackets", \Brackets.rounding, "how a bracket's number of configurations is rounded"),
+  ]
+
+  public init() {}
+
   /// How the number of configurations that a bracket begins with is rounded.
   public enum Rounding: String, CaseIterable, Sendable {
     /// Li et al.: ceil(k / (s + 1) eta^s), for k epoch counts and s promotions.
@@ -42,37 +54,16 @@ public struct Brackets: Sendable {
   /// The configurations at one epoch count.
   public struct Rung: Hashable, Sendable {
     public let configurations: Int
-    /// The place among the session's epoch counts.
+    /// The index among the session's epoch counts.
     public let fidelity: Int
-  }
-
-  static func settings(rounding: Rounding) -> [Setting] {
-    [
-      Setting("eta", .integer(2...100, default: 3), "one in eta configurations goes on"),
-      Setting(
-        "brackets", .choice(Rounding.allCases.map(\.rawValue), default: rounding.rawValue),
-        "how a bracket's number of configurations is rounded"),
-    ]
-  }
-
-  public let eta: Int
-  public let rounding: Rounding
-
-  init(settings: Settings) {
-    eta = settings.integer("eta")
-    rounding = settings.choice("brackets", as: Rounding.self)
-  }
-
-  public init(eta: Int, rounding: Rounding) {
-    self.eta = eta
-    self.rounding = rounding
   }
 
   /// The brackets of one round, the one with most promotions first.
   public func schedule(fidelities: Int) -> [[Rung]] {
     (0..<fidelities).reversed().map { promotions in
       var power = 1
-      for _ in 0..<promotions { power *= eta }
+      // A table may have any number of epoch counts: no budget pays for a million configurations at the lowest.
+      for _ in 0..<promotions where power < 1_000_000 { power *= eta }
       let first =
         switch rounding {
         case .paper: (fidelities * power + promotions) / (promotions + 1)
@@ -90,7 +81,7 @@ public struct Brackets: Sendable {
   ///
   /// - Parameters:
   ///   - suggest: A configuration to begin with.
-  ///   - observe: Told of every training: configuration, place of its epoch count, and validation error.
+  ///   - observe: Told of every training: configuration, index of its epoch count, and validation error.
   func run(
     _ session: Session, suggest: () -> Configuration,
     observe: (Configuration, Int, Double) -> Void = { _, _, _ in }
@@ -99,13 +90,13 @@ public struct Brackets: Sendable {
     while true {
       for bracket in schedule {
         var survivors: [(configuration: Configuration, loss: Double)] = []
-        for (place, rung) in bracket.enumerated() {
+        for (level, rung) in bracket.enumerated() {
           let epochs = session.fidelities[rung.fidelity]
           for number in 0..<rung.configurations {
-            let configuration = place == 0 ? suggest() : survivors[number].configuration
+            let configuration = level == 0 ? suggest() : survivors[number].configuration
             let loss = 1 - (try session.evaluate(configuration, epochs: epochs).validationAccuracy)
             observe(configuration, rung.fidelity, loss)
-            if place == 0 {
+            if level == 0 {
               survivors.append((configuration, loss))
             } else {
               survivors[number].loss = loss

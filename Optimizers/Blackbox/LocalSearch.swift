@@ -17,52 +17,51 @@ public struct LocalSearch: Optimizer {
     summary: "Moves to the best neighbour, and starts anew where none is better.",
     citation: "White, Nolen and Savani, UAI 2021",
     settings: [
-      Setting("move", .choice(["best", "first"], default: "best"), "to which better neighbour"),
-      Setting("steps", .integer(1...1_000, default: 10), "neighbours along a numeric parameter"),
+      Setting("move", \LocalSearch.move, "to which better neighbour"),
+      Setting("steps", \LocalSearch.steps, 1...1_000, "neighbours along a numeric parameter"),
     ])
 
-  private let movesToFirst: Bool
-  private let steps: Int
+  public enum Move: String, CaseIterable, Sendable { case best, first }
 
-  public init(settings: Settings) {
-    movesToFirst = settings.choice("move") == "first"
-    steps = settings.integer("steps")
-  }
+  public var move = Move.best
+  public var steps = 10
+
+  public init() {}
 
   public func search(_ session: Session) throws {
     while true {
-      var place = session.space.sample(using: &session.random)
-      var accuracy = try session.evaluate(place).validationAccuracy
+      var current = session.space.sample(using: &session.random)
+      var accuracy = try session.evaluate(current).validationAccuracy
       while true {
         var best: (configuration: Configuration, accuracy: Double)?
-        for neighbour in neighbours(of: place, in: session.space, using: &session.random) {
+        for neighbour in neighbours(of: current, in: session.space, using: &session.random) {
           let value = try session.evaluate(neighbour).validationAccuracy
           if value > best?.accuracy ?? accuracy { best = (neighbour, value) }
-          if movesToFirst, best != nil { break }
+          if move == .first, best != nil { break }
         }
         guard let best else { break }
-        (place, accuracy) = best
+        (current, accuracy) = best
       }
     }
   }
 
   /// In random order, as a budget may end among them.
   private func neighbours(
-    of place: Configuration, in space: SearchSpace, using random: inout RandomGenerator
+    of current: Configuration, in space: SearchSpace, using random: inout RandomGenerator
   ) -> [Configuration] {
     var result: [Configuration] = []
     for (index, parameter) in space.parameters.parameters.enumerated() {
       var values: [Double] = []
       if let count = parameter.count, parameter.categories != nil || count <= steps + 1 {
         let least = if case .integer(let range, _) = parameter.domain { range.lowerBound } else { 0 }
-        values = (least..<least + count).map(Double.init).filter { $0 != place.values[index] }
+        values = (least..<least + count).map(Double.init).filter { $0 != current.values[index] }
       } else {
         for _ in 0..<steps {
-          values.append(space.parameters.resampledValue(of: index, in: place, using: &random))
+          values.append(space.parameters.resampledValue(of: index, in: current, using: &random))
         }
       }
       for value in values {
-        var neighbour = place
+        var neighbour = current
         neighbour.values[index] = value
         if space.isCell(neighbour) { result.append(neighbour) }
       }

@@ -12,7 +12,7 @@ public struct RandomSearch: Optimizer {
     summary: "Draws every candidate uniformly from the search space.",
     citation: "Bergstra and Bengio, JMLR 2012; Li and Talwalkar, UAI 2019")
 
-  public init(settings: Settings) {}
+  public init() {}
 
   public func search(_ session: Session) throws {
     while true { try session.evaluate(session.space.sample(using: &session.random)) }

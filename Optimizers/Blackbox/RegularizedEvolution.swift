@@ -16,22 +16,22 @@ public struct RegularizedEvolution: Optimizer {
     summary: "Mutates the best of a random sample of the population; the oldest member dies.",
     citation: "Real, Aggarwal, Huang and Le, AAAI 2019",
     settings: [
-      Setting("population", .integer(1...100_000, default: 100), "members of the population"),
-      Setting("sample", .integer(1...100_000, default: 10), "members that compete to be the parent"),
-      Setting(
-        "mutation",
-        .choice(MutationRule.allCases.map(\.rawValue), default: MutationRule.oneShot1.rawValue),
-        "how a child differs from its parent"),
+      Setting("population", \RegularizedEvolution.population, 1...10_000, log: true, "members of the population"),
+      Setting("sample", \RegularizedEvolution.sample, 1...10_000, log: true, "members that compete to be the parent"),
+      Setting("mutation", \RegularizedEvolution.mutation, "how a child differs from its parent"),
     ])
 
-  private let population: Int
-  private let sample: Int
-  private let mutation: MutationRule
+  public var population = 100
+  public var sample = 10
+  public var mutation = MutationRule.oneShot1
 
-  public init(settings: Settings) {
-    population = settings.integer("population")
-    sample = settings.integer("sample")
-    mutation = settings.choice("mutation", as: MutationRule.self)
+  public init() {}
+
+  public func validate() throws {
+    guard sample <= population else {
+      throw SettingError(
+        "a sample of \(sample) cannot be drawn from a population of \(population); set 'sample' to at most that")
+    }
   }
 
   public func search(_ session: Session) throws {
@@ -42,7 +42,7 @@ public struct RegularizedEvolution: Optimizer {
       members.append((configuration, try session.evaluate(configuration).validationAccuracy))
     }
 
-    // The population is a ring: the oldest member's place is the newest one's.
+    // The population is a ring: the newest member takes the oldest one's index.
     var oldest = 0
     while true {
       var parent = session.random.below(population)

@@ -19,20 +19,16 @@ public struct Reinforce: Optimizer {
     summary: "Moves one distribution per parameter towards what is better than average.",
     citation: "Williams, Machine Learning 1992; Ying et al., ICML 2019",
     settings: [
-      Setting("learning-rate", .real(1e-6...100, default: 0.1), "step along the gradient"),
-      Setting("momentum", .real(0...0.999_999, default: 0.9), "of the baseline's moving average"),
-      Setting("bins", .integer(2...1_000, default: 10), "parts that a numeric parameter is cut into"),
+      Setting("learning-rate", \Reinforce.learningRate, 1e-6...100, log: true, "step along the gradient"),
+      Setting("momentum", \Reinforce.momentum, 0...0.999_999, "of the baseline's moving average"),
+      Setting("bins", \Reinforce.bins, 2...1_000, log: true, "parts that a numeric parameter is cut into"),
     ])
 
-  private let learningRate: Double
-  private let momentum: Double
-  private let bins: Int
+  public var learningRate = 0.1
+  public var momentum = 0.9
+  public var bins = 10
 
-  public init(settings: Settings) {
-    learningRate = settings.real("learning-rate")
-    momentum = settings.real("momentum")
-    bins = settings.integer("bins")
-  }
+  public init() {}
 
   public func search(_ session: Session) throws {
     var policy = CategoricalPolicy(session.space.parameters, bins: bins)

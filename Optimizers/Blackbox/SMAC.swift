@@ -23,31 +23,27 @@ public struct SMAC: Optimizer {
     summary: "Trains what a random forest expects to improve most, and some random configurations.",
     citation: "Hutter, Hoos and Leyton-Brown, LION 2011",
     settings: [
-      Setting("startup", .integer(1...100_000, default: 1), "random configurations before the first model"),
-      Setting("trees", .integer(1...10_000, default: 10), "trees of the forest"),
-      Setting("random-fraction", .real(0...1, default: 0.33), "part of the configurations drawn at random"),
-      Setting("max-runs", .integer(1...1_000, default: 4), "trainings of one configuration, at most"),
-      Setting("local-searches", .integer(0...1_000, default: 10), "local searches, from the best known"),
-      Setting("random-candidates", .integer(1...1_000_000, default: 100), "random rivals of the searches"),
-      Setting("retrain-after", .integer(1...100_000, default: 8), "challengers before the next model"),
+      Setting("startup", \SMAC.startup, 1...100_000, log: true, "random configurations before the first model"),
+      Setting("trees", \SMAC.trees, 1...100, log: true, "trees of the forest"),
+      Setting("random-fraction", \SMAC.randomFraction, 0...1, "part of the configurations drawn at random"),
+      Setting("max-runs", \SMAC.maxRuns, 1...1_000, log: true, "trainings of one configuration, at most"),
+      Setting("local-searches", \SMAC.localSearches, 0...100, "local searches, from the best known"),
+      Setting("random-candidates", \SMAC.randomCandidates, 1...10_000, log: true, "random rivals of the searches"),
+      Setting("retrain-after", \SMAC.retrainAfter, 1...1_000, log: true, "challengers before the next model"),
     ])
 
-  private let settings: Settings
-  private let startup: Int
-  private let maxRuns: Int
-  private let retrainAfter: Int
-  private let randomFraction: Double
+  public var startup = 1
+  public var trees = 10
+  public var randomFraction = 0.33
+  public var maxRuns = 4
+  public var localSearches = 10
+  public var randomCandidates = 100
+  public var retrainAfter = 8
 
-  public init(settings: Settings) {
-    self.settings = settings
-    startup = settings.integer("startup")
-    maxRuns = settings.integer("max-runs")
-    retrainAfter = settings.integer("retrain-after")
-    randomFraction = settings.real("random-fraction")
-  }
+  public init() {}
 
   public func search(_ session: Session) throws {
-    var model = SMACModel(session.space.parameters, settings: settings)
+    var model = SMACModel(session.space.parameters, self)
     func train(_ configuration: Configuration) throws {
       model.add(configuration, loss: 1 - (try session.evaluate(configuration).validationAccuracy))
     }
@@ -105,35 +101,33 @@ public struct SMACModel: Sendable {
   private let categories: [Int?]
   private let hasNumbers: Bool
   private var forestSettings = RandomForest.Settings()
-  private let localSearches: Int
-  private let randomCandidates: Int
+  private let settings: SMAC
 
-  private var places: [Configuration: Int] = [:]
+  private var indices: [Configuration: Int] = [:]
   private var configurations: [Configuration] = []
   /// All features, configuration by configuration: numbers on their scale.
   private var values: [Double] = []
   private var sums: [Double] = []
   private var runs: [Int] = []
 
-  public init(_ space: ParameterSpace, settings: Settings) {
+  public init(_ space: ParameterSpace, _ settings: SMAC = SMAC()) {
     self.space = space
+    self.settings = settings
     categories = space.parameters.map(\.categories)
     hasNumbers = categories.contains(nil)
     features = categories.map { ($0 ?? .max) <= 64 ? .categories : .number }
-    forestSettings.trees = settings.integer("trees")
-    localSearches = settings.integer("local-searches")
-    randomCandidates = settings.integer("random-candidates")
+    forestSettings.trees = settings.trees
   }
 
   /// The number of configurations so far.
   public var count: Int { configurations.count }
 
   public mutating func add(_ configuration: Configuration, loss: Double) {
-    if let place = places[configuration] {
-      sums[place] += loss
-      runs[place] += 1
+    if let index = indices[configuration] {
+      sums[index] += loss
+      runs[index] += 1
     } else {
-      places[configuration] = configurations.count
+      indices[configuration] = configurations.count
       configurations.append(configuration)
       values += encoded(configuration)
       sums.append(loss)
@@ -142,11 +136,11 @@ public struct SMACModel: Sendable {
   }
 
   /// How often a configuration was trained.
-  public func runs(of configuration: Configuration) -> Int { places[configuration].map { runs[$0] } ?? 0 }
+  public func runs(of configuration: Configuration) -> Int { indices[configuration].map { runs[$0] } ?? 0 }
 
   /// The mean loss of a configuration, infinite before its first training.
   public func mean(of configuration: Configuration) -> Double {
-    places[configuration].map { sums[$0] / Double(runs[$0]) } ?? .infinity
+    indices[configuration].map { sums[$0] / Double(runs[$0]) } ?? .infinity
   }
 
   private func encoded(_ configuration: Configuration) -> [Double] {
@@ -176,59 +170,59 @@ public struct SMACModel: Sendable {
     var best: [(configuration: Configuration, value: Double)] = []
     func consider(_ configuration: Configuration, _ value: Double) {
       if best.count == count, let last = best.last, value <= last.value { return }
-      guard places[configuration] == nil, isAllowed(configuration),
+      guard indices[configuration] == nil, isAllowed(configuration),
         !best.contains(where: { $0.configuration == configuration })
       else { return }
       if best.count == count { best.removeLast() }
       best.insert((configuration, value), at: (best.lastIndex { $0.value >= value } ?? -1) + 1)
     }
-    for _ in 0..<randomCandidates {
+    for _ in 0..<settings.randomCandidates {
       let candidate = space.sample(using: &random)
       consider(candidate, improvement(candidate))
     }
     var neighbourhood = RandomForest.Neighbourhood(
       forest, categories: zip(categories, features).map { $1 == .categories ? $0 ?? 0 : 0 })
     var moves: [(index: Int, value: Double)] = []
-    for start in leastPlaces(localSearches, of: losses) {
-      var place = configurations[start]
-      var height = improvement(place)
+    for start in leastIndices(settings.localSearches, of: losses) {
+      var current = configurations[start]
+      var height = improvement(current)
       var improves = true
       while improves {
         improves = false
-        neighbourhood.move(to: encoded(place))
-        fill(&moves, from: place, using: &random)
+        neighbourhood.move(to: encoded(current))
+        fill(&moves, from: current, using: &random)
         for move in moves {
-          let before = place.values[move.index]
+          let before = current.values[move.index]
           var value: Double?
           if features[move.index] == .categories {
             let (mean, variance) = neighbourhood.predict(move.index, category: Int(move.value))
             value = expectedImprovement(mean: mean, deviation: variance.squareRoot(), least: least)
           }
-          place.values[move.index] = move.value
-          let reached = value ?? improvement(place)
-          if reached > height, isAllowed(place) {
+          current.values[move.index] = move.value
+          let reached = value ?? improvement(current)
+          if reached > height, isAllowed(current) {
             height = reached
             improves = true
-            consider(place, height)
+            consider(current, height)
             break
           }
-          place.values[move.index] = before
+          current.values[move.index] = before
         }
       }
     }
     return best.map(\.configuration)
   }
 
-  /// The places of the least losses, ascending; the earlier of two that are equal comes first.
-  private func leastPlaces(_ number: Int, of losses: [Double]) -> [Int] {
+  /// The indices of the least losses, ascending; the earlier of two that are equal comes first.
+  private func leastIndices(_ number: Int, of losses: [Double]) -> [Int] {
     guard number > 0 else { return [] }
     var least: [Int] = []
-    for place in losses.indices {
+    for index in losses.indices {
       if least.count == number {
-        guard let last = least.last, losses[place] < losses[last] else { continue }
+        guard let last = least.last, losses[index] < losses[last] else { continue }
         least.removeLast()
       }
-      least.insert(place, at: (least.lastIndex { losses[$0] <= losses[place] } ?? -1) + 1)
+      least.insert(index, at: (least.lastIndex { losses[$0] <= losses[index] } ?? -1) + 1)
     }
     return least
   }
@@ -236,19 +230,19 @@ public struct SMACModel: Sendable {
   /// Ways to a neighbour: any other choice of one parameter; for a number four values around its own, normally
   /// distributed with deviation 0.2 of its scale (section 4.3); in random order.
   private func fill(
-    _ moves: inout [(index: Int, value: Double)], from place: Configuration,
+    _ moves: inout [(index: Int, value: Double)], from current: Configuration,
     using random: inout RandomGenerator
   ) {
     moves.removeAll(keepingCapacity: true)
     for index in categories.indices {
       func add(_ value: Double) {
-        if value != place.values[index] { moves.append((index, value)) }
+        if value != current.values[index] { moves.append((index, value)) }
       }
       if let categories = categories[index] {
         for choice in 0..<categories { add(Double(choice)) }
       } else {
         let parameter = space.parameters[index]
-        let unit = parameter.unit(place.values[index])
+        let unit = parameter.unit(current.values[index])
         for _ in 0..<4 { add(parameter.value(unit: random.gaussian(mean: unit, deviation: 0.2, in: 0...1))) }
       }
     }

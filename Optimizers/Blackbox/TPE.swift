@@ -18,23 +18,23 @@ public struct TPE: Optimizer {
     summary: "Tries what is likely among the good trainings and unlikely among the others.",
     citation: "Bergstra, Bardenet, Bengio and Kégl, NeurIPS 2011",
     settings: [
-      Setting("startup", .integer(1...100_000, default: 20), "random configurations before the first model"),
-      Setting("gamma", .real(0.01...10, default: 0.25), "the best gamma sqrt(n) trainings are good ones"),
-      Setting("candidates", .integer(1...10_000, default: 24), "candidates per parameter"),
-      Setting("forgetting", .integer(1...100_000, default: 25), "latest trainings of whole weight"),
-      Setting("prior-weight", .real(0.001...1_000, default: 1), "weight of the prior, in trainings"),
+      Setting("startup", \TPE.startup, 1...100_000, log: true, "random configurations before the first model"),
+      Setting("gamma", \TPE.gamma, 0.01...10, log: true, "the best gamma sqrt(n) trainings are good ones"),
+      Setting("candidates", \TPE.candidates, 1...1_000, log: true, "candidates per parameter"),
+      Setting("forgetting", \TPE.forgetting, 1...100_000, log: true, "latest trainings of whole weight"),
+      Setting("prior-weight", \TPE.priorWeight, 0.001...1_000, log: true, "weight of the prior, in trainings"),
     ])
 
-  private let startup: Int
-  private let settings: Settings
+  public var startup = 20
+  public var gamma = 0.25
+  public var candidates = 24
+  public var forgetting = 25
+  public var priorWeight = 1.0
 
-  public init(settings: Settings) {
-    startup = settings.integer("startup")
-    self.settings = settings
-  }
+  public init() {}
 
   public func search(_ session: Session) throws {
-    var model = TPEModel(session.space.parameters, settings: settings)
+    var model = TPEModel(session.space.parameters, self)
     while true {
       let configuration =
         model.count < startup
@@ -49,10 +49,7 @@ public struct TPE: Optimizer {
 /// The model of ``TPE``, for any parameters and any loss.
 public struct TPEModel: Sendable {
   private let space: ParameterSpace
-  private let gamma: Double
-  private let candidates: Int
-  private let forgetting: Int
-  private let priorWeight: Double
+  private let settings: TPE
   private let scales: [ClosedRange<Double>]
   /// By categorical parameter, where its counts begin; `nil` for numbers.
   private let starts: [Int?]
@@ -64,12 +61,9 @@ public struct TPEModel: Sendable {
   /// Trainings from the best to the worst.
   private var order: [Int] = []
 
-  public init(_ space: ParameterSpace, settings: Settings) {
+  public init(_ space: ParameterSpace, _ settings: TPE = TPE()) {
     self.space = space
-    gamma = settings.real("gamma")
-    candidates = settings.integer("candidates")
-    forgetting = settings.integer("forgetting")
-    priorWeight = settings.real("prior-weight")
+    self.settings = settings
     scales = space.parameters.map(\.scale)
     var next = 0
     starts = space.parameters.map { parameter in
@@ -96,14 +90,15 @@ public struct TPEModel: Sendable {
   }
 
   public func suggest(using random: inout RandomGenerator) -> Configuration {
-    let goodCount = min(Int((gamma * Double(count).squareRoot()).rounded(.up)), forgetting)
+    let forgetting = settings.forgetting
+    let goodCount = min(Int((settings.gamma * Double(count).squareRoot()).rounded(.up)), forgetting)
     var isGood = [Bool](repeating: false, count: count)
     for training in order.prefix(goodCount) { isGood[training] = true }
     let weights = (
       good: ParzenEstimator.forgettingWeights(min(goodCount, count), forgetting),
       other: ParzenEstimator.forgettingWeights(max(0, count - goodCount), forgetting)
     )
-    var good = [Double](repeating: priorWeight, count: countsNeeded)
+    var good = [Double](repeating: settings.priorWeight, count: countsNeeded)
     var other = good
     tally(isGood, weights.good, weights.other, &good, &other)
 
@@ -138,8 +133,8 @@ public struct TPEModel: Sendable {
         }
         for index in 0..<width {
           guard let start = starts[index] else { continue }
-          let place = start + Int(values[training * width + index])
-          if isGood[training] { good[place] += weight } else { other[place] += weight }
+          let choice = start + Int(values[training * width + index])
+          if isGood[training] { good[choice] += weight } else { other[choice] += weight }
         }
       }
     }
@@ -152,17 +147,17 @@ public struct TPEModel: Sendable {
     let goodTotal = good.reduce(0, +)
     var best = 0
     var bestRatio = -Double.infinity
-    for _ in 0..<candidates {
+    for _ in 0..<settings.candidates {
       var rest = random.uniform() * goodTotal
-      var place = good.startIndex
-      while place < good.endIndex - 1 {
-        rest -= good[place]
+      var index = good.startIndex
+      while index < good.endIndex - 1 {
+        rest -= good[index]
         if rest < 0 { break }
-        place += 1
+        index += 1
       }
       // The totals are the same for all candidates.
-      let ratio = good[place] / other[place]
-      if ratio > bestRatio { (best, bestRatio) = (place - good.startIndex, ratio) }
+      let ratio = good[index] / other[index]
+      if ratio > bestRatio { (best, bestRatio) = (index - good.startIndex, ratio) }
     }
     return best
   }
@@ -175,12 +170,12 @@ public struct TPEModel: Sendable {
       ParzenEstimator(
         (0..<count).filter { isGood[$0] == wanted }
           .map { parameter.scaled(values[$0 * starts.count + index]) },
-        range: scales[index], priorWeight: priorWeight, forgetting: forgetting)
+        range: scales[index], priorWeight: settings.priorWeight, forgetting: settings.forgetting)
     }
     let (good, other) = (estimator(true), estimator(false))
     var best = 0.0
     var bestRatio = -Double.infinity
-    for _ in 0..<candidates {
+    for _ in 0..<settings.candidates {
       let value = parameter.value(scaled: good.sample(using: &random))
       let ratio =
         parameter.scaledInterval(of: value).map { good.probability(of: $0) / other.probability(of: $0) }

@@ -4,6 +4,24 @@ import Statistics
 import Supernet
 import Tensor
 
+/// How differentiable methods learn the architecture.
+public struct ArchitectSettings: Configurable {
+  /// Of the architecture's Adam.
+  public var learningRate = 3e-4, weightDecay = 1e-3
+  /// Epochs in which the network's weights alone learn.
+  public var warmStartEpochs = 0
+
+  public static let settings = [
+    Setting("arch-learning-rate", \ArchitectSettings.learningRate, 1e-9...100, log: true, "of the architecture's Adam"),
+    Setting("arch-weight-decay", \ArchitectSettings.weightDecay, 0...1, "of the architecture's weights (L2)"),
+    Setting(
+      "warm-start-epochs", \ArchitectSettings.warmStartEpochs, 0...100_000,
+      "epochs before the architecture begins to learn"),
+  ]
+
+  public init() {}
+}
+
 /// The architecture weights of a differentiable method, and the Adam that learns them.
 ///
 /// As in NAS-Bench-1Shot1's `architect.py`: weights begin at 0.001 times a normal deviate; Adam has betas 0.5 and
@@ -12,32 +30,19 @@ struct Architect {
   /// A row of weights per choice, before their softmax.
   let rows: [Tensor]
   private let adam: Adam
-  private let learningRate: Double
-  private let warmStart: Int
+  private let settings: ArchitectSettings
   /// The greatest norm of all gradients together; `nil` for no limit.
   private let gradientClip: Double?
 
-  /// The settings that differentiable methods declare beside the supernet's.
-  static func declared(warmStart: Int = 0) -> [Setting] {
-    [
-      Setting("arch-learning-rate", .real(1e-9...100, default: 3e-4), "of the architecture's Adam"),
-      Setting("arch-weight-decay", .real(0...1, default: 1e-3), "of the architecture's weights (L2)"),
-      Setting(
-        "warm-start-epochs", .integer(0...100_000, default: warmStart),
-        "epochs before the architecture begins to learn"),
-    ]
-  }
-
-  init(_ supernet: Supernet, _ settings: Settings, gradientClip: Double? = nil) throws {
+  init(_ supernet: Supernet, _ settings: ArchitectSettings, gradientClip: Double? = nil) throws {
     rows = try supernet.shape.architecture.rows.map { row in
       let weights = (0..<row.count).map { _ in Float(1e-3 * supernet.session.random.gaussian()) }
       let tensor = try Tensor(weights, shape: [row.count])
       try tensor.requireGradient()
       return tensor
     }
-    adam = try Adam(rows, betas: (0.5, 0.999), weightDecay: settings.real("arch-weight-decay"))
-    learningRate = settings.real("arch-learning-rate")
-    warmStart = settings.integer("warm-start-epochs")
+    adam = try Adam(rows, betas: (0.5, 0.999), weightDecay: settings.weightDecay)
+    self.settings = settings
     self.gradientClip = gradientClip
   }
 
@@ -45,12 +50,12 @@ struct Architect {
   var state: [Tensor] { rows + adam.state }
 
   /// Whether the architecture learns already, while the weights have warmed up.
-  func learns(from batch: Supernet.Batch) -> Bool { batch.epoch >= warmStart }
+  func learns(from batch: Supernet.Batch) -> Bool { batch.epoch >= settings.warmStartEpochs }
 
   /// Learns from the gradients that a pass left.
   func step() throws {
     if let gradientClip { try Tensor.clipGradients(of: rows, to: gradientClip) }
-    try adam.step(learningRate: learningRate)
+    try adam.step(learningRate: settings.learningRate)
   }
 
   /// All alternatives, each times the softmax of its weight.

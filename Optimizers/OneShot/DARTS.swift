@@ -19,30 +19,37 @@ public struct DARTS: Optimizer {
     name: "darts", title: "DARTS", family: .oneShot,
     summary: "Learns a softmax over the alternatives of every choice by gradient descent.",
     citation: "Liu, Simonyan and Yang, ICLR 2019; Zela, Siems and Hutter, ICLR 2020",
-    settings: SupernetSettings.declared(epochs: 50, batchSize: 96, gradientClip: 5) + Architect.declared() + [
-      Setting("order", .choice(["first", "second"], default: "first"), "of the architecture's gradient"),
-      Setting(
-        "hessian", .choice(["finite-difference", "exact"], default: "finite-difference"),
-        "how the second order's Hessian-vector product is computed"),
+    usesImages: true,
+    settings: SupernetSettings.settings(at: \DARTS.supernet) + ArchitectSettings.settings(at: \DARTS.architect) + [
+      Setting("order", \DARTS.order, "of the architecture's gradient"),
+      Setting("hessian", \DARTS.hessian, "how the second order's Hessian-vector product is computed"),
     ],
-    presets: [SupernetSettings.quick(["arch-learning-rate": "0.003"])])
+    presets: [SupernetSettings.quick(\DARTS.supernet) { $0.architect.learningRate = 0.003 }])
 
-  private let settings: Settings
+  public enum Order: String, CaseIterable, Sendable { case first, second }
 
-  public init(settings: Settings) { self.settings = settings }
+  public enum HessianProduct: String, CaseIterable, Sendable {
+    case finiteDifference = "finite-difference"
+    case exact
+  }
+
+  public var supernet = SupernetSettings()
+  public var architect = ArchitectSettings()
+  public var order = Order.first
+  public var hessian = HessianProduct.finiteDifference
+
+  public init() {}
 
   public func search(_ session: Session) throws {
-    let supernet = try Supernet(session, SupernetSettings(settings))
+    let supernet = try Supernet(session, self.supernet)
     let shape = supernet.shape
-    let architect = try Architect(supernet, settings)
-    let isSecondOrder = settings.choice("order") == "second"
-    let isExact = settings.choice("hessian") == "exact"
+    let architect = try Architect(supernet, self.architect)
     try supernet.run(
       architecture: architect.rows, state: architect.state,
       step: { batch in
-        guard isSecondOrder else { return try architect.alternate(supernet, batch) }
+        guard order == .second else { return try architect.alternate(supernet, batch) }
         try architect.alternate(supernet, batch) {
-          try supernet.unrolledArchitectureGradient(architect.rows, batch, exact: isExact) { _ in
+          try supernet.unrolledArchitectureGradient(architect.rows, batch, exact: hessian == .exact) { _ in
             try architect.softmax(shape)
           }
         }

@@ -23,34 +23,40 @@ public struct ENAS: Optimizer {
     name: "enas", title: "ENAS", family: .oneShot,
     summary: "A recurrent controller learns by REINFORCE which paths of a supernet are good.",
     citation: "Pham et al., ICML 2018; Zela, Siems and Hutter, ICLR 2020",
-    settings: SupernetSettings.declared(
-      epochs: 50, batchSize: 64, gradientClip: 0.25, weightDecay: 1e-4, validates: false)
-      + SampledSelection.declared(samples: 1_000) + [
-        Setting("controller-steps", .integer(0...100_000, default: 300), "per epoch"),
-        Setting("controller-learning-rate", .real(1e-9...100, default: 3.5e-4), "of its Adam"),
-        Setting("entropy-weight", .real(0...1e3, default: 1e-4), "of the entropy in the reward"),
-        Setting("baseline-decay", .real(0...0.999_999, default: 0.99), "of the reward's moving average"),
-        Setting("hidden", .integer(1...1_024, default: 64), "size of the controller's LSTM"),
+    usesImages: true,
+    settings: SupernetSettings.settingsOfSinglePaths(at: \ENAS.supernet)
+      + SampledSelection.settings(at: \ENAS.selection) + [
+        Setting("controller-steps", \ENAS.controllerSteps, 0...100_000, "per epoch"),
+        Setting("controller-learning-rate", \ENAS.controllerLearningRate, 1e-9...100, log: true, "of its Adam"),
+        Setting("entropy-weight", \ENAS.entropyWeight, 0...1e3, "of the entropy in the reward"),
+        Setting("baseline-decay", \ENAS.baselineDecay, 0...0.999_999, "of the reward's moving average"),
+        Setting("hidden", \ENAS.hidden, 1...1_024, log: true, "size of the controller's LSTM"),
       ],
     presets: [
-      SupernetSettings.quick([
-        "samples": "50", "finalists": "3", "controller-steps": "50", "controller-learning-rate": "0.0035",
-      ])
+      SupernetSettings.quick(\ENAS.supernet) {
+        ($0.selection.samples, $0.selection.finalists) = (50, 3)
+        ($0.controllerSteps, $0.controllerLearningRate) = (50, 0.0035)
+      }
     ])
 
-  private let settings: Settings
+  public var supernet = SupernetSettings {
+    ($0.batchSize, $0.gradientClip, $0.weightDecay) = (64, 0.25, 1e-4)
+  }
+  public var selection = SampledSelection()
+  public var controllerSteps = 300
+  public var controllerLearningRate = 3.5e-4
+  public var entropyWeight = 1e-4
+  public var baselineDecay = 0.99
+  public var hidden = 64
 
-  public init(settings: Settings) { self.settings = settings }
+  public init() {}
 
   public func search(_ session: Session) throws {
-    let supernet = try Supernet(session, SupernetSettings(settings))
-    let controller = try Controller(
-      supernet.shape, hidden: settings.integer("hidden"), random: &session.random)
-    let selection = SampledSelection(settings)
+    let supernet = try Supernet(session, self.supernet)
+    let controller = try Controller(supernet.shape, hidden: hidden, random: &session.random)
     let adam = try Adam(controller.parameters, betas: (0.1, 0.999), epsilon: 1e-3)
     // In a tensor, so that a checkpoint holds it: the baseline, and whether there is one.
     let baseline = try Tensor.zeros([2])
-    let decay = settings.real("baseline-decay")
 
     func draw() throws -> Configuration {
       try Torch.withoutGradients { try controller.sample(using: &session.random).configuration }
@@ -60,12 +66,12 @@ public struct ENAS: Optimizer {
       let batch = supernet.settings.batchSize
       let start = step * batch % max(1, supernet.searchImages - batch + 1)
       let accuracy = try supernet.accuracy(of: drawn.configuration, images: start..<start + batch)
-      let reward = 100 * accuracy + settings.real("entropy-weight") * drawn.entropy
+      let reward = 100 * accuracy + entropyWeight * drawn.entropy
       let before = try baseline.doubles()
-      let average = before[1] == 0 ? reward : decay * before[0] + (1 - decay) * reward
+      let average = before[1] == 0 ? reward : baselineDecay * before[0] + (1 - baselineDecay) * reward
       try baseline.assign(try Tensor([Float(average), 1], shape: [2]))
       try (drawn.logProbability * (average - reward)).backward(to: controller.parameters)
-      try adam.step(learningRate: settings.real("controller-learning-rate"))
+      try adam.step(learningRate: controllerLearningRate)
     }
     try supernet.run(
       state: controller.parameters + adam.state + [baseline],
@@ -74,7 +80,7 @@ public struct ENAS: Optimizer {
         try supernet.train(batch) { _ in gates }
       },
       afterEpoch: { _ in
-        for step in 0..<settings.integer("controller-steps") { try learn(step) }
+        for step in 0..<controllerSteps { try learn(step) }
       },
       choose: { try selection.best(supernet, draw: draw) })
   }

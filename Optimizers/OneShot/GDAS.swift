@@ -19,22 +19,32 @@ public struct GDAS: Optimizer {
     name: "gdas", title: "GDAS", family: .oneShot,
     summary: "Learns like DARTS, but executes one drawn operation per choice block.",
     citation: "Dong and Yang, CVPR 2019; Zela, Siems and Hutter, ICLR 2020",
-    settings: SupernetSettings.declared(epochs: 100, batchSize: 96, gradientClip: 5) + Architect.declared() + [
-      Setting("tau-max", .real(1e-3...1e3, default: 10), "temperature at the first epoch"),
-      Setting("tau-min", .real(1e-3...1e3, default: 1), "temperature at the last epoch"),
+    usesImages: true,
+    settings: SupernetSettings.settings(at: \GDAS.supernet) + ArchitectSettings.settings(at: \GDAS.architect) + [
+      Setting("tau-max", \GDAS.highestTemperature, 1e-3...1e3, log: true, "temperature at the first epoch"),
+      Setting("tau-min", \GDAS.lowestTemperature, 1e-3...1e3, log: true, "temperature at the last epoch"),
     ],
-    presets: [SupernetSettings.quick(["arch-learning-rate": "0.003"])])
+    presets: [SupernetSettings.quick(\GDAS.supernet) { $0.architect.learningRate = 0.003 }])
 
-  private let settings: Settings
+  public var supernet = SupernetSettings { $0.epochs = 100 }
+  public var architect = ArchitectSettings()
+  public var highestTemperature = 10.0
+  public var lowestTemperature = 1.0
 
-  public init(settings: Settings) { self.settings = settings }
+  public init() {}
+
+  public func validate() throws {
+    guard lowestTemperature <= highestTemperature else {
+      throw SettingError(
+        "the temperature cannot fall from \(highestTemperature) to \(lowestTemperature); set 'tau-min' to at most 'tau-max'")
+    }
+  }
 
   public func search(_ session: Session) throws {
-    let common = SupernetSettings(settings)
-    let supernet = try Supernet(session, common)
+    let supernet = try Supernet(session, self.supernet)
     let shape = supernet.shape
-    let architect = try Architect(supernet, settings, gradientClip: common.gradientClip)
-    let (highest, lowest) = (settings.real("tau-max"), settings.real("tau-min"))
+    let architect = try Architect(supernet, self.architect, gradientClip: self.supernet.gradientClip)
+    let (highest, lowest) = (highestTemperature, lowestTemperature)
     var temperature = highest
     func gates(_ cell: Int) throws -> CellGates {
       try gumbelGates(architect.rows, shape: shape, temperature: temperature) {
@@ -44,7 +54,7 @@ public struct GDAS: Optimizer {
     try supernet.run(
       architecture: architect.rows, state: architect.state,
       step: { batch in
-        temperature = highest + (lowest - highest) * Double(batch.epoch) / Double(common.epochs)
+        temperature = highest + (lowest - highest) * Double(batch.epoch) / Double(self.supernet.epochs)
         if architect.learns(from: batch) {
           try supernet.architectureGradient(architect.rows, batch, gates: gates)
           try architect.step()

@@ -18,7 +18,11 @@ public struct ImportedTrace: Optimizer {
   public static let method = Method(
     name: "trace", title: "Trace", family: .oneShot,
     summary: "Replays a search that was made elsewhere, from a JSON file.", citation: "the file's author",
-    settings: [Setting("file", .file, "the trace")])
+    settings: [Setting("file", \ImportedTrace.file, "the trace")])
+
+  public var file = SettingFile()
+
+  public init() {}
 
   private struct File: Decodable {
     struct Epoch: Decodable {
@@ -31,22 +35,20 @@ public struct ImportedTrace: Optimizer {
     var epochs: [Epoch]
   }
 
-  private let path: String
-
-  public init(settings: Settings) { path = settings.file("file") }
+  private var path: String { file.path }
 
   public func search(_ session: Session) throws {
     guard !path.isEmpty, let data = FileManager.default.contents(atPath: path) else {
       throw TraceError("the method trace needs the setting 'file', the path of a JSON file")
     }
-    let file: File
-    do { file = try JSONDecoder().decode(File.self, from: data) } catch {
+    let trace: File
+    do { trace = try JSONDecoder().decode(File.self, from: data) } catch {
       throw TraceError("\(path) is no trace: \(Self.reason(error)); 'anytime methods trace' shows the format")
     }
-    guard file.space == session.space.name else {
-      throw TraceError("\(path) is a trace of space \(file.space), and the experiment's is \(session.space.name)")
+    guard trace.space == session.space.name else {
+      throw TraceError("\(path) is a trace of space \(trace.space), and the experiment's is \(session.space.name)")
     }
-    for point in file.epochs {
+    for point in trace.epochs {
       let cell = try cell(of: point, in: session.space)
       guard point.seconds >= 0, point.seconds.isFinite else {
         throw TraceError("\(path), epoch \(point.epoch): 'seconds' must be a number from 0 on")

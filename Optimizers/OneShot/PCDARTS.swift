@@ -16,21 +16,27 @@ public struct PCDARTS: Optimizer {
     name: "pc-darts", title: "PC-DARTS", family: .oneShot,
     summary: "DARTS on a quarter of the channels, after a warm start of the weights.",
     citation: "Xu et al., ICLR 2020",
-    settings: SupernetSettings.declared(epochs: 100, batchSize: 96, gradientClip: 5)
-      + Architect.declared(warmStart: 15) + [
-        Setting("channel-parts", .integer(1...64, default: 4), "of which operations see one")
-      ],
-    presets: [SupernetSettings.quick(["arch-learning-rate": "0.003", "warm-start-epochs": "8"])])
+    usesImages: true,
+    settings: SupernetSettings.settings(at: \PCDARTS.supernet) + ArchitectSettings.settings(at: \PCDARTS.architect) + [
+      Setting("channel-parts", \PCDARTS.channelParts, 1...64, log: true, "of which operations see one")
+    ],
+    presets: [
+      SupernetSettings.quick(\PCDARTS.supernet) {
+        $0.architect.learningRate = 0.003
+        $0.architect.warmStartEpochs = 8
+      }
+    ])
 
-  private let settings: Settings
+  public var supernet = SupernetSettings { $0.epochs = 100 }
+  public var architect = ArchitectSettings { $0.warmStartEpochs = 15 }
+  public var channelParts = 4
 
-  public init(settings: Settings) { self.settings = settings }
+  public init() {}
 
   public func search(_ session: Session) throws {
-    let supernet = try Supernet(
-      session, SupernetSettings(settings), partial: settings.integer("channel-parts"))
+    let supernet = try Supernet(session, self.supernet, partial: channelParts)
     let shape = supernet.shape
-    let architect = try Architect(supernet, settings)
+    let architect = try Architect(supernet, self.architect)
     try supernet.run(
       architecture: architect.rows, state: architect.state,
       step: { try architect.alternate(supernet, $0) },

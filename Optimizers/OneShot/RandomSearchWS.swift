@@ -18,17 +18,22 @@ public struct RandomSearchWS: Optimizer {
     name: "random-search-ws", title: "Random search WS", family: .oneShot,
     summary: "Trains random paths of a supernet, then scores random cells with its weights.",
     citation: "Li and Talwalkar, UAI 2019",
-    settings: SupernetSettings.declared(epochs: 50, batchSize: 64, gradientClip: 0.25, validates: false)
-      + SampledSelection.declared(samples: 1_000),
-    presets: [SupernetSettings.quick(["samples": "50", "finalists": "3"])])
+    usesImages: true,
+    settings: SupernetSettings.settingsOfSinglePaths(at: \RandomSearchWS.supernet)
+      + SampledSelection.settings(at: \RandomSearchWS.selection),
+    presets: [
+      SupernetSettings.quick(\RandomSearchWS.supernet) {
+        ($0.selection.samples, $0.selection.finalists) = (50, 3)
+      }
+    ])
 
-  private let settings: Settings
+  public var supernet = SupernetSettings { ($0.batchSize, $0.gradientClip) = (64, 0.25) }
+  public var selection = SampledSelection()
 
-  public init(settings: Settings) { self.settings = settings }
+  public init() {}
 
   public func search(_ session: Session) throws {
-    let supernet = try Supernet(session, SupernetSettings(settings))
-    let selection = SampledSelection(settings)
+    let supernet = try Supernet(session, self.supernet)
     try supernet.run(
       step: { batch in
         let gates = supernet.shape.gates(of: session.space.sample(using: &session.random))
@@ -42,19 +47,23 @@ public struct RandomSearchWS: Optimizer {
 
 /// The choice of random search with weight sharing and of ENAS: draw many architectures, score each on one batch,
 /// and the best few on all images of the search half.
-struct SampledSelection {
-  private let samples, finalists: Int
+public struct SampledSelection: Configurable {
+  public var samples = 1_000
+  public var finalists = 5
 
-  static func declared(samples: Int) -> [Setting] {
-    [
-      Setting("samples", .integer(1...100_000, default: samples), "architectures scored on one batch per epoch"),
-      Setting("finalists", .integer(1...1_000, default: 5), "of them scored on all search images"),
-    ]
-  }
+  public static let settings = [
+    Setting(
+      "samples", \SampledSelection.samples, 1...100_000, log: true, "architectures scored on one batch per epoch"),
+    Setting("finalists", \SampledSelection.finalists, 1...1_000, log: true, "of them scored on all search images"),
+  ]
 
-  init(_ settings: Settings) {
-    samples = settings.integer("samples")
-    finalists = settings.integer("finalists")
+  public init() {}
+
+  public func validate() throws {
+    guard finalists <= samples else {
+      throw SettingError(
+        "\(finalists) finalists cannot be chosen from \(samples) samples; set 'finalists' to at most 'samples'")
+    }
   }
 
   func best(_ supernet: Supernet, draw: () throws -> Configuration) throws -> Configuration {

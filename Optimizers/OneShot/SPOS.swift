@@ -17,28 +17,32 @@ public struct SPOS: Optimizer {
     name: "spos", title: "SPOS", family: .oneShot,
     summary: "Trains random paths of a supernet, then evolves cells with its weights.",
     citation: "Guo et al., ECCV 2020",
-    settings: SupernetSettings.declared(
-      epochs: 50, batchSize: 64, gradientClip: 5, validates: false, recalibration: 20)
-      + [
-        Setting("population", .integer(2...10_000, default: 50), "architectures of a generation"),
-        Setting("parents", .integer(1...10_000, default: 10), "best architectures so far that breed"),
-        Setting("generations", .integer(1...1_000, default: 20), "of a search"),
-        Setting("mutation", .real(0...1, default: 0.1), "probability that a choice is drawn anew"),
-        Setting(
-          "evaluation-images", .integer(0...1_000_000, default: 0), "search images per evaluation; 0 for all"),
-      ],
+    usesImages: true,
+    settings: SupernetSettings.settingsOfSinglePaths(at: \SPOS.supernet) + [
+      Setting("population", \SPOS.population, 2...10_000, log: true, "architectures of a generation"),
+      Setting("parents", \SPOS.parents, 1...10_000, log: true, "best architectures so far that breed"),
+      Setting("generations", \SPOS.generations, 1...1_000, log: true, "of a search"),
+      Setting("mutation", \SPOS.mutation, 0...1, "probability that a choice is drawn anew"),
+      Setting("evaluation-images", \SPOS.evaluationImages, 0...1_000_000, "search images per evaluation; 0 for all"),
+    ],
     presets: [
-      SupernetSettings.quick([
-        "recalibration": "2", "population": "10", "parents": "4", "generations": "3", "evaluation-images": "250",
-      ])
+      SupernetSettings.quick(\SPOS.supernet) {
+        $0.supernet.recalibration = 2
+        ($0.population, $0.parents, $0.generations, $0.evaluationImages) = (10, 4, 3, 250)
+      }
     ])
 
-  private let settings: Settings
+  public var supernet = SupernetSettings { ($0.batchSize, $0.recalibration) = (64, 20) }
+  public var population = 50
+  public var parents = 10
+  public var generations = 20
+  public var mutation = 0.1
+  public var evaluationImages = 0
 
-  public init(settings: Settings) { self.settings = settings }
+  public init() {}
 
   public func search(_ session: Session) throws {
-    let supernet = try Supernet(session, SupernetSettings(settings))
+    let supernet = try Supernet(session, self.supernet)
     try supernet.run(
       step: { batch in
         let gates = supernet.shape.gates(of: session.space.sample(using: &session.random))
@@ -50,20 +54,19 @@ public struct SPOS: Optimizer {
   private func evolve(_ supernet: Supernet) throws -> Configuration {
     let session = supernet.session
     let space = session.space
-    let images = settings.integer("evaluation-images")
-    let population = settings.integer("population")
+    let images = evaluationImages
     var known: [Configuration: Double] = [:]
     /// From the best downwards; of equals the one found first is ahead.
     var ranked: [(configuration: Configuration, accuracy: Double)] = []
     var generation = (0..<population).map { _ in space.sample(using: &session.random) }
-    for _ in 0..<settings.integer("generations") {
+    for _ in 0..<generations {
       for configuration in generation where known[configuration] == nil {
         let accuracy = try supernet.accuracy(of: configuration, images: images > 0 ? 0..<images : nil)
         known[configuration] = accuracy
         let place = ranked.firstIndex { $0.accuracy < accuracy } ?? ranked.count
         ranked.insert((configuration, accuracy), at: place)
       }
-      let parents = ranked.prefix(settings.integer("parents")).map(\.configuration)
+      let parents = ranked.prefix(self.parents).map(\.configuration)
       generation = (0..<population).map { number in
         var child = parents[session.random.below(parents.count)]
         if number < population / 2 {
@@ -72,7 +75,7 @@ public struct SPOS: Optimizer {
             child.values[place] = other.values[place]
           }
         } else {
-          for place in child.values.indices where session.random.chance(settings.real("mutation")) {
+          for place in child.values.indices where session.random.chance(mutation) {
             child.values[place] = space.parameters.sampleValue(of: place, using: &session.random)
           }
         }

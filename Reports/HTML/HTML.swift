@@ -13,9 +13,9 @@ package struct HTML: Hashable, Sendable, ExpressibleByStringInterpolation {
   /// Text that is markup already.
   package init(markup: String) { text = markup }
 
-  /// Text inside an element or a quoted attribute.
+  /// Text inside an element or a quoted attribute, of HTML or XML. What neither may hold becomes a replacement
+  /// character.
   static func escaped(_ text: String) -> String {
-    guard text.utf8.contains(where: { "&<>\"'".utf8.contains($0) }) else { return text }
     var result = ""
     for scalar in text.unicodeScalars {
       switch scalar {
@@ -24,14 +24,25 @@ package struct HTML: Hashable, Sendable, ExpressibleByStringInterpolation {
       case ">": result += "&gt;"
       case "\"": result += "&quot;"
       case "'": result += "&#39;"
-      default: result.unicodeScalars.append(scalar)
+      default: result.unicodeScalars.append(scalar.isForbiddenInMarkup ? "\u{FFFD}" : scalar)
       }
     }
     return result
   }
 
-  /// JSON inside a `script` element, which ends at no text in it.
-  package static func script(json: String) -> HTML { HTML(markup: json.replacing("<", with: "\\u003c")) }
+  /// JSON inside a `script` element, which ends at no text in it, or in an attribute: without anything that has a
+  /// meaning in HTML or XML.
+  package static func json(_ json: String) -> HTML {
+    var result = String.UnicodeScalarView()
+    for scalar in json.unicodeScalars {
+      if "<>&'".unicodeScalars.contains(scalar) || scalar.isForbiddenInMarkup {
+        for unit in String(scalar).utf16 { result += String(format: "\\u%04x", unit).unicodeScalars }
+      } else {
+        result.append(scalar)
+      }
+    }
+    return HTML(markup: String(result))
+  }
 
   package struct Interpolation: StringInterpolationProtocol {
     fileprivate var text = ""

@@ -25,31 +25,33 @@ struct HTMLFigure {
   let tables: [HTMLTable]
 
   /// - Parameter isLive: Whether the plot can be drawn.
-  func html(isLive: Bool) -> HTML {
+  func html(isLive: Bool) throws(ReportError) -> HTML {
     let values: HTML = """
-      <details class="values" open>
+      <details class="values" open="">
       <summary>The numbers in \(tables.count == 1 ? "a table" : "tables")</summary>
       \(tables.map(\.html))</details>
 
       """
     guard isLive else { return "<figure>\n<figcaption>\(caption)</figcaption>\n\(values)</figure>\n" }
-    let legend = lines.map { line -> HTML in
+    // An attribute cannot hold every label as it is: boxes go by their number.
+    let labels = HTML.json(try JSONValue.texts(lines.map(\.label)).text())
+    let legend = lines.enumerated().map { number, line -> HTML in
       """
-      <li><label><input type="checkbox" value="\(line.label)" checked> \(line.swatch) \
+      <li><label><input type="checkbox" value="\(number)" checked="" /> \(line.swatch) \
       <span>\(line.label)</span> <output></output></label></li>
 
       """
     }
     return """
       <figure class="plot">
-      <script type="application/json">\(HTML.script(json: plot.json))</script>
-      <div class="live" hidden>
+      <script type="application/json">\(HTML.json(plot.json))</script>
+      <div class="live" hidden="">
       <div class="controls">
       \(controls)</div>
       <div class="drawing" role="img" aria-label="\(label)"></div>
       <label class="reading">Values at <output data-unit="\(units.x)" data-measure="\(units.y)"></output>
-      <input type="range" min="0" max="200" value="200" aria-label="Read the values at this place"></label>
-      <fieldset><legend>Lines shown</legend><ul class="legend">
+      <input type="range" min="0" max="200" value="200" aria-label="Read the values at this amount" /></label>
+      <fieldset><legend>Lines shown</legend><ul class="legend" data-labels='\(labels)'>
       \(legend)</ul></fieldset>
       </div>
       <figcaption>\(caption)</figcaption>
@@ -58,18 +60,20 @@ struct HTMLFigure {
       """
   }
 
+  private static func checked(_ isChecked: Bool) -> HTML { isChecked ? " checked=\"\"" : "" }
+
   private var controls: [HTML] {
     let selects = choices.filter { $0.options.count > 1 }.map { choice -> HTML in
       let options = choice.options.map { option -> HTML in
-        "<option\(option == choice.chosen ? " selected" : "")>\(option)</option>"
+        "<option\(option == choice.chosen ? " selected=\"\"" as HTML : "")>\(option)</option>"
       }
       return "<label>\(choice.title) <select data-signal=\"\(choice.signal)\">\(options)</select></label>\n"
     }
     let band = bands.map { shown -> HTML in
-      "<label><input type=\"checkbox\" data-signal=\"band\"\(shown ? " checked" : "")> bands</label>\n"
+      "<label><input type=\"checkbox\" data-signal=\"band\"\(Self.checked(shown)) /> bands</label>\n"
     }
     let boxes = logarithmic.map { axis, title -> HTML in
-      "<label><input type=\"checkbox\" data-log=\"\(axis)\" checked> logarithmic \(title)</label>\n"
+      "<label><input type=\"checkbox\" data-log=\"\(axis)\" checked=\"\" /> logarithmic \(title)</label>\n"
     }
     return selects + (band.map { [$0] } ?? []) + boxes
   }

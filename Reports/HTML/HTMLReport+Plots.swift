@@ -18,7 +18,7 @@ extension HTMLReport {
     let charged: HTML =
       variants.count > 1
       ? " With final training charged, an incumbent counts when its own training has ended too." : ""
-    return HTMLFigure(
+    return try HTMLFigure(
       plot: try VegaPlot(regretOf: variants), label: "Regret over budget, a line per method",
       caption: """
         Regret of the incumbent, chosen by validation accuracy, as right-continuous steps. The median comes with a \
@@ -81,7 +81,7 @@ extension HTMLReport {
       drawn at random.
       """
     let table = RankCurves(curves.runs, grid: Self.parts.map { $0 * curves.runs.end })
-    return HTMLFigure(
+    return try HTMLFigure(
       plot: try VegaPlot(ranksOf: ranks), label: "Average rank over budget, a line per method",
       caption: """
         At every budget, \(basis) Ties share their mean rank; runs without a result share the last ones. Bands are \
@@ -107,7 +107,7 @@ extension HTMLReport {
     let targets = TargetDistribution(curves.runs)
     let grid = curves.runs.grid(100, scale: .log)
     let shown = targets.targets.indices.filter { $0 % 5 == 0 }
-    return HTMLFigure(
+    return try HTMLFigure(
       plot: try VegaPlot(targetsOf: targets, grid: grid), label: "Part of targets reached, a line per method",
       caption: """
         The part of all pairs of a run and a target that were reached, as in COCO. The targets are \

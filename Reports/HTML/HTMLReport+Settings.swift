@@ -6,8 +6,8 @@ extension HTMLReport {
   var settings: HTML? {
     let policy = HTMLTable(
       caption: "Budget policy \(experiment.policy)", columns: ["Part", "Value", "In policy fair"],
-      rows: BudgetPolicy.keys.map { key in
-        ("\(key)", ["\(experiment.policy.text(of: key))", "\(BudgetPolicy.fair.text(of: key))"])
+      rows: BudgetPolicy.settings.map { field in
+        ("\(field.name)", ["\(field.text(in: experiment.policy))", "\(field.defaultValue)"])
       }, isWords: true)
     return "\(experiment.methods.map(methodSettings))\(policy.html)"
   }
@@ -15,10 +15,10 @@ extension HTMLReport {
   private func methodSettings(_ entry: MethodEntry) -> HTML {
     let method = try? registry.method(named: entry.method).method
     let about = method.map { "\($0.title): \($0.summary) \($0.citation)." } ?? entry.method
-    let rows = entry.settings.values.sorted { $0.key < $1.key }.map { key, value -> (name: HTML, cells: [HTML]) in
-      let setting = method?.settings.first { $0.name == key }
-      let given: HTML = value == setting?.defaultValue ? "\(value)" : "<strong>\(value)</strong>"
-      return ("\(key)", [given, "\(setting?.defaultValue ?? "")", "\(setting?.summary ?? "")"])
+    let values = entry.settings.values
+    let rows = (method?.settings ?? []).sorted { $0.name < $1.name }.map { setting -> (name: HTML, cells: [HTML]) in
+      let given: HTML = values[setting.name].map { "<strong>\($0)</strong>" } ?? "\(setting.defaultValue)"
+      return ("\(setting.name)", [given, "\(setting.defaultValue)", "\(setting.summary)"])
     }
     let table: HTML =
       rows.isEmpty
@@ -56,7 +56,7 @@ extension HTMLReport {
   }
 
   var reproduction: HTML? {
-    let file = "\(experiment.name.replacing("/", with: "-")).yaml"
+    let file = "\(FileNames.name(experiment.name)).yaml"
     return """
       <p>Save this as <code>\(file)</code>:</p>
       <pre tabindex="0"><code>\(experiment.yaml(registry: registry))</code></pre>

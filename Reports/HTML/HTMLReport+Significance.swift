@@ -20,7 +20,7 @@ extension HTMLReport {
     }
     return """
       <p>Methods by average rank over \(rankBasis), the best to the left. A bar joins methods \
-      of which no two differ significantly in \(metric.rawValue) regret: \(significance.test.text), p < \(level).</p>
+      of which no two differ significantly in \(metric.rawValue) regret: \(significance.test.text), p &lt; \(level).</p>
       \(drawings)\(winTable.html)<details class="values">
       <summary>All pairs</summary>
       \(significance.rows.reversed().map { pairTable($0).html })</details>

@@ -24,7 +24,7 @@ extension HTMLReport {
       choices: [.init(signal: "value", title: "Show", options: values.names, chosen: values.names[0])],
       bands: methods.count <= VegaPlot.bandedLines, units: ("epochs", ""),
       tables: values.names.map { valueTable(values, $0) })
-    return "\(figure.html(isLive: vega != nil))\(methods.compactMap(weights))"
+    return "\(try figure.html(isLive: vega != nil))\(methods.compactMap(weights))"
   }
 
   /// About a dozen epochs, the last one among them.

@@ -6,7 +6,8 @@ import TabularBenchmark
 /// An experiment as one page that needs nothing else: no network, no other file. The same results give the same
 /// bytes.
 ///
-/// Every plot has its numbers in a table behind it; without scripts the tables are what there is.
+/// Every plot has its numbers in a table behind it; without scripts the tables are what there is. The markup is HTML
+/// and, but for the text of scripts and styles, well-formed XML.
 public struct HTMLReport: Sendable {
   let results: ExperimentResults
   /// Regret in the policy's accounting, and with final trainings charged where that makes a difference.
@@ -99,12 +100,12 @@ public struct HTMLReport: Sendable {
       <!DOCTYPE html>
       <html lang="en">
       <head>
-      <meta charset="utf-8">
-      <meta name="viewport" content="width=device-width, initial-scale=1">
+      <meta charset="utf-8" />
+      <meta name="viewport" content="width=device-width, initial-scale=1" />
       <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
-      script-src 'unsafe-inline'\(evaluation); img-src data:">
-      <meta name="color-scheme" content="light dark">
-      <meta name="generator" content="\(generator)">
+      script-src 'unsafe-inline'\(evaluation); img-src data:" />
+      <meta name="color-scheme" content="light dark" />
+      <meta name="generator" content="\(generator)" />
       <title>\(experiment.name): \(Figures.count(results.methods.count, "method", "methods")), space \
       \(experiment.space)</title>
       <style>

@@ -47,6 +47,7 @@
     const place = figure.querySelector(".drawing");
     const slider = figure.querySelector("input[type=range]");
     const reading = figure.querySelector(".reading output");
+    const labels = JSON.parse(figure.querySelector(".legend").dataset.labels);
     const [first, last] = original.scales.find((scale) => scale.name === "x").domain;
     const isLogX = () => checked("x", original.scales.find((scale) => scale.name === "x").type === "log");
     const amount = (t) => (isLogX() ? first * (last / first) ** t : first + (last - first) * t);
@@ -89,7 +90,7 @@
     }
 
     function hidden() {
-      return [...figure.querySelectorAll(".legend input:not(:checked)")].map((box) => box.value);
+      return [...figure.querySelectorAll(".legend input:not(:checked)")].map((box) => labels[box.value]);
     }
 
     const width = () => Math.max(240, Math.floor(place.clientWidth));
@@ -121,7 +122,7 @@
       slider.setAttribute("aria-valuetext", reading.textContent);
       const rows = new Map(view.data("atReading").map((row) => [row.method, row]));
       for (const item of figure.querySelectorAll(".legend label")) {
-        const row = rows.get(item.querySelector("input").value);
+        const row = rows.get(labels[item.querySelector("input").value]);
         item.querySelector("output").textContent =
           row && Number.isFinite(row.y) ? `${number(row.y)}${reading.dataset.measure}` : "";
       }

@@ -113,73 +113,55 @@ public struct BudgetPolicy: Hashable, Sendable, Codable {
     return policy
   }
 
-  /// The keys of an experiment file and of `--policy`, in order.
-  public static let keys = [
-    "currency", "resume", "charge-overhead", "charge-final-training", "incumbent", "accuracy", "test-curve",
-    "regret-reference", "clock", "supernet",
-  ]
-
-  /// The value of a key as text.
-  public func text(of key: String) -> String {
-    switch key {
-    case "currency": currency.rawValue
-    case "resume": String(resume)
-    case "charge-overhead": String(chargeOverhead)
-    case "charge-final-training": String(chargeFinalTraining)
-    case "incumbent": incumbent.rawValue
-    case "accuracy": accuracy.rawValue
-    case "test-curve": testCurve.rawValue
-    case "regret-reference": regretReference.rawValue
-    case "clock": clock.rawValue
-    default: supernet.rawValue
-    }
-  }
-
-  /// Sets a field by its key.
+  /// Sets a field by its name.
   ///
-  /// - Throws: ``UnknownWord`` for an unknown key or value.
-  public mutating func set(_ key: String, to value: String) throws(UnknownWord) {
-    func choice<Choice: CaseIterable & RawRepresentable<String>>(
-      _ type: Choice.Type
-    ) throws(UnknownWord) -> Choice {
-      guard let choice = Choice(rawValue: value) else {
-        throw UnknownWord(value, kind: "value for '\(key)'", known: Choice.allCases.map(\.rawValue))
-      }
-      return choice
+  /// - Throws: ``UnknownWord`` for an unknown name or value.
+  public mutating func set(_ name: String, to value: String) throws(UnknownWord) {
+    guard let field = Self.settings.first(where: { $0.name == name }) else {
+      throw UnknownWord(name, kind: "part of a policy", known: Self.settings.map(\.name))
     }
-    func flag() throws(UnknownWord) -> Bool {
-      guard let flag = Bool(value) else {
-        throw UnknownWord(value, kind: "value for '\(key)'", known: ["true", "false"])
-      }
-      return flag
-    }
-    switch key {
-    case "currency": currency = try choice(Currency.self)
-    case "resume": resume = try flag()
-    case "charge-overhead": chargeOverhead = try flag()
-    case "charge-final-training": chargeFinalTraining = try flag()
-    case "incumbent": incumbent = try choice(Incumbent.self)
-    case "accuracy": accuracy = try choice(Accuracy.self)
-    case "test-curve": testCurve = try choice(TestCurve.self)
-    case "regret-reference": regretReference = try choice(RegretReference.self)
-    case "clock": clock = try choice(Clock.self)
-    case "supernet": supernet = try choice(Supernet.self)
-    default: throw UnknownWord(key, kind: "part of a policy", known: Self.keys)
+    guard field.set(value, in: &self) else {
+      throw UnknownWord(value, kind: "value for '\(name)'", known: field.choices)
     }
   }
+
+  /// The fields that differ from another policy's, by name, with their values as text.
+  func differences(from other: BudgetPolicy) -> [(name: String, value: String)] {
+    Self.settings.filter { $0.text(in: self) != $0.text(in: other) }.map { ($0.name, $0.text(in: self)) }
+  }
+}
+
+extension BudgetPolicy: Configurable {
+  /// The policy ``fair``.
+  public init() { self.init(name: "fair") }
+
+  /// The fields, by their names in experiment files and in `--policy`.
+  public static let settings = [
+    Setting("currency", \BudgetPolicy.currency, "unit of the budget"),
+    Setting("resume", \BudgetPolicy.resume, "training a cell for longer charges the difference only"),
+    Setting("charge-overhead", \BudgetPolicy.chargeOverhead, "the optimizer's own thinking is charged"),
+    Setting(
+      "charge-final-training", \BudgetPolicy.chargeFinalTraining, "an incumbent counts after its final training only"),
+    Setting("incumbent", \BudgetPolicy.incumbent, "which evaluation makes it, always by validation accuracy"),
+    Setting("accuracy", \BudgetPolicy.accuracy, "of the incumbent, on curves"),
+    Setting("test-curve", \BudgetPolicy.testCurve, "what the test curve follows"),
+    Setting("regret-reference", \BudgetPolicy.regretReference, "what regret is measured against"),
+    Setting("clock", \BudgetPolicy.clock, "by which a supernet's passes are charged"),
+    Setting("supernet", \BudgetPolicy.supernet, "which supernet one-shot methods train"),
+  ]
 }
 
 extension BudgetPolicy: CustomStringConvertible {
   /// The name, and what differs from the named policy.
   public var description: String {
     guard let named = try? Self.named(name) else { return name }
-    let changes = Self.keys.filter { text(of: $0) != named.text(of: $0) }
+    let changes = differences(from: named)
     return changes.isEmpty
-      ? name : name + " with " + changes.map { "\($0) \(text(of: $0))" }.joined(separator: ", ")
+      ? name : name + " with " + changes.map { "\($0.name) \($0.value)" }.joined(separator: ", ")
   }
 
   /// Every field, a line each.
   public var details: String {
-    Self.keys.map { "\($0): \(text(of: $0))" }.joined(separator: "\n")
+    Self.settings.map { "\($0.name): \($0.text(in: self))" }.joined(separator: "\n")
   }
 }

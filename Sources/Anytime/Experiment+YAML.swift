@@ -10,8 +10,7 @@ extension Experiment {
     for entry in methods {
       let known = (try? registry.method(named: entry.method))?.method.settings ?? []
       let settings = entry.settings.values.sorted { $0.key < $1.key }.map { name, value in
-        let isFile = if case .file? = known.first(where: { $0.name == name })?.domain { true } else { false }
-        return "\(name): \(Self.quoted(isFile ? entry.settings.file(name) : value))"
+        "\(name): \(Self.quoted(known.first { $0.name == name }?.entry(value) ?? value))"
       }
       let own = entry.seeds.map { ["seeds: \(Self.text(of: $0))"] } ?? []
       let parts = ["label: \(Self.quoted(entry.label))"] + own + settings
@@ -22,9 +21,10 @@ extension Experiment {
 
   private var policyText: String {
     let named = try? BudgetPolicy.named(policy.name)
-    let changes = BudgetPolicy.keys.filter { key in named.map { policy.text(of: key) != $0.text(of: key) } ?? true }
+    let changes =
+      named.map(policy.differences) ?? BudgetPolicy.settings.map { ($0.name, $0.text(in: policy)) }
     guard !changes.isEmpty else { return policy.name }
-    let parts = changes.map { "\($0): \(policy.text(of: $0))" }
+    let parts = changes.map { "\($0.name): \($0.value)" }
     return "{base: \(policy.name), \(parts.joined(separator: ", "))}"
   }
 

@@ -1,3 +1,4 @@
+import CellSpace
 import Foundation
 import TabularBenchmark
 
@@ -15,11 +16,14 @@ public struct Experiment: Hashable, Sendable, Codable {
   /// Of every method that has none of its own.
   public var seeds: [UInt64]
   public var methods: [MethodEntry]
+  /// What to do about trainings that lack a number; `refuse` if `nil`.
+  public var holes: Benchmark.Holes?
 
   public init(
     name: String, table: String = "embedded", space: String, horizon: Double, policy: BudgetPolicy = .fair,
-    seeds: [UInt64], methods: [MethodEntry]
+    seeds: [UInt64], methods: [MethodEntry], holes: Benchmark.Holes? = nil
   ) {
+    self.holes = holes
     self.name = name
     self.table = table
     self.space = space
@@ -42,9 +46,71 @@ public struct Experiment: Hashable, Sendable, Codable {
       horizon: horizon, policy: policy)
   }
 
-  /// A table by its path, or the embedded one.
+  /// A table by its path, or the embedded one, after a check of its whole content.
   public static func openTable(_ path: String) throws(TableError) -> Table {
-    path == "embedded" ? try Table.embedded() : try Table(contentsOf: URL(filePath: path))
+    let table = path == "embedded" ? try Table.embedded() : try Table(contentsOf: URL(filePath: path))
+    try table.verify()
+    return table
+  }
+
+  /// The experiment's table, seen through its search space.
+  ///
+  /// - Throws: `TableError`, `UnknownWord`.
+  public func openBenchmark() throws -> Benchmark {
+    guard let space = SearchSpace(named: space) else {
+      throw UnknownWord(self.space, kind: "search space", known: SearchSpace.all.map(\.name))
+    }
+    return try Benchmark(table: Self.openTable(table), space: space, holes: holes ?? .refuse)
+  }
+
+  /// - Throws: ``SettingError`` for what no run could be made of.
+  public func validate() throws(SettingError) {
+    try Self.check(name, "the experiment's name")
+    for entry in methods { try Self.check(entry.label, "a method's label") }
+    guard horizon > 0, horizon.isFinite else { throw SettingError("the horizon \(horizon) is no positive number") }
+    guard !methods.isEmpty else { throw SettingError("there is no method") }
+    for seeds in [seeds] + methods.compactMap(\.seeds) {
+      guard !seeds.isEmpty, Set(seeds).count == seeds.count else {
+        throw SettingError("seeds must be at least one, and no seed twice")
+      }
+    }
+    for (index, entry) in methods.enumerated() where methods[..<index].contains(where: { $0.label == entry.label }) {
+      throw SettingError("two methods are called '\(entry.label)'; give one a 'label'")
+    }
+  }
+
+  /// - Throws: ``SettingError`` for a name that breaks a line, or is none.
+  static func check(_ name: String, _ what: String) throws(SettingError) {
+    guard !name.trimmingCharacters(in: .whitespaces).isEmpty else { throw SettingError("\(what) is empty") }
+    guard name.unicodeScalars.allSatisfy({ !breaks.contains($0) }) else {
+      throw SettingError("\(what) has a line break or a control character; write it in one line")
+    }
+  }
+
+  /// What would break a line in a picture, a table or a terminal.
+  private static let breaks = CharacterSet.controlCharacters.union(.newlines).union(.illegalCharacters)
+
+  /// The greatest number of trainings that a horizon may buy.
+  private static let maximumTrainings = 1e9
+
+  /// - Throws: ``SettingError`` for a horizon that would buy more than a billion of a table's shortest trainings.
+  func checkHorizon(_ benchmark: Benchmark) throws(SettingError) {
+    let least = benchmark.leastSeconds
+    let cost =
+      switch policy.currency {
+      case .seconds: least.seconds
+      case .epochs: Double(benchmark.table.epochs[0])
+      case .evaluations: 1.0
+      }
+    guard horizon / cost <= Self.maximumTrainings else {
+      let shortest =
+        policy.currency == .seconds
+        ? " (the shortest, of cell \(benchmark.table.hash(least.row)) for \(benchmark.table.epochs[least.fidelity]) "
+          + "epochs, takes \(least.seconds) seconds)" : ""
+      throw SettingError(
+        "the horizon of \(horizon) \(policy.currency.rawValue) would buy more than a billion trainings\(shortest); "
+          + "set a smaller horizon")
+    }
   }
 }
 

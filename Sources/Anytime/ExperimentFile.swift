@@ -1,13 +1,17 @@
 import CellSpace
 import Foundation
+import TabularBenchmark
 import Yams
 
 /// What is wrong with an experiment file, and on which line.
 public struct ExperimentFileError: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
 
-  init(_ file: String, line: Int?, _ problem: String) {
-    description = line.map { "\(file), line \($0): \(problem)" } ?? "\(file): \(problem)"
+  /// - Parameter file: `nil` for an experiment by flags.
+  init(_ file: String?, line: Int?, _ problem: String) {
+    let location = [file, line.map { "line \($0)" }].compactMap { $0 }.joined(separator: ", ")
+    // One line, whatever words of the file are in it.
+    description = (location.isEmpty ? problem : "\(location): \(problem)").replacing(/\v+/, with: " ")
   }
 }
 
@@ -20,6 +24,7 @@ extension Experiment {
   ///     policy: fair                  # or a mapping: {base: fair, charge-overhead: true}
   ///     horizon: 10min                # benchmark seconds, or with s, min, h, d; a number in other currencies
   ///     seeds: 50                     # 0 to 49; or 10-19; or [1, 2, 3]
+  ///     holes: refuse                 # or skip: leave out trainings of the table that lack a number
   ///     methods:
   ///       - random-search
   ///       - regularized-evolution: {population: 20, sample: 5}
@@ -28,8 +33,43 @@ extension Experiment {
   ///
   /// - Throws: ``ExperimentFileError``, which names the line and the nearest valid word.
   public init(yaml text: String, file: String, registry: Registry) throws {
-    let reader = ExperimentReader(file: file, registry: registry)
-    self = try reader.read(text)
+    let root = try YAMLReader.root(of: text, file: file)
+    self = try ExperimentReader(file: file, registry: registry).read(root)
+  }
+
+  /// Reads an experiment from words as they stand on a command line.
+  ///
+  /// - Parameters:
+  ///   - parts: By the keys of a file: `name`, `table`, `space`, `policy` (a name, and `key=value` behind commas),
+  ///     `horizon`, `seeds`, `holes`. Those that are absent have their defaults.
+  ///   - methods: As in `tpe` or `regularized-evolution:population=20,sample=5`.
+  /// - Throws: ``ExperimentFileError``.
+  public init(parts: [String: String], methods: [String], registry: Registry) throws {
+    func mapping(_ text: Substring) throws -> Node {
+      Node(
+        try text.split(separator: ",").map { part in
+          let words = part.split(separator: "=", maxSplits: 1)
+          guard words.count == 2 else {
+            throw ExperimentFileError(nil, line: nil, "'\(part)' should be written as name=value")
+          }
+          return (Node(String(words[0])), Node(String(words[1])))
+        })
+    }
+    var pairs: [(Node, Node)] = []
+    for (name, text) in parts {
+      var value = Node(text)
+      if name == "policy", let comma = text.firstIndex(of: ",") {
+        value = try mapping("base=\(text[..<comma]),\(text[comma...].dropFirst())")
+      }
+      pairs.append((Node(name), value))
+    }
+    let items = try methods.map { text -> Node in
+      let words = text.split(separator: ":", maxSplits: 1)
+      let name = Node(words.first.map(String.init) ?? "")
+      return words.count == 2 ? Node([(name, try mapping(words[1]))]) : name
+    }
+    pairs.append((Node("methods"), Node(items)))
+    self = try ExperimentReader(file: nil, registry: registry).read(Node(pairs))
   }
 
   /// Reads an experiment file by its path.
@@ -60,12 +100,13 @@ extension Experiment {
       number = String(text.dropLast(unit.suffix.count)).trimmingCharacters(in: .whitespaces)
       factor = unit.seconds
     }
-    guard let value = Double(number), value > 0, value.isFinite else {
+    let value = (Double(number) ?? .nan) * factor
+    guard value > 0, value.isFinite else {
       throw SettingError(
         "'\(text)' is no horizon; write a positive number of \(currency.rawValue)"
           + (currency == .seconds ? ", or a time such as 90s, 30min, 2h or 1d" : ""))
     }
-    return value * factor
+    return value
   }
 
   /// Seeds as text: a number of seeds from 0 on, or a range such as `10-19`.
@@ -88,7 +129,7 @@ extension Experiment {
       let (method, settings) = (entry.method, entry.settings)
       var name = entry.label ?? method.name
       if entry.label == nil, entries.count(where: { $0.method.name == method.name }) > 1 {
-        let changed = method.settings.filter { settings.values[$0.name] != $0.defaultValue }
+        let changed = method.settings.filter { settings.values[$0.name] != nil }
         let text = changed.map { "\($0.name) \(settings.values[$0.name] ?? "")" }.joined(separator: ", ")
         if !text.isEmpty { name += " (\(text))" }
       }
@@ -114,33 +155,15 @@ extension Experiment {
   }
 }
 
-extension YamlError {
-  /// The line, and what is wrong there in one line.
-  fileprivate var place: (line: Int?, problem: String) {
-    switch self {
-    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-      .composer(_, let problem, let mark, _):
-      (mark.line, problem)
-    case .duplicatedKeysInMapping(let keys, let context):
-      (context.mark.line, "'\(keys.joined(separator: "', '"))' is given twice")
-    default: (nil, "\(self)".split(separator: "\n").joined(separator: " "))
-    }
-  }
-}
-
 /// Walks the nodes of a parsed file, so that every complaint knows its line.
 private struct ExperimentReader {
-  let file: String
+  /// `nil` for an experiment by flags.
+  let file: String?
   let registry: Registry
 
-  private static let keys = ["name", "table", "space", "policy", "horizon", "seeds", "methods"]
+  private static let keys = ["name", "table", "space", "policy", "horizon", "seeds", "holes", "methods"]
 
-  func read(_ text: String) throws -> Experiment {
-    let root: Node?
-    do { root = try Yams.compose(yaml: text) } catch let error as YamlError {
-      let (line, problem) = error.place
-      throw ExperimentFileError(file, line: line, "this is not YAML: \(problem)")
-    }
+  func read(_ root: Node?) throws -> Experiment {
     guard let root, let mapping = root.mapping else {
       throw ExperimentFileError(
         file, line: nil, "an experiment needs 'space', 'horizon', 'seeds' and 'methods'")
@@ -157,16 +180,24 @@ private struct ExperimentReader {
     }
     func required(_ name: String) throws -> Node {
       guard let node = nodes[name] else {
-        throw ExperimentFileError(file, line: nil, "'\(name)' is missing")
+        throw ExperimentFileError(file, line: nil, file == nil ? "--\(name) is missing" : "'\(name)' is missing")
       }
       return node
     }
 
     let policy = try nodes["policy"].map(readPolicy) ?? .fair
-    let spaceNode = try required("space")
+    let spaceNode = file == nil ? nodes["space"] ?? Node("1") : try required("space")
     let space = try scalar(spaceNode)
     guard SearchSpace(named: space) != nil else {
       throw failure(spaceNode, UnknownWord(space, kind: "search space", known: SearchSpace.all.map(\.name)))
+    }
+    let holes = try nodes["holes"].map { node in
+      let word = try scalar(node)
+      guard let holes = Benchmark.Holes(rawValue: word) else {
+        throw failure(
+          node, UnknownWord(word, kind: "value for 'holes'", known: Benchmark.Holes.allCases.map(\.rawValue)))
+      }
+      return holes
     }
     let horizon: Double
     if nodes["horizon"] == nil, let fixed = policy.defaultHorizon {
@@ -175,15 +206,18 @@ private struct ExperimentReader {
       let node = try required("horizon")
       horizon = try located(node) { try Experiment.horizon(try scalar(node), in: policy.currency) }
     }
-    let url = URL(filePath: file)
+    let url = file.map { URL(filePath: $0) }
     var table = try nodes["table"].map(scalar) ?? "embedded"
     if table != "embedded" {
-      table = URL(filePath: table, relativeTo: url.deletingLastPathComponent()).standardizedFileURL.path
+      // Results can be reported on from any folder.
+      table = URL(filePath: table, relativeTo: url?.deletingLastPathComponent()).standardizedFileURL.path
     }
-    return Experiment(
-      name: try nodes["name"].map(scalar) ?? url.deletingPathExtension().lastPathComponent, table: table,
-      space: space, horizon: horizon, policy: policy, seeds: try readSeeds(try required("seeds")),
-      methods: try readMethods(try required("methods")))
+    let experiment = Experiment(
+      name: try nodes["name"].map(scalar) ?? url?.deletingPathExtension().lastPathComponent ?? "experiment",
+      table: table, space: space, horizon: horizon, policy: policy, seeds: try readSeeds(try required("seeds")),
+      methods: try readMethods(try required("methods")), holes: holes == .refuse ? nil : holes)
+    try located(nodes["name"] ?? root) { try experiment.validate() }
+    return experiment
   }
 
   private func readPolicy(_ node: Node) throws -> BudgetPolicy {
@@ -224,6 +258,7 @@ private struct ExperimentReader {
       var values: [String: String] = [:]
       var lines: [String: Node] = [:]
       var label: String?
+      var labelNode = item
       var seeds: [UInt64]?
       if let mapping = item.mapping {
         guard mapping.count == 1, let (key, value) = mapping.first(where: { _ in true }) else {
@@ -237,6 +272,7 @@ private struct ExperimentReader {
           let name = try scalar(key)
           if name == "label" {
             label = try scalar(value)
+            labelNode = value
           } else if name == "seeds" {
             seeds = try readSeeds(value)
           } else if let parts = value.mapping {
@@ -261,13 +297,18 @@ private struct ExperimentReader {
       }
       let settings = try Settings(type.method, values)
       try located(item) { _ = try type.init(settings: settings) }
+      if let label { try located(labelNode) { try Experiment.check(label, "the method's label") } }
       return Experiment.Entry(label: label, method: type.method, settings: settings, seeds: seeds)
     }
     let methods = Experiment.labelled(entries)
-    for (place, entry) in methods.enumerated()
-    where methods[..<place].contains(where: { $0.label == entry.label }) {
+    for (index, entry) in methods.enumerated()
+    where methods[..<index].contains(where: { $0.label == entry.label }) {
       throw failure(
-        sequence[place], SettingError("two methods are called '\(entry.label)'; give one a 'label'"))
+        sequence[index],
+        SettingError(
+          file == nil
+            ? "the method '\(entry.label)' is given twice with the same settings; leave one out"
+            : "two methods are called '\(entry.label)'; give one a 'label'"))
     }
     return methods
   }

@@ -36,12 +36,12 @@ public struct Spending: Hashable, Sendable, Codable {
   }
 }
 
-/// What a run has spent, entry by entry, against its horizon.
+/// What a run has spent, and what for, against its horizon.
 ///
 /// A charge that would end past the horizon takes what is left and throws, so ``spent`` never exceeds
 /// ``horizon``.
 public struct Ledger: Hashable, Sendable, Codable {
-  /// What money went for.
+  /// The purpose of a charge.
   public enum Kind: String, CaseIterable, Sendable, Codable {
     /// Stand-alone trainings that ended in time.
     case training
@@ -53,25 +53,33 @@ public struct Ledger: Hashable, Sendable, Codable {
     case overhead
     /// The rest of the budget, taken by a charge that would have ended past the horizon.
     case lost
+
+    fileprivate var index: Int {
+      switch self {
+      case .training: 0
+      case .supernet: 1
+      case .validation: 2
+      case .overhead: 3
+      case .lost: 4
+      }
+    }
   }
 
-  /// One charge.
-  public struct Entry: Hashable, Sendable, Codable {
-    public let kind: Kind
-    /// In the ledger's currency.
-    public let amount: Double
-    /// In every currency, as far as it was really spent.
-    public let cost: Spending
+  /// All charges of one kind: their sum in the ledger's currency, and how many there were.
+  public struct Total: Hashable, Sendable, Codable {
+    public var amount = 0.0
+    public var count = 0
   }
 
   /// The budget, in ``currency``.
   public let horizon: Double
   public let currency: BudgetPolicy.Currency
-  /// The sum of all entries' amounts, at most ``horizon``.
+  /// The sum of all charges in ``currency``, at most ``horizon``.
   public private(set) var spent = 0.0
-  /// The sum of all entries' costs.
+  /// The sum of all charges in every currency, as far as they were really spent.
   public private(set) var total = Spending()
-  public private(set) var entries: [Entry] = []
+  /// By index of the kind. Single charges are not kept: there may be a billion.
+  private var totals = [Total](repeating: Total(), count: Kind.allCases.count)
 
   public init(horizon: Double, currency: BudgetPolicy.Currency) {
     self.horizon = horizon
@@ -84,21 +92,20 @@ public struct Ledger: Hashable, Sendable, Codable {
   mutating func charge(_ kind: Kind, _ cost: Spending) throws(BudgetExhausted) {
     let amount = cost[currency]
     guard spent + amount <= horizon else {
-      entries.append(Entry(kind: .lost, amount: horizon - spent, cost: Spending()))
+      enter(.lost, horizon - spent)
       spent = horizon
       throw BudgetExhausted()
     }
-    entries.append(Entry(kind: kind, amount: amount, cost: cost))
+    enter(kind, amount)
     spent += amount
     total += cost
   }
 
-  /// The sum of the amounts of one kind, in ``currency``, and the number of its entries.
-  public func total(of kind: Kind) -> (amount: Double, count: Int) {
-    entries.reduce(into: (0.0, 0)) { sum, entry in
-      guard entry.kind == kind else { return }
-      sum.0 += entry.amount
-      sum.1 += 1
-    }
+  private mutating func enter(_ kind: Kind, _ amount: Double) {
+    totals[kind.index].amount += amount
+    totals[kind.index].count += 1
   }
+
+  /// All charges of one kind.
+  public func total(of kind: Kind) -> Total { totals[kind.index] }
 }

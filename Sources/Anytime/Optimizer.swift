@@ -3,34 +3,36 @@ import Statistics
 
 /// A search method: anything that spends a budget to find an architecture.
 ///
-/// Blackbox and one-shot methods conform alike. A method reads its settings, then searches until the
-/// session says that the budget is spent, which it does by throwing:
+/// Blackbox and one-shot methods conform alike. A method searches until the session says that the budget is spent,
+/// which it does by throwing:
 ///
 ///     struct RandomSearch: Optimizer {
 ///       static let method = Method(name: "random-search", …)
-///       init(settings: Settings) {}
 ///
 ///       func search(_ session: Session) throws {
 ///         while true { try session.evaluate(session.space.sample(using: &session.random)) }
 ///       }
 ///     }
 ///
+/// What can be set about it are stored properties with an initial value, each with a ``Setting``: see
+/// ``Configurable``.
+///
 /// A run has to be a pure function of its settings and the session: draw all randomness from
 /// ``Session/random``, and let nothing depend on the order of a `Dictionary` or `Set`, which differs from
 /// process to process. ``OptimizerConformance`` checks that.
-public protocol Optimizer: Sendable {
+public protocol Optimizer: Configurable {
   /// What the method is called, where it comes from, and what can be set.
   static var method: Method { get }
-
-  /// - Parameter settings: A value for every setting that ``method`` declares, in its range.
-  /// - Throws: If settings contradict each other; say which in one sentence.
-  init(settings: Settings) throws
 
   /// Searches until the budget is spent.
   ///
   /// - Throws: Whatever ``Session/evaluate(_:epochs:)`` throws. ``BudgetExhausted`` ends the run
   ///   normally; so does returning.
   func search(_ session: Session) throws
+}
+
+extension Optimizer {
+  public static var settings: [Setting] { method.settings }
 }
 
 /// A description of a search method.
@@ -52,28 +54,38 @@ public struct Method: Sendable {
   public let summary: String
   /// The papers, with authors and year.
   public let citation: String
+  /// Whether the method trains networks on images: its runs then depend on the images and on how numbers are computed.
+  public let usesImages: Bool
+  /// Whether the method gains by trainings of several epoch counts.
+  public let usesFidelities: Bool
   public let settings: [Setting]
   /// Named sets of settings, chosen with `preset=name`; single settings may still be given beside it.
   public let presets: [Preset]
 
-  /// Values for some settings, under one name.
+  /// A method with other settings than the defaults, under a name.
   public struct Preset: Sendable {
     public let name: String
     /// What it is for, in a few words.
     public let summary: String
-    public let values: [String: String]
+    let method: any Optimizer
 
-    public init(_ name: String, _ summary: String, _ values: [String: String]) {
+    /// - Parameter method: As in `DARTS { $0.order = .second }`.
+    public init(_ name: String, _ summary: String, _ method: some Optimizer) {
       self.name = name
       self.summary = summary
-      self.values = values
+      self.method = method
     }
+
+    /// What differs from the defaults: by name, in canonical text.
+    public var values: [String: String] { Settings(of: method).values }
   }
 
   public init(
     name: String, title: String, family: Family = .blackbox, summary: String, citation: String,
-    settings: [Setting] = [], presets: [Preset] = []
+    usesImages: Bool = false, usesFidelities: Bool = false, settings: [Setting] = [], presets: [Preset] = []
   ) {
+    self.usesImages = usesImages
+    self.usesFidelities = usesFidelities
     self.presets = presets
     self.name = name
     self.title = title
@@ -88,7 +100,36 @@ public struct Method: Sendable {
 public struct Registry: Sendable {
   public let methods: [any Optimizer.Type]
 
-  public init(_ methods: [any Optimizer.Type]) { self.methods = methods }
+  /// - Precondition: Every method declares its settings soundly: as properties of its own, under names of their own,
+  ///   with defaults and presets that are within the ranges.
+  public init(_ methods: [any Optimizer.Type]) {
+    self.methods = methods
+    for type in methods {
+      if let problem = Self.problem(with: type) { preconditionFailure("\(type): \(problem)") }
+    }
+  }
+
+  /// What is wrong with a method's declarations, in one sentence; `nil` if nothing is.
+  public static func problem(with type: any Optimizer.Type) -> String? {
+    let method = type.method
+    // What experiment files and the command line mean by these names is no setting.
+    var names: Set = ["preset", "label", "seeds"]
+    for setting in method.settings {
+      guard setting.owner == type else { return "setting '\(setting.name)' is a property of \(setting.owner)" }
+      guard names.insert(setting.name).inserted else { return "two settings are called '\(setting.name)'" }
+      guard setting.domain == nil || setting.canonical(setting.defaultValue) == setting.defaultValue else {
+        return "the default \(setting.defaultValue) of '\(setting.name)' is not in \(setting.range)"
+      }
+    }
+    for preset in method.presets {
+      guard Swift.type(of: preset.method) == type else { return "preset '\(preset.name)' is of another method" }
+      do { _ = try type.init(settings: Settings(method, preset.values)) } catch {
+        return "preset '\(preset.name)': \(error)"
+      }
+    }
+    do { try type.init().validate() } catch { return "the defaults: \(error)" }
+    return nil
+  }
 
   /// The method of a name.
   ///

@@ -43,7 +43,9 @@ public struct RunIdentity: Hashable, Sendable, Codable {
 
   /// SHA-256 of the canonical JSON of all fields, in 64 hexadecimal digits.
   public var digest: String {
-    SHA256.hash(data: Data(canonicalJSON(self).utf8)).hexadecimal
+    do { return SHA256.hash(data: Data(try canonicalJSON(self).utf8)).hexadecimal } catch {
+      preconditionFailure("an experiment's horizon is a number: \(error)")
+    }
   }
 }
 
@@ -53,11 +55,19 @@ extension Sequence<UInt8> {
 }
 
 /// JSON with sorted keys: equal values give equal text.
-func canonicalJSON(_ value: some Encodable) -> String {
+func canonicalJSON(_ value: some Encodable) throws -> String {
   let encoder = JSONEncoder()
   encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-  // Only plain structures of numbers, text and flags are ever encoded here.
-  return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+  return String(decoding: try encoder.encode(value), as: UTF8.self)
+}
+
+/// Why a run came to no result: the method diverged, or an external program answered wrongly. A method throws this where
+/// the cause is the run's own, so that running it again would end alike; the run is stored with its reason, and others
+/// go on.
+public struct RunFailure: Error, Hashable, Sendable, CustomStringConvertible {
+  /// One sentence.
+  public let description: String
+  public init(_ description: String) { self.description = description }
 }
 
 /// Runs one optimizer once.
@@ -68,7 +78,8 @@ func canonicalJSON(_ value: some Encodable) -> String {
 ///   - checkpoint: A file in which a method that takes long may keep how far it is, to go on from there after an
 ///     interruption. It is removed in the end.
 ///   - progress: Called now and then by methods that take long, with what is spent and what part of the run is done.
-/// - Throws: What the optimizer throws, except ``BudgetExhausted``, which ends a run.
+/// - Returns: The run's result; one with a ``RunResult/failure`` if the optimizer threw ``RunFailure``.
+/// - Throws: Whatever else the optimizer throws, except ``BudgetExhausted``, which ends a run.
 public func run(
   _ optimizer: any Optimizer, on benchmark: Benchmark, policy: BudgetPolicy, horizon: Double, seed: UInt64,
   checkpoint: URL? = nil, progress: (@Sendable (_ spent: Double, _ part: Double) -> Void)? = nil
@@ -76,13 +87,15 @@ public func run(
   let session = Session(benchmark: benchmark, policy: policy, horizon: horizon, seed: seed)
   session.checkpoint = checkpoint
   session.onProgress = progress
-  do { try optimizer.search(session) } catch is BudgetExhausted {}
+  var failure: String?
+  do { try optimizer.search(session) } catch is BudgetExhausted {
+  } catch let error as RunFailure { failure = error.description }
   if let checkpoint { try? FileManager.default.removeItem(at: checkpoint) }
-  let builder = TrajectoryBuilder(benchmark: benchmark, policy: policy, horizon: horizon)
   return RunResult(
-    trajectory: builder.trajectory(session.events), spent: session.ledger.total,
+    trajectory: session.trajectory(), spent: session.ledger.total,
     ledger: Ledger.Kind.allCases.compactMap { kind in
-      let (amount, count) = session.ledger.total(of: kind)
-      return count > 0 ? RunResult.LedgerTotal(kind: kind, amount: amount, count: count) : nil
-    }, overheadSeconds: session.overheadSeconds, trace: builder.correlated(session.trace))
+      let total = session.ledger.total(of: kind)
+      return total.count > 0 ? RunResult.LedgerTotal(kind: kind, amount: total.amount, count: total.count) : nil
+    }, overheadSeconds: session.overheadSeconds, trace: session.trace.map { $0.correlated(with: benchmark) },
+    failure: failure)
 }

@@ -1,3 +1,4 @@
+import CellSpace
 import Foundation
 import GRDB
 
@@ -10,7 +11,8 @@ import GRDB
 /// - `experiment`: `name` (key), `json` (an ``Experiment``), `table_checksum`
 /// - `identity`: `id`, `digest` (unique), `json` (a ``RunIdentity``)
 /// - `run`: `id`, `identity_id`, `seed` (text, as SQLite's integers are signed), `spent_seconds`,
-///   `spent_epochs`, `evaluations`, `overhead_seconds`, `ledger` (JSON: kind, amount and count of entries)
+///   `spent_epochs`, `evaluations`, `overhead_seconds`, `ledger` (JSON: kind, amount and count of entries), `failure`
+///   (why a run came to no result)
 /// - `trajectory`: `run_id`, `step`, `amount`, `spent_seconds`, `spent_epochs`, `evaluations`, `cell`,
 ///   `epochs`, `validation_regret`, `test_regret`, `final_training_seconds`
 /// - `trace`: `run_id`, `epoch`, `json` (a ``TracePoint``), for one-shot methods
@@ -18,70 +20,28 @@ public struct RunStore: Sendable {
   private let queue: DatabaseQueue
   /// The file's path.
   public let path: String
+  private let writes: Bool
 
-  /// Opens a store, or makes a new one.
+  /// Opens a store to add runs, or makes a new one. A store of an earlier program is brought up to date.
   ///
-  /// - Parameter mustExist: Whether a file that is missing, empty or no run store is an error; it is left as it is.
-  /// - Throws: ``RunStoreError``.
-  public init(path: String, mustExist: Bool = false) throws(RunStoreError) {
+  /// - Throws: ``RunStoreError``, also for a file that is something else; it is left as it is.
+  public init(path: String) throws(RunStoreError) {
     self.path = path
-    if mustExist, !FileManager.default.fileExists(atPath: path) { throw .missing(path) }
-    do {
-      var configuration = Configuration()
-      configuration.busyMode = .timeout(30)
-      queue = try DatabaseQueue(path: path, configuration: configuration)
-      if mustExist, try !queue.read({ try $0.tableExists("experiment") && $0.tableExists("run") }) {
-        throw RunStoreError.notAStore(path)
-      }
-      try queue.inDatabase { database in
-        // With a write-ahead log a transaction needs no wait for the disk, and a crash loses whole
-        // transactions only.
-        try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
-      }
-      try queue.write(Self.migrate)
-    } catch let error as RunStoreError {
-      throw error
-    } catch {
-      switch (error as? DatabaseError)?.resultCode {
-      case .some(.SQLITE_CANTOPEN), .some(.SQLITE_READONLY): throw .cannotOpen(path)
-      case .some(.SQLITE_FULL): throw .full(path)
-      default: throw .unusable(path, reason: Self.reason(error))
-      }
-    }
+    writes = true
+    queue = try Self.openToWrite(path)
   }
 
-  private static func migrate(_ database: Database) throws {
-    try database.execute(
-      sql: """
-        CREATE TABLE IF NOT EXISTS experiment (
-          name TEXT PRIMARY KEY, json TEXT NOT NULL, table_checksum TEXT NOT NULL);
-        CREATE TABLE IF NOT EXISTS identity (
-          id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, json TEXT NOT NULL);
-        CREATE TABLE IF NOT EXISTS run (
-          id INTEGER PRIMARY KEY, identity_id INTEGER NOT NULL REFERENCES identity(id), seed TEXT NOT NULL,
-          spent_seconds REAL NOT NULL, spent_epochs REAL NOT NULL, evaluations REAL NOT NULL,
-          overhead_seconds REAL NOT NULL, ledger TEXT NOT NULL, UNIQUE (identity_id, seed));
-        CREATE TABLE IF NOT EXISTS trajectory (
-          run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, step INTEGER NOT NULL,
-          amount REAL NOT NULL, spent_seconds REAL NOT NULL, spent_epochs REAL NOT NULL,
-          evaluations REAL NOT NULL, cell TEXT NOT NULL, epochs INTEGER NOT NULL,
-          validation_regret REAL NOT NULL, test_regret REAL, final_training_seconds REAL NOT NULL,
-          PRIMARY KEY (run_id, step)) WITHOUT ROWID;
-        CREATE TABLE IF NOT EXISTS trace (
-          run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, epoch INTEGER NOT NULL,
-          json TEXT NOT NULL, PRIMARY KEY (run_id, epoch)) WITHOUT ROWID;
-        """)
-  }
-
-  private static func reason(_ error: any Error) -> String {
-    (error as? DatabaseError).flatMap { $0.message } ?? "\(error)"
+  /// Reads a store as it is now. Nothing is written, not even beside the file, and another program may add runs.
+  ///
+  /// - Throws: ``RunStoreError``.
+  public init(reading path: String) throws(RunStoreError) {
+    self.path = path
+    writes = false
+    queue = try Self.openToRead(path)
   }
 
   private func access<T>(_ body: (DatabaseQueue) throws -> T) throws(RunStoreError) -> T {
-    do { return try body(queue) } catch {
-      if (error as? DatabaseError)?.resultCode == .SQLITE_FULL { throw .full(path) }
-      throw .unusable(path, reason: Self.reason(error))
-    }
+    try Self.reported(path, writes: writes) { try body(queue) }
   }
 
   // MARK: Experiments
@@ -92,22 +52,62 @@ public struct RunStore: Sendable {
       try queue.write { database in
         try database.execute(
           sql: "INSERT OR REPLACE INTO experiment (name, json, table_checksum) VALUES (?, ?, ?)",
-          arguments: [experiment.name, canonicalJSON(experiment), tableChecksum])
+          arguments: [experiment.name, try canonicalJSON(experiment), tableChecksum])
+      }
+    }
+  }
+
+  /// An experiment as it was stored. One that cannot be read does not keep others from being read.
+  public struct Stored: Sendable {
+    public let name: String
+    public let tableChecksum: String
+    fileprivate let json: String
+    fileprivate let path: String
+
+    /// - Throws: ``RunStoreError``.
+    public func experiment() throws(RunStoreError) -> Experiment {
+      do {
+        let experiment = try JSONDecoder().decode(Experiment.self, from: Data(json.utf8))
+        try experiment.validate()
+        return experiment
+      } catch {
+        let reason = (error as? SettingError)?.description ?? "it was written by another version or is damaged"
+        throw .unusable(path, reason: "its experiment '\(name)' cannot be read: \(reason)")
       }
     }
   }
 
   /// The experiments of the store, by name.
-  public func experiments() throws(RunStoreError) -> [(experiment: Experiment, tableChecksum: String)] {
+  public func experiments() throws(RunStoreError) -> [Stored] {
     try access { queue in
       let rows = try queue.read { database in
-        try Row.fetchAll(database, sql: "SELECT json, table_checksum FROM experiment ORDER BY name")
+        try Row.fetchAll(database, sql: "SELECT name, json, table_checksum FROM experiment ORDER BY name")
       }
       return try rows.map { row in
-        let json: String = row["json"]
-        return (try JSONDecoder().decode(Experiment.self, from: Data(json.utf8)), row["table_checksum"])
+        Stored(
+          name: try value(row, 0, "experiment"), tableChecksum: try value(row, 2, "experiment"),
+          json: try value(row, 1, "experiment"), path: path)
       }
     }
+  }
+
+  /// A column of a row, which anybody may have written.
+  private func value<Value: DatabaseValueConvertible>(
+    _ row: Row, _ column: Int, _ table: String
+  ) throws(RunStoreError) -> Value {
+    let stored: DatabaseValue = row[column]
+    guard let value = Value.fromDatabaseValue(stored) else {
+      throw .damaged(path, reason: "a value of its table '\(table)' is of the wrong kind")
+    }
+    return value
+  }
+
+  private func amount(_ row: Row, _ column: Int, _ table: String) throws(RunStoreError) -> Double {
+    let amount: Double = try value(row, column, table)
+    guard (0...1e300).contains(amount) else {
+      throw .damaged(path, reason: "an amount of its table '\(table)' is \(amount)")
+    }
+    return amount
   }
 
   // MARK: Runs
@@ -123,36 +123,47 @@ public struct RunStore: Sendable {
   }
 
   /// The seeds of an identity whose runs are done.
-  public func seeds(of identity: RunIdentity) throws(RunStoreError) -> Set<UInt64> {
-    try access { queue in
+  ///
+  /// - Parameter failed: Whether runs that failed count as done.
+  public func seeds(of identity: RunIdentity, failed: Bool = true) throws -> Set<UInt64> {
+    let digest = identity.digest
+    return try access { queue in
       try queue.read { database in
         let texts = try String.fetchAll(
           database,
           sql: """
             SELECT run.seed FROM run JOIN identity ON identity.id = run.identity_id
-            WHERE identity.digest = ?
-            """, arguments: [identity.digest])
+            WHERE identity.digest = ? AND (? OR run.failure IS NULL)
+            """, arguments: [digest, failed])
         return Set(texts.compactMap(UInt64.init))
       }
     }
   }
 
-  /// Adds a run in one transaction. A run that is there already stays as it is.
-  public func add(_ result: RunResult, identity: RunIdentity, seed: UInt64) throws(RunStoreError) {
+  /// Adds a run in one transaction, in place of one that failed. A run that is there already stays as it is.
+  public func add(_ result: RunResult, identity: RunIdentity, seed: UInt64) throws {
+    let digest = identity.digest
+    let (identityText, ledger) = (try canonicalJSON(identity), try canonicalJSON(result.ledger))
+    let trace = try result.trace.map { ($0.epoch, try canonicalJSON($0)) }
     try access { queue in
       try queue.write { database in
-        let digest = identity.digest
         try database.cachedStatement(sql: "INSERT OR IGNORE INTO identity (digest, json) VALUES (?, ?)")
-          .execute(arguments: [digest, canonicalJSON(identity)])
+          .execute(arguments: [digest, identityText])
+        try database.cachedStatement(
+          sql: """
+            DELETE FROM run WHERE seed = ? AND failure IS NOT NULL
+            AND identity_id = (SELECT id FROM identity WHERE digest = ?)
+            """
+        ).execute(arguments: [String(seed), digest])
         try database.cachedStatement(
           sql: """
             INSERT OR IGNORE INTO run (
-              identity_id, seed, spent_seconds, spent_epochs, evaluations, overhead_seconds, ledger)
-            VALUES ((SELECT id FROM identity WHERE digest = ?), ?, ?, ?, ?, ?, ?)
+              identity_id, seed, spent_seconds, spent_epochs, evaluations, overhead_seconds, ledger, failure)
+            VALUES ((SELECT id FROM identity WHERE digest = ?), ?, ?, ?, ?, ?, ?, ?)
             """
         ).execute(arguments: [
           digest, String(seed), result.spent.seconds, result.spent.epochs, result.spent.evaluations,
-          result.overheadSeconds, canonicalJSON(result.ledger),
+          result.overheadSeconds, ledger, result.failure,
         ])
         guard database.changesCount == 1 else { return }
         let run = database.lastInsertedRowID
@@ -164,9 +175,9 @@ public struct RunStore: Sendable {
             point.cell, point.epochs, point.validationRegret, point.testRegret, point.finalTrainingSeconds,
           ])
         }
-        for point in result.trace {
+        for (epoch, text) in trace {
           try database.cachedStatement(sql: "INSERT INTO trace VALUES (?, ?, ?)")
-            .execute(arguments: [run, point.epoch, canonicalJSON(point)])
+            .execute(arguments: [run, epoch, text])
         }
       }
     }
@@ -175,58 +186,90 @@ public struct RunStore: Sendable {
   /// The runs of an identity that are done, for some seeds, by ascending seed.
   public func results(
     of identity: RunIdentity, seeds: [UInt64]
-  ) throws(RunStoreError) -> [(seed: UInt64, result: RunResult)] {
+  ) throws -> [(seed: UInt64, result: RunResult)] {
     let wanted = Set(seeds)
+    let digest = identity.digest
     return try access { queue in
       try queue.read { database in
-        let join = "FROM run JOIN identity ON identity.id = run.identity_id"
-        let runs = try Row.fetchAll(
-          database, sql: "SELECT run.* \(join) WHERE identity.digest = ?", arguments: [identity.digest])
+        let join = "JOIN identity ON identity.id = run.identity_id WHERE identity.digest = ?"
         var points: [Int64: [TrajectoryPoint]] = [:]
         let cursor = try Row.fetchCursor(
           database,
           sql: """
-            SELECT trajectory.* FROM trajectory JOIN run ON run.id = trajectory.run_id
-            JOIN identity ON identity.id = run.identity_id WHERE identity.digest = ?
+            SELECT run_id, amount, trajectory.spent_seconds, trajectory.spent_epochs, trajectory.evaluations, cell,
+              epochs, validation_regret, test_regret, final_training_seconds
+            FROM trajectory JOIN run ON run.id = trajectory.run_id \(join)
             ORDER BY trajectory.run_id, trajectory.step
-            """, arguments: [identity.digest])
+            """, arguments: [digest])
         while let row = try cursor.next() {
-          points[row["run_id"], default: []].append(
-            TrajectoryPoint(
-              amount: row["amount"],
-              spent: Spending(
-                seconds: row["spent_seconds"], epochs: row["spent_epochs"], evaluations: row["evaluations"]),
-              cell: row["cell"], epochs: row["epochs"], validationRegret: row["validation_regret"],
-              testRegret: row["test_regret"], finalTrainingSeconds: row["final_training_seconds"]))
+          points[try value(row, 0, "trajectory"), default: []].append(try point(row))
         }
         var traces: [Int64: [TracePoint]] = [:]
         let lines = try Row.fetchCursor(
           database,
           sql: """
-            SELECT trace.run_id, trace.json FROM trace JOIN run ON run.id = trace.run_id
-            JOIN identity ON identity.id = run.identity_id WHERE identity.digest = ?
+            SELECT trace.run_id, trace.json FROM trace JOIN run ON run.id = trace.run_id \(join)
             ORDER BY trace.run_id, trace.epoch
-            """, arguments: [identity.digest])
+            """, arguments: [digest])
         while let row = try lines.next() {
-          let json: String = row["json"]
-          traces[row["run_id"], default: []].append(
-            try JSONDecoder().decode(TracePoint.self, from: Data(json.utf8)))
+          traces[try value(row, 0, "trace"), default: []].append(try decoded(row, 1, "trace"))
         }
+        let runs = try Row.fetchAll(
+          database,
+          sql: """
+            SELECT run.id, seed, spent_seconds, spent_epochs, evaluations, overhead_seconds, ledger, failure
+            FROM run \(join)
+            """, arguments: [digest])
         return try runs.compactMap { row -> (seed: UInt64, result: RunResult)? in
-          let text: String = row["seed"]
+          let id: Int64 = try value(row, 0, "run")
+          let text: String = try value(row, 1, "run")
           guard let seed = UInt64(text), wanted.contains(seed) else { return nil }
-          let ledger: String = row["ledger"]
+          let ledger: [RunResult.LedgerTotal] = try decoded(row, 6, "run")
+          guard ledger.allSatisfy({ (0...1e300).contains($0.amount) && $0.count >= 0 }) else {
+            throw RunStoreError.damaged(path, reason: "the ledger of run \(id) has impossible amounts")
+          }
+          let trajectory = points[id] ?? []
+          guard zip(trajectory, trajectory.dropFirst()).allSatisfy({ $0.amount <= $1.amount }) else {
+            throw RunStoreError.damaged(path, reason: "the trajectory of run \(id) goes back in time")
+          }
           return (
             seed,
             RunResult(
-              trajectory: points[row["id"]] ?? [],
-              spent: Spending(
-                seconds: row["spent_seconds"], epochs: row["spent_epochs"], evaluations: row["evaluations"]),
-              ledger: try JSONDecoder().decode([RunResult.LedgerTotal].self, from: Data(ledger.utf8)),
-              overheadSeconds: row["overhead_seconds"], trace: traces[row["id"]] ?? [])
+              trajectory: trajectory, spent: try spending(row, 2, "run"), ledger: ledger,
+              overheadSeconds: try amount(row, 5, "run"), trace: traces[id] ?? [],
+              failure: row.hasNull(atIndex: 7) ? nil : try value(row, 7, "run"))
           )
         }.sorted { $0.seed < $1.seed }
       }
+    }
+  }
+
+  private func point(_ row: Row) throws -> TrajectoryPoint {
+    let cell: String = try value(row, 5, "trajectory")
+    let epochs: Int = try value(row, 6, "trajectory")
+    let regret: Double = try value(row, 7, "trajectory")
+    let testRegret: Double? = row.hasNull(atIndex: 8) ? nil : try value(row, 8, "trajectory")
+    guard CellHash(cell) != nil, (0...Int(UInt16.max)).contains(epochs), (-1...1).contains(regret),
+      testRegret.map({ (-1...1).contains($0) }) ?? true
+    else {
+      throw RunStoreError.damaged(path, reason: "a point of its table 'trajectory' is impossible")
+    }
+    return TrajectoryPoint(
+      amount: try amount(row, 1, "trajectory"), spent: try spending(row, 2, "trajectory"), cell: cell,
+      epochs: epochs, validationRegret: regret, testRegret: testRegret,
+      finalTrainingSeconds: try amount(row, 9, "trajectory"))
+  }
+
+  private func spending(_ row: Row, _ column: Int, _ table: String) throws -> Spending {
+    Spending(
+      seconds: try amount(row, column, table), epochs: try amount(row, column + 1, table),
+      evaluations: try amount(row, column + 2, table))
+  }
+
+  private func decoded<Value: Decodable>(_ row: Row, _ column: Int, _ table: String) throws -> Value {
+    let text: String = try value(row, column, table)
+    do { return try JSONDecoder().decode(Value.self, from: Data(text.utf8)) } catch {
+      throw RunStoreError.damaged(path, reason: "JSON of its table '\(table)' cannot be read")
     }
   }
 
@@ -245,27 +288,5 @@ public struct RunStore: Sendable {
           entry: entry, title: method.title, family: method.family,
           runs: try results(of: identity, seeds: experiment.seeds(of: entry)))
       })
-  }
-}
-
-/// Why a run store cannot be used.
-public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
-  case missing(String)
-  case full(String)
-  case cannotOpen(String)
-  case notAStore(String)
-  case unusable(String, reason: String)
-
-  public var description: String {
-    switch self {
-    case .missing(let path): "there is no run store \(path); make it with 'anytime run'"
-    case .full(let path):
-      "there is no space left for the run store \(path); make room and start again, what is done is kept"
-    case .cannotOpen(let path):
-      "the run store \(path) cannot be opened; check its folder and permissions"
-    case .notAStore(let path): "\(path) is no run store; name one that 'anytime run' made"
-    case .unusable(let path, let reason):
-      "the run store \(path) cannot be used: \(reason); move it away and run the experiment again"
-    }
   }
 }

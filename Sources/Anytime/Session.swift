@@ -38,8 +38,7 @@ public enum SessionError: Error, Hashable, Sendable, CustomStringConvertible {
 /// An optimizer can train a cell and see what one training shows, and recommend a cell. It never sees test
 /// accuracy, another repeat of a training, or any cell that it has not paid for.
 ///
-/// A session is a reference, so that a copy of it cannot be asked for free, and it belongs to one run on one
-/// thread.
+/// A class, so that copying a session cannot duplicate its budget. It belongs to one run on one thread.
 public final class Session {
   /// The architectures to search.
   public let space: SearchSpace
@@ -58,33 +57,24 @@ public final class Session {
   /// Draws which repeat of a training an evaluation sees.
   private var repeats: RandomGenerator
   package private(set) var ledger: Ledger
-  package private(set) var events: [Event] = []
+  private var incumbents = Incumbents()
   package var trace: [TracePoint] = []
   /// Where a method that takes long may keep how far it is.
   package var checkpoint: URL?
-  /// What part of its own plan a search has done, in 0...1, where it has one: it may end before the horizon.
+  /// Progress through the method's own schedule (0...1), if it has one that may finish before the budget.
   package var planned = 0.0
   package var onProgress: (@Sendable (_ spent: Double, _ part: Double) -> Void)?
   /// With `resume`: the last training of a row, which a longer one may go on from.
-  private var trained: [Int: (epochs: Int, seconds: Double)] = [:]
-  /// When the optimizer got its last answer, and how long it has thought so far.
+  private var trained: [Int: Trained] = [:]
+  /// When the optimizer got its last answer, and how long it has thought so far, in nanoseconds.
   private var answered: UInt64
   private var thinking: UInt64 = 0
+  /// When progress was last told.
+  private var told: UInt64
 
-  /// Something that may change the incumbent.
-  package struct Event: Hashable, Sendable, Codable {
-    /// In every currency, at the moment when it was known.
-    package let spent: Spending
-    /// In the policy's currency.
-    package let amount: Double
-    package let row: Int
-    /// The place of the epoch count and the repeat that was drawn; `nil` for a recommendation.
-    package let training: Training?
-
-    package struct Training: Hashable, Sendable, Codable {
-      package let place: Int
-      package let number: Int
-    }
+  fileprivate struct Trained: Codable {
+    let epochs: Int
+    let seconds: Double
   }
 
   package init(benchmark: Benchmark, policy: BudgetPolicy, horizon: Double, seed: UInt64) {
@@ -96,6 +86,7 @@ public final class Session {
     random = RandomGenerator(seed: seed, stream: "optimizer")
     repeats = RandomGenerator(seed: seed, stream: "repeats")
     answered = Self.now
+    told = answered
   }
 
   /// Trains the cell of a configuration from scratch and returns what the training showed.
@@ -119,16 +110,23 @@ public final class Session {
 
   /// Makes a cell the incumbent. Looking it up for the curve is free.
   ///
-  /// For methods that do not train cells on their own. From the first recommendation on, evaluations no
-  /// longer change the incumbent.
+  /// For methods that do not train cells on their own: a stand-alone training outranks a recommendation, which is no
+  /// evidence, so recommendations count until the first training has ended.
   ///
   /// - Throws: ``SessionError`` for a cell outside the search space, ``BudgetExhausted`` at the horizon
   ///   where the policy charges overhead.
   public func recommend(_ cell: Cell) throws {
     let row = try row(of: cell)
     try think()
-    events.append(Event(spent: ledger.total, amount: ledger.spent, row: row, training: nil))
+    incumbents.add(.init(spent: ledger.total, amount: ledger.spent, row: row), benchmark, policy)
     answered = Self.now
+  }
+
+  /// The incumbents so far, when they count by the policy.
+  func trajectory() -> [TrajectoryPoint] {
+    guard policy.chargeFinalTraining else { return incumbents.points }
+    return incumbents.points.chargingFinalTraining(
+      in: policy.currency, epochs: Double(fidelities.last ?? 0), horizon: horizon)
   }
 
   /// The optimizer's own time so far, in measured seconds.
@@ -153,8 +151,7 @@ public final class Session {
     } else {
       place = fidelities.count - 1
     }
-    let count = table.repeatCount(row: row, epochs: place)
-    let number = count > 1 ? repeats.below(count) : 0
+    let number = benchmark.drawRepeat(row: row, fidelity: place, using: &repeats)
     let epochs = fidelities[place]
     guard let seconds = table.value(.seconds, row: row, epochs: place, repeat: number),
       let validation = table.value(.validationAccuracy, row: row, epochs: place, repeat: number)
@@ -166,19 +163,19 @@ public final class Session {
         cost.seconds = max(0, seconds - earlier.seconds)
         cost.epochs -= Double(earlier.epochs)
       }
-      trained[row] = (epochs, seconds)
+      trained[row] = Trained(epochs: epochs, seconds: seconds)
     }
     try ledger.charge(.training, cost)
-    events.append(
-      Event(
-        spent: ledger.total, amount: ledger.spent, row: row,
-        training: Event.Training(place: place, number: number)))
+    incumbents.add(
+      .init(spent: ledger.total, amount: ledger.spent, row: row, fidelity: place, number: number), benchmark, policy)
     let evaluation = Evaluation(
       epochs: epochs, validationAccuracy: validation,
       halfwayValidationAccuracy: table.value(
         .validationAccuracy, .halfway, row: row, epochs: place, repeat: number),
       trainAccuracy: table.value(.trainAccuracy, row: row, epochs: place, repeat: number), seconds: seconds)
     answered = Self.now
+    // A long run shows that it lives.
+    if answered &- told > 500_000_000 { tell() }
     return evaluation
   }
 
@@ -201,8 +198,13 @@ public final class Session {
     let start = Self.threadSeconds
     let result = try body()
     try ledger.charge(kind, cost(Self.threadSeconds - start))
-    onProgress?(ledger.spent, min(1, max(planned, ledger.spent / horizon)))
+    tell()
     return result
+  }
+
+  private func tell() {
+    told = Self.now
+    onProgress?(ledger.spent, min(1, max(planned, ledger.spent / horizon)))
   }
 
   /// Spends benchmark seconds on a search whose work was done elsewhere.
@@ -228,7 +230,7 @@ public final class Session {
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 
-  /// Does work that nobody pays for and no method sees: probes.
+  /// Runs diagnostics: not charged, results hidden from the method.
   package func unchargedWork<Result>(_ body: () throws -> Result) throws -> Result {
     try think()
     defer { answered = Self.now }
@@ -237,23 +239,35 @@ public final class Session {
 
   /// All of a session that changes: with a method's own state, enough to go on after an interruption.
   package struct State: Codable {
-    var random, repeats: RandomGenerator
-    var ledger: Ledger
-    var events: [Event]
-    var trace: [TracePoint]
-    var thinking: UInt64
+    fileprivate var random, repeats: RandomGenerator
+    fileprivate var ledger: Ledger
+    fileprivate var incumbents: Incumbents
+    fileprivate var trained: [Int: Trained]
+    fileprivate var trace: [TracePoint]
+    fileprivate var thinking: UInt64
+
+    /// Whether all rows and indices are a benchmark's: a state may come from a file.
+    package func isOf(_ benchmark: Benchmark) -> Bool {
+      incumbents.isOf(benchmark)
+        && trained.allSatisfy {
+          benchmark.contains(row: $0.key) && benchmark.table.epochs.contains($0.value.epochs)
+            && $0.value.seconds.isFinite
+        }
+    }
   }
 
   package var state: State {
     get {
       State(
-        random: random, repeats: repeats, ledger: ledger, events: events, trace: trace, thinking: thinking)
+        random: random, repeats: repeats, ledger: ledger, incumbents: incumbents, trained: trained, trace: trace,
+        thinking: thinking)
     }
     set {
       random = newValue.random
       repeats = newValue.repeats
       ledger = newValue.ledger
-      events = newValue.events
+      incumbents = newValue.incumbents
+      trained = newValue.trained
       trace = newValue.trace
       thinking = newValue.thinking
       answered = Self.now

@@ -1,141 +1,226 @@
-import Crypto
-import Foundation
+import CellSpace
 
-/// Something that can be set about a method: its name, range and default.
-public struct Setting: Sendable {
-  /// The values that a setting takes.
-  public enum Domain: Sendable {
-    case integer(ClosedRange<Int>, default: Int)
-    case real(ClosedRange<Double>, default: Double)
-    case choice([String], default: String)
-    case flag(default: Bool)
-    /// The path of a file. Its content belongs to the value: a changed file makes other runs.
-    case file
+/// A value whose properties can be set by name: a search method, a part that several methods share, or a budget
+/// policy.
+///
+/// A property with an initial value and one ``Setting`` are all that a setting needs:
+///
+///     struct DEHB: Optimizer {
+///       var mutationFactor = 0.5
+///       static let method = Method(…, settings: [
+///         Setting("mutation-factor", \DEHB.mutationFactor, 0...2, "length of the difference that is added")
+///       ])
+///     }
+///
+/// Values that methods share are a part with settings of its own, held in a property of each:
+///
+///     var brackets = Brackets()
+///     static let method = Method(…, settings: Brackets.settings(at: \DEHB.brackets))
+public protocol Configurable: Sendable {
+  /// A value with every setting at its default.
+  init()
+
+  /// What can be set, in the order in which it is listed.
+  static var settings: [Setting] { get }
+
+  /// Checks settings against each other after they were read from text.
+  ///
+  /// - Throws: ``SettingError``: one sentence that names the settings that contradict each other.
+  func validate() throws
+}
+
+extension Configurable {
+  /// The defaults with changes, checked by the compiler: `TPE { $0.startup = 5 }`.
+  public init(_ change: (inout Self) -> Void) {
+    self.init()
+    change(&self)
   }
 
+  public func validate() throws {}
+
+  /// The settings of this part, for a method that holds one.
+  ///
+  /// - Parameters:
+  ///   - part: The method's property; what it holds in a new method are the defaults.
+  ///   - absent: The properties that mean nothing to the method, and so are no settings of it.
+  public static func settings<Whole: Configurable>(
+    at part: WritableKeyPath<Whole, Self> & Sendable, without absent: [PartialKeyPath<Self>] = []
+  ) -> [Setting] {
+    settings.filter { setting in !absent.contains { ($0 as AnyKeyPath) == (setting.property as AnyKeyPath) } }
+      .map { $0.inside(part) }
+  }
+}
+
+/// The name, values and summary of a property that can be set.
+public struct Setting: Sendable {
+  /// The name on the command line, in experiment files and in run stores, in kebab-case.
   public let name: String
-  public let domain: Domain
+  /// The values that it may have, as a dimension that can be searched; `nil` for a file.
+  ///
+  /// `Parameter.text(of:)` gives the canonical text of a sampled value.
+  public let domain: Parameter.Domain?
   /// What it does, in a few words.
   public let summary: String
+  /// The initial value of the property, in canonical text.
+  public let defaultValue: String
+  /// The part that declares it, where several methods may share it.
+  public let part: (any Configurable.Type)?
 
-  public init(_ name: String, _ domain: Domain, _ summary: String) {
-    self.name = name
-    self.domain = domain
-    self.summary = summary
-  }
+  let property: AnyKeyPath & Sendable
+  /// The type that has the property.
+  let owner: any Configurable.Type
+  /// The canonical text of a value as a user enters it; `nil` if it is none.
+  let canonical: @Sendable (String) -> String?
+  private let read: @Sendable (any Configurable) -> String
+  /// Sets the property to a value in canonical text, and says whether it is one.
+  private let write: @Sendable (inout any Configurable, String) -> Bool
+  /// Checks the part that declares the setting.
+  let validatePart: (@Sendable (any Configurable) throws -> Void)?
 
-  /// The default, as text.
-  public var defaultValue: String {
-    switch domain {
-    case .integer(_, let value): String(value)
-    case .real(_, let value): String(value)
-    case .choice(_, let value): value
-    case .flag(let value): String(value)
-    case .file: ""
+  // MARK: Declarations
+
+  /// A whole number.
+  ///
+  /// - Parameter log: Whether a factor matters and not a difference, to those that search for a good value.
+  public init<Root: Configurable>(
+    _ name: String, _ property: WritableKeyPath<Root, Int> & Sendable, _ range: ClosedRange<Int>, log: Bool = false,
+    _ summary: String
+  ) {
+    self.init(name, property, .integer(range, log: log), summary, text: { String($0) }) { text in
+      Int(text).flatMap { range.contains($0) ? $0 : nil }
     }
   }
 
-  /// The range, as text.
+  /// A real number.
+  ///
+  /// - Parameter log: Whether a factor matters and not a difference, to those that search for a good value.
+  public init<Root: Configurable>(
+    _ name: String, _ property: WritableKeyPath<Root, Double> & Sendable, _ range: ClosedRange<Double>,
+    log: Bool = false, _ summary: String
+  ) {
+    self.init(name, property, .real(range, log: log), summary, text: { String($0) }) { text in
+      // Adding zero turns -0 into 0: equal values have equal text.
+      Double(text).flatMap { range.contains($0) ? $0 + 0 : nil }
+    }
+  }
+
+  /// A choice: a case of an enumeration, whose raw values are what users write.
+  public init<Root: Configurable, Choice: RawRepresentable<String> & CaseIterable & Sendable>(
+    _ name: String, _ property: WritableKeyPath<Root, Choice> & Sendable, _ summary: String
+  ) {
+    self.init(
+      name, property, .categorical(Choice.allCases.map(\.rawValue)), summary, text: \.rawValue, value: Choice.init)
+  }
+
+  /// A flag: `true` or `false`.
+  public init<Root: Configurable>(
+    _ name: String, _ property: WritableKeyPath<Root, Bool> & Sendable, _ summary: String
+  ) {
+    self.init(name, property, .categorical(["true", "false"]), summary, text: { String($0) }) { Bool($0) }
+  }
+
+  /// A value of any kind.
+  ///
+  /// - Parameters:
+  ///   - text: The canonical text of a value.
+  ///   - value: The value of a canonical text; `nil` if it has none.
+  ///   - entered: The value of a text as a user enters it, where that is not the canonical one.
+  init<Root: Configurable, Value>(
+    _ name: String, _ property: WritableKeyPath<Root, Value> & Sendable, _ domain: Parameter.Domain?,
+    _ summary: String, text: @escaping @Sendable (Value) -> String, value: @escaping @Sendable (String) -> Value?,
+    entered: (@Sendable (String) -> Value?)? = nil
+  ) {
+    self.name = name
+    self.domain = domain
+    self.summary = summary
+    self.property = property
+    defaultValue = text(Root()[keyPath: property])
+    owner = Root.self
+    part = nil
+    validatePart = nil
+    canonical = { (entered ?? value)($0).map(text) }
+    read = { text(Self.cast($0, to: Root.self)[keyPath: property]) }
+    write = { root, canonical in
+      guard let value = value(canonical) else { return false }
+      Self.change(&root) { (root: inout Root) in root[keyPath: property] = value }
+      return true
+    }
+  }
+
+  /// The setting of a part, in a whole that holds one.
+  fileprivate func inside<Whole: Configurable, Part: Configurable>(
+    _ part: WritableKeyPath<Whole, Part> & Sendable
+  ) -> Setting {
+    Setting(inner: self, part)
+  }
+
+  private init<Whole: Configurable, Part: Configurable>(
+    inner: Setting, _ part: WritableKeyPath<Whole, Part> & Sendable
+  ) {
+    name = inner.name
+    domain = inner.domain
+    summary = inner.summary
+    property = part
+    defaultValue = inner.read(Whole()[keyPath: part])
+    owner = Whole.self
+    self.part = Part.self
+    canonical = inner.canonical
+    validatePart = { try Self.cast($0, to: Whole.self)[keyPath: part].validate() }
+    read = { inner.read(Self.cast($0, to: Whole.self)[keyPath: part]) }
+    write = { root, text in
+      var isValue = false
+      Self.change(&root) { (whole: inout Whole) in
+        var value: any Configurable = whole[keyPath: part]
+        isValue = inner.write(&value, text)
+        whole[keyPath: part] = Self.cast(value, to: Part.self)
+      }
+      return isValue
+    }
+  }
+
+  private static func cast<Root>(_ value: any Configurable, to type: Root.Type) -> Root {
+    guard let root = value as? Root else {
+      preconditionFailure("a setting of \(type) was asked of a \(Swift.type(of: value))")
+    }
+    return root
+  }
+
+  private static func change<Root: Configurable>(_ value: inout any Configurable, _ body: (inout Root) -> Void) {
+    var root = cast(value, to: Root.self)
+    body(&root)
+    value = root
+  }
+
+  // MARK: Values
+
+  /// The value that a method, part or policy has, in canonical text.
+  public func text(in root: some Configurable) -> String { read(root) }
+
+  /// Sets the property.
+  ///
+  /// - Returns: Whether the text is a value; if not, nothing is changed.
+  public func set<Root: Configurable>(_ text: String, in root: inout Root) -> Bool {
+    var value: any Configurable = root
+    guard write(&value, text) else { return false }
+    root = Self.cast(value, to: Root.self)
+    return true
+  }
+
+  /// The texts among which one is chosen; empty for numbers and files.
+  public var choices: [String] { if case .categorical(let choices)? = domain { choices } else { [] } }
+
+  /// The values that it may have, as text.
   public var range: String {
     switch domain {
-    case .integer(let range, _): "\(range.lowerBound) to \(range.upperBound)"
-    case .real(let range, _): "\(plain(range.lowerBound)) to \(plain(range.upperBound))"
-    case .choice(let choices, _): choices.joined(separator: " | ")
-    case .flag: "true | false"
-    case .file: "the path of a file"
+    case .integer(let range, _)?: "\(range.lowerBound) to \(range.upperBound)"
+    case .real(let range, _)?: "\(plain(range.lowerBound)) to \(plain(range.upperBound))"
+    case .categorical(let choices)?, .ordinal(let choices)?: choices.joined(separator: " | ")
+    case nil: "the path of a file"
     }
   }
 
   /// A number without a fraction that is zero.
   private func plain(_ value: Double) -> String {
     Int(exactly: value).map { String($0) } ?? String(value)
-  }
-
-  /// The canonical text of a value given as text.
-  func canonical(_ text: String, method: String) throws(SettingError) -> String {
-    switch domain {
-    case .integer(let range, _):
-      if let value = Int(text), range.contains(value) { return String(value) }
-    case .real(let range, _):
-      if let value = Double(text), range.contains(value) { return String(value) }
-    case .choice(let choices, _):
-      if choices.contains(text) { return text }
-    case .flag:
-      if let value = Bool(text) { return String(value) }
-    case .file:
-      guard let content = FileManager.default.contents(atPath: text) else {
-        throw SettingError("the file '\(text)' of setting '\(name)' of \(method) cannot be read; check its path")
-      }
-      return "\(SHA256.hash(data: content).prefix(8).hexadecimal) \(text)"
-    }
-    throw SettingError(
-      "'\(text)' is no value for setting '\(name)' of \(method): use \(range)")
-  }
-}
-
-/// A wrong value or combination of settings.
-public struct SettingError: Error, Hashable, Sendable, CustomStringConvertible {
-  public let description: String
-  public init(_ description: String) { self.description = description }
-}
-
-/// A value for every setting of a method.
-public struct Settings: Hashable, Sendable, Codable {
-  /// By name, in canonical text: equal settings have equal text.
-  public let values: [String: String]
-
-  /// Defaults, except where values are given; those of a preset, if `preset` is among them.
-  ///
-  /// - Throws: ``UnknownWord`` for a name that the method does not have, ``SettingError`` for a value out of
-  ///   range.
-  public init(_ method: Method, _ given: [String: String] = [:]) throws {
-    var values: [String: String] = [:]
-    for setting in method.settings { values[setting.name] = setting.defaultValue }
-    var given = given
-    if let name = given.removeValue(forKey: "preset") {
-      guard let preset = method.presets.first(where: { $0.name == name }) else {
-        throw UnknownWord(name, kind: "preset of \(method.name)", known: method.presets.map(\.name))
-      }
-      given.merge(preset.values) { given, _ in given }
-    }
-    for (name, text) in given.sorted(by: { $0.key < $1.key }) {
-      guard let setting = method.settings.first(where: { $0.name == name }) else {
-        throw UnknownWord(name, kind: "setting of \(method.name)", known: method.settings.map(\.name))
-      }
-      values[name] = try setting.canonical(text, method: method.name)
-    }
-    self.values = values
-  }
-
-  /// - Precondition: The method declares an integer setting of this name.
-  public func integer(_ name: String) -> Int { required(name, Int.init) }
-
-  /// - Precondition: The method declares a real setting of this name.
-  public func real(_ name: String) -> Double { required(name, Double.init) }
-
-  /// - Precondition: The method declares a flag of this name.
-  public func flag(_ name: String) -> Bool { required(name, Bool.init) }
-
-  /// - Precondition: The method declares a file of this name.
-  public func file(_ name: String) -> String {
-    // After the digest of its content.
-    required(name) { String($0.drop { $0 != " " }.dropFirst()) }
-  }
-
-  /// - Precondition: The method declares a choice of this name.
-  public func choice(_ name: String) -> String { required(name) { $0 } }
-
-  /// A choice as the case of an enumeration whose raw values are the choices.
-  ///
-  /// - Precondition: The method declares such a choice of this name.
-  public func choice<Choice: RawRepresentable<String>>(_ name: String, as type: Choice.Type) -> Choice {
-    required(name, Choice.init(rawValue:))
-  }
-
-  private func required<Value>(_ name: String, _ read: (String) -> Value?) -> Value {
-    guard let value = values[name].flatMap(read) else {
-      preconditionFailure("the method declares no such setting as '\(name)'")
-    }
-    return value
   }
 }

@@ -33,25 +33,22 @@ public struct TracePoint: Hashable, Sendable, Codable {
   }
 }
 
-extension TrajectoryBuilder {
-  /// Adds to every probed point how its one-shot errors agree with the table. Done when a run has ended, so that
-  /// no method can learn from it.
-  func correlated(_ trace: [TracePoint]) -> [TracePoint] {
-    trace.map { point in
-      guard !point.errors.isEmpty else { return point }
-      var (seen, measured): ([Double], [Double]) = ([], [])
-      for (hash, error) in point.errors.sorted(by: { $0.key < $1.key }) {
-        guard let hash = CellHash(hash), let row = benchmark.table.row(of: hash),
-          let accuracy = benchmark.table.mean(
-            .validationAccuracy, row: row, epochs: benchmark.table.epochs.count - 1)
-        else { continue }
-        seen.append(error)
-        measured.append(1 - accuracy)
-      }
-      var point = point
-      point.values["spearman"] = seen.spearman(measured)
-      point.values["kendall"] = seen.kendall(measured)
-      return point
+extension TracePoint {
+  /// With how its one-shot errors agree with the table. Done when a run has ended, so that no method can learn from it.
+  func correlated(with benchmark: Benchmark) -> TracePoint {
+    guard !errors.isEmpty else { return self }
+    var (seen, measured): ([Double], [Double]) = ([], [])
+    for (hash, error) in errors.sorted(by: { $0.key < $1.key }) {
+      guard let hash = CellHash(hash), let row = benchmark.table.row(of: hash),
+        let accuracy = benchmark.table.mean(
+          .validationAccuracy, row: row, epochs: benchmark.table.epochs.count - 1)
+      else { continue }
+      seen.append(error)
+      measured.append(1 - accuracy)
     }
+    var point = self
+    point.values["spearman"] = seen.spearman(measured)
+    point.values["kendall"] = seen.kendall(measured)
+    return point
   }
 }

@@ -44,6 +44,9 @@ public struct RunResult: Hashable, Sendable {
   public var overheadSeconds: Double
   /// What a one-shot method's supernet was like after its epochs; empty for others.
   public var trace: [TracePoint]
+  /// Why the run came to no result, in one sentence; `nil` for a run that ended as it should. What is here of a failed
+  /// run is what it had found until then.
+  public var failure: String?
 
   public struct LedgerTotal: Hashable, Sendable, Codable {
     public var kind: Ledger.Kind
@@ -59,8 +62,9 @@ public struct RunResult: Hashable, Sendable {
 
   public init(
     trajectory: [TrajectoryPoint], spent: Spending, ledger: [LedgerTotal], overheadSeconds: Double,
-    trace: [TracePoint] = []
+    trace: [TracePoint] = [], failure: String? = nil
   ) {
+    self.failure = failure
     self.trace = trace
     self.trajectory = trajectory
     self.spent = spent
@@ -69,83 +73,100 @@ public struct RunResult: Hashable, Sendable {
   }
 }
 
-/// Reads the incumbents off the events of a finished session, by the rules of a policy.
-struct TrajectoryBuilder {
-  let benchmark: Benchmark
-  let policy: BudgetPolicy
-  let horizon: Double
+/// The incumbents of a run so far, by the rules of a policy. Only changes are kept, so memory stays flat however many
+/// trainings a run makes.
+struct Incumbents: Codable {
+  /// A stand-alone training, by index of its epoch count and by repeat; a recommendation without them.
+  struct Event: Codable {
+    /// In every currency, at the moment when the result was known.
+    let spent: Spending
+    /// In the policy's currency.
+    let amount: Double
+    let row: Int
+    var fidelity: Int?
+    var number = 0
+  }
 
-  private var table: Table { benchmark.table }
-  private var top: Int { table.epochs.count - 1 }
+  private(set) var points: [TrajectoryPoint] = []
+  private var incumbent: Event?
+  private var bestAccuracy = 0.0
+  private var leastTestRegret: Double?
+  private var fullyTrained: Set<Int> = []
 
-  func trajectory(_ events: [Session.Event]) -> [TrajectoryPoint] {
-    var points: [TrajectoryPoint] = []
-    var incumbent: Session.Event?
-    var best = (place: -1, accuracy: -Double.infinity)
-    var leastTestRegret: Double?
-    var fullyTrained: Set<Int> = []
-    for event in events {
-      var changed = false
-      if let training = event.training {
-        if training.place == top { fullyTrained.insert(event.row) }
-        let accuracy = drawn(.validationAccuracy, event.row, training) ?? -.infinity
-        let better =
+  /// Takes the next event of a run.
+  mutating func add(_ event: Event, _ benchmark: Benchmark, _ policy: BudgetPolicy) {
+    let table = benchmark.table
+    let top = table.epochs.count - 1
+    var changed = false
+    if let fidelity = event.fidelity {
+      if fidelity == top { fullyTrained.insert(event.row) }
+      let accuracy =
+        table.value(.validationAccuracy, row: event.row, epochs: fidelity, repeat: event.number) ?? -.infinity
+      changed =
+        if let seen = incumbent?.fidelity {
           switch policy.incumbent {
-          case .highestFidelity: (training.place, accuracy) > best
-          case .anyFidelity: accuracy > best.accuracy
+          case .highestFidelity: (fidelity, accuracy) > (seen, bestAccuracy)
+          case .anyFidelity: accuracy > bestAccuracy
           }
-        // Once a method recommends, its recommendations alone count.
-        if better, incumbent?.training != nil || incumbent == nil {
-          best = (training.place, accuracy)
-          changed = true
+        } else {
+          // The first training; it outranks a recommendation, which is no evidence.
+          true
         }
-      } else {
-        changed = incumbent?.row != event.row || incumbent?.training != nil
-      }
-      if changed { incumbent = event }
-
-      if policy.testCurve == .runningMinimum, let regret = testRegret(event),
-        regret < leastTestRegret ?? .infinity
-      {
-        leastTestRegret = regret
-        changed = true
-      }
-      guard changed, let incumbent else { continue }
-      points.append(
-        TrajectoryPoint(
-          amount: event.amount, spent: event.spent, cell: table.hash(incumbent.row).description,
-          epochs: incumbent.training.map { table.epochs[$0.place] } ?? 0,
-          validationRegret: validationRegret(incumbent),
-          testRegret: leastTestRegret ?? testRegret(incumbent),
-          finalTrainingSeconds: fullyTrained.contains(incumbent.row)
-            ? 0 : table.mean(.seconds, row: incumbent.row, epochs: top) ?? 0))
+      if changed { bestAccuracy = accuracy }
+    } else {
+      changed = incumbent.map { $0.fidelity == nil && $0.row != event.row } ?? true
     }
-    return policy.chargeFinalTraining
-      ? points.chargingFinalTraining(
-        in: policy.currency, epochs: Double(table.epochs[top]), horizon: horizon) : points
+    if changed { incumbent = event }
+
+    if policy.testCurve == .runningMinimum, let regret = Self.testRegret(event, benchmark, policy),
+      regret < leastTestRegret ?? .infinity
+    {
+      leastTestRegret = regret
+      changed = true
+    }
+    guard changed, let incumbent else { return }
+    points.append(
+      TrajectoryPoint(
+        amount: event.amount, spent: event.spent, cell: table.hash(incumbent.row).description,
+        epochs: incumbent.fidelity.map { table.epochs[$0] } ?? 0,
+        validationRegret: Self.validationRegret(incumbent, benchmark, policy),
+        testRegret: leastTestRegret ?? Self.testRegret(incumbent, benchmark, policy),
+        finalTrainingSeconds: fullyTrained.contains(incumbent.row)
+          ? 0 : table.mean(.seconds, row: incumbent.row, epochs: top) ?? 0))
   }
 
-  private func validationRegret(_ event: Session.Event) -> Double {
-    let reference = benchmark.bestValidation
-    let isDrawn = policy.accuracy != .mean
-    let accuracy = accuracy(.validationAccuracy, event, isDrawn: isDrawn)
-    return (policy.regretReference == .bestMean ? reference.mean : reference.single) - (accuracy ?? .nan)
+  /// Whether all rows and indices are a benchmark's.
+  func isOf(_ benchmark: Benchmark) -> Bool {
+    let table = benchmark.table
+    return fullyTrained.allSatisfy { benchmark.contains(row: $0) }
+      && incumbent.map { event in
+        benchmark.contains(row: event.row) && (0..<table.repeats).contains(event.number)
+          && event.fidelity.map { table.epochs.indices.contains($0) } ?? true
+      } ?? true
   }
 
-  private func testRegret(_ event: Session.Event) -> Double? {
-    guard let reference = benchmark.bestTest,
-      let accuracy = accuracy(.testAccuracy, event, isDrawn: policy.accuracy == .drawn)
+  private static func validationRegret(_ event: Event, _ benchmark: Benchmark, _ policy: BudgetPolicy) -> Double {
+    let accuracy = accuracy(.validationAccuracy, event, benchmark, isDrawn: policy.accuracy != .mean)
+    return reference(benchmark.bestValidation, policy) - (accuracy ?? .nan)
+  }
+
+  private static func testRegret(_ event: Event, _ benchmark: Benchmark, _ policy: BudgetPolicy) -> Double? {
+    guard let best = benchmark.bestTest,
+      let accuracy = accuracy(.testAccuracy, event, benchmark, isDrawn: policy.accuracy == .drawn)
     else { return nil }
-    return (policy.regretReference == .bestMean ? reference.mean : reference.single) - accuracy
+    return reference(best, policy) - accuracy
   }
 
-  private func accuracy(_ metric: Metric, _ event: Session.Event, isDrawn: Bool) -> Double? {
-    if isDrawn, let training = event.training { return drawn(metric, event.row, training) }
-    return table.mean(metric, row: event.row, epochs: top)
+  private static func reference(_ best: Benchmark.Best, _ policy: BudgetPolicy) -> Double {
+    policy.regretReference == .bestMean ? best.mean : best.single
   }
 
-  private func drawn(_ metric: Metric, _ row: Int, _ training: Session.Event.Training) -> Double? {
-    table.value(metric, row: row, epochs: training.place, repeat: training.number)
+  private static func accuracy(_ metric: Metric, _ event: Event, _ benchmark: Benchmark, isDrawn: Bool) -> Double? {
+    let table = benchmark.table
+    if isDrawn, let fidelity = event.fidelity {
+      return table.value(metric, row: event.row, epochs: fidelity, repeat: event.number)
+    }
+    return table.mean(metric, row: event.row, epochs: table.epochs.count - 1)
   }
 }
 

@@ -82,9 +82,13 @@ public struct Dataset: Sendable {
   /// The number of classes.
   public let classes = 10
 
-  /// - Parameter folder: Where the files are; Debian's place for Fashion-MNIST if `nil`.
+  /// - Parameters:
+  ///   - folder: Where the files are; Debian's place for Fashion-MNIST if `nil`.
+  ///   - option: How a user names the folder, for messages.
   /// - Throws: ``DataError``.
-  public init(_ settings: DatasetSettings, folder: String? = nil) throws(DataError) {
+  public init(
+    _ settings: DatasetSettings, folder: String? = nil, option: String = "--data"
+  ) throws(DataError) {
     try settings.check()
     let side = settings.original.side
     var checksum: UInt32 = 0
@@ -93,7 +97,7 @@ public struct Dataset: Sendable {
     switch settings.name {
     case .fashionMNIST:
       let folder = folder ?? "/usr/share/datasets/fashion-mnist"
-      let remedy = "install it with 'apt-get install dataset-fashion-mnist', or name its folder with --data"
+      let remedy = "install it with 'apt-get install dataset-fashion-mnist', or name its folder with \(option)"
       development = try ImageFiles.readIDX(
         images: folder + "/train-images-idx3-ubyte.gz", labels: folder + "/train-labels-idx1-ubyte.gz",
         side: side, remedy: remedy, checksum: &checksum)
@@ -102,7 +106,7 @@ public struct Dataset: Sendable {
         side: side, remedy: remedy, checksum: &checksum)
     case .cifar10:
       let folder = folder ?? "cifar-10-batches-bin"
-      let remedy = "unpack the binary version of CIFAR-10 and name its folder with --data"
+      let remedy = "unpack the binary version of CIFAR-10 and name its folder with \(option)"
       development = try ImageFiles.readCIFAR10(
         (1...5).map { "\(folder)/data_batch_\($0).bin" }, remedy: remedy, checksum: &checksum)
       held = try ImageFiles.readCIFAR10(["\(folder)/test_batch.bin"], remedy: remedy, checksum: &checksum)

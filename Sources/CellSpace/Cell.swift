@@ -182,3 +182,27 @@ extension Cell {
     try self.init(edges: edges, labels: labels, vertexCount: count)
   }
 }
+
+extension Cell {
+  /// Whether bits can be the code of a cell: as many vertices as there may be, known operations, edges between vertices
+  /// that exist, and no vertex without a way in or out. Their canonical order is not checked.
+  package static func isPlausible(code: UInt64) -> Bool {
+    let count = Int(truncatingIfNeeded: code >> 31)
+    guard code >> 34 == 0, (2...maximumVertices).contains(count) else { return false }
+    let cell = Cell(code: code)
+    guard (1...maximumEdges).contains(cell.edgeCount) else { return false }
+    var sources = 0
+    var targets = 0
+    var edges = 0
+    for from in 0..<count - 1 {
+      for to in from + 1..<count where cell.hasEdge(from, to) {
+        sources |= 1 << from
+        targets |= 1 << to
+        edges += 1
+      }
+    }
+    let labels = code >> 21 & 0x3ff
+    return edges == cell.edgeCount && sources == (1 << (count - 1)) - 1 && targets == (1 << count) - 2
+      && labels >> (2 * (count - 2)) == 0 && labels & labels >> 1 & 0x155 == 0
+  }
+}

@@ -16,21 +16,29 @@ import TabularBenchmark
 /// process gives the same run too, compare ``fingerprint()`` there.
 public struct OptimizerConformance: Sendable {
   private let type: any Optimizer.Type
-  private let settings: [String: String]
+  private let make: @Sendable () throws -> any Optimizer
 
   /// - Parameter settings: Values that differ from the method's defaults, for instance to make it quicker.
   public init(_ type: any Optimizer.Type, settings: [String: String] = [:]) {
     self.type = type
-    self.settings = settings
+    make = { try type.init(settings: Settings(type.method, settings)) }
   }
 
-  /// What the method does wrong, a sentence each; empty if it conforms.
+  /// Checks a method with other settings than the defaults, as in `OptimizerConformance(TPE { $0.startup = 5 })`.
+  public init(_ optimizer: some Optimizer) {
+    type = Swift.type(of: optimizer)
+    make = { optimizer }
+  }
+
+  /// What the method does wrong, a sentence each; empty if it conforms. Settings that are declared wrongly are the
+  /// only failure, as nothing else can be checked then.
   ///
   /// - Throws: If the made-up table cannot be written, or the method fails.
   public func failures() async throws -> [String] {
+    if let problem = Registry.problem(with: type) { return ["its declarations are wrong: \(problem)"] }
     let benchmark = try Self.benchmark()
     let poisoned = try Self.benchmark(testAccuracy: { 1 - $0 })
-    let optimizer = try type.init(settings: Settings(type.method, settings))
+    let optimizer = try make()
     var failures: [String] = []
     let cells = Set(benchmark.rows.map { benchmark.table.hash($0).description })
 
@@ -69,7 +77,7 @@ public struct OptimizerConformance: Sendable {
     defer { try? FileManager.default.removeItem(at: folder) }
     let registry = Registry([type])
     let entry = MethodEntry(
-      label: type.method.name, method: type.method.name, settings: try Settings(type.method, settings))
+      label: type.method.name, method: type.method.name, settings: Settings(of: try make()))
     let experiment = Experiment(
       name: "conformance", space: benchmark.space.name, horizon: 1_500, seeds: [0, 1, 2, 3, 4, 5],
       methods: [entry])
@@ -97,7 +105,7 @@ public struct OptimizerConformance: Sendable {
   /// A digest of a few runs, in 64 hexadecimal digits: equal in every process, on every machine.
   public func fingerprint() throws -> String {
     let benchmark = try Self.benchmark()
-    let optimizer = try type.init(settings: Settings(type.method, settings))
+    let optimizer = try make()
     var text = ""
     for seed in UInt64(0)..<3 {
       let result = try run(optimizer, on: benchmark, policy: .fair, horizon: 3_000, seed: seed)

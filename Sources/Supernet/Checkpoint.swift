@@ -145,16 +145,8 @@ package struct Checkpoint {
 
   /// Whether the session's state, just taken up, can be one of this run.
   private func isSound(horizon: Double) -> Bool {
-    let benchmark = session.benchmark
-    let table = benchmark.table
-    return session.horizon == horizon && (0...horizon).contains(session.spent) && Self.isSound(session.random)
-      && session.currency == session.policy.currency
-      && session.events.allSatisfy { event in
-        (0..<table.rowCount).contains(event.row) && benchmark.contains(row: event.row)
-          && (event.training.map {
-            table.epochs.indices.contains($0.place) && (0..<table.repeats).contains($0.number)
-          } ?? true)
-      }
+    session.horizon == horizon && (0...horizon).contains(session.spent) && Self.isSound(session.random)
+      && session.currency == session.policy.currency && session.state.isOf(session.benchmark)
   }
 }
 

@@ -92,7 +92,9 @@ package final class SearchData {
     settings.testImages = 0
     return try cache.withLock { cache in
       if let part = cache[settings] { return part }
-      let dataset = try Dataset(settings, folder: ProcessInfo.processInfo.environment["ANYTIME_DATA"])
+      let dataset = try Dataset(
+        settings, folder: ProcessInfo.processInfo.environment["ANYTIME_DATA"],
+        option: "the environment variable ANYTIME_DATA")
       var part = dataset.training
       part.values += dataset.validation.values
       part.labels += dataset.validation.labels

@@ -1,5 +1,5 @@
+import Anytime
 import CellNetworks
-import Foundation
 import TabularBenchmark
 
 /// The task that a table's cells were trained for: a supernet is trained for the same.
@@ -9,28 +9,20 @@ public struct SearchTask: Hashable, Sendable {
   /// The networks around the cells.
   public var network: NetworkSettings
 
-  /// The task that a table's provenance states, or NAS-Bench-101's: CIFAR-10, 40,000 images to train on and
-  /// 10,000 to validate on, networks of 128 channels and three stacks of three cells.
+  /// The task that a table's provenance states.
   ///
-  /// - Throws: ``SupernetError`` for a provenance that states what no images or networks can be.
-  public init(of table: Table) throws {
-    struct Stated: Decodable {
-      var dataset: DatasetSettings
-      var network: NetworkSettings
-    }
-    let stated: Stated?
-    do {
-      stated = try table.provenance["settings"].map { try JSONDecoder().decode(Stated.self, from: Data($0.utf8)) }
-    } catch { throw SupernetError.task(table.path, problem: "its settings cannot be read") }
-    dataset =
-      stated?.dataset
-      ?? DatasetSettings(
-        name: .cifar10, trainingImages: 40_000, validationImages: 10_000, testImages: 10_000, downscale: 1)
-    network = stated?.network ?? .nasBench101
-    do {
-      try dataset.check()
-      try network.check()
-    } catch { throw SupernetError.task(table.path, problem: "\(error)") }
+  /// - Throws: `TaskError` where it states none: nothing is taken for granted.
+  public init(of table: Table) throws(TaskError) {
+    let stated = try StatedTask(of: table)
+    // The names are checked by `StatedTask`.
+    dataset = DatasetSettings(
+      name: DatasetSettings.Name(rawValue: stated.dataset.name) ?? .fashionMNIST,
+      trainingImages: stated.dataset.trainingImages, validationImages: stated.dataset.validationImages,
+      testImages: stated.dataset.testImages, downscale: stated.dataset.downscale, seed: stated.dataset.seed)
+    network = NetworkSettings(channels: stated.network.channels, cellsPerStack: stated.network.cellsPerStack)
+    network.stacks = stated.network.stacks
+    network.batchNormMomentum = stated.network.batchNormMomentum
+    network.batchNormEpsilon = stated.network.batchNormEpsilon
   }
 
   /// Channels, height and width of an image.

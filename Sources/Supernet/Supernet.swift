@@ -10,7 +10,7 @@ import Tensor
 /// A one-shot method opens one, then lets ``run(architecture:state:step:afterEpoch:gates:choose:)`` train it: the
 /// method says what happens at a step and which cell it would choose now.
 ///
-///     let supernet = try Supernet(session, SupernetSettings(settings))
+///     let supernet = try Supernet(session, SupernetSettings { $0.epochs = 20 })
 ///     try supernet.run(
 ///       step: { batch in try supernet.train(batch) { _ in gates } },
 ///       choose: { best })
@@ -51,19 +51,19 @@ public final class Supernet {
   public init(_ session: Session, _ settings: SupernetSettings, partial: Int = 1) throws {
     guard let shape = SupernetShape(session.space) else { throw SupernetError.noSupernet(session.space.name) }
     try Torch.start()
-    guard settings.device == "cpu" || session.policy.clock != .measured else {
-      throw SupernetError.clock(device: settings.device)
+    guard settings.device == .cpu || session.policy.clock != .measured else {
+      throw SupernetError.clock(device: settings.device.rawValue)
     }
-    if settings.device != "cpu" { try Torch.use(device: settings.device) }
+    if settings.device != .cpu { try Torch.use(device: settings.device.rawValue) }
     let task = try SearchTask(of: session.benchmark.table)
     guard let cost = CostModel(session.benchmark, task: task) else { throw SupernetError.noCosts }
     var random = RandomGenerator(seed: session.random.next(), stream: "supernet")
     let asPublished = session.policy.supernet == .asPublished
-    let channels = settings.channels ?? task.network.channels
+    let channels = settings.channels > 0 ? settings.channels : task.network.channels
     guard channels % partial == 0 else { throw SupernetError.channels(channels, parts: partial) }
     let network = try SupernetNetwork(
       shape, channels: channels, stacks: task.network.stacks,
-      cellsPerStack: settings.cellsPerStack ?? task.network.cellsPerStack,
+      cellsPerStack: settings.cellsPerStack > 0 ? settings.cellsPerStack : task.network.cellsPerStack,
       imageChannels: task.imageShape.channels, classes: 10,
       batchNorm: (asPublished ? 0.997 : 0.1, task.network.batchNormEpsilon), padsBeforePooling: asPublished,
       partial: partial, random: &random)

@@ -1,4 +1,5 @@
 import CellSpace
+import Statistics
 
 /// A table seen through a search space: which row each configuration stands for, and how good the best cell
 /// is.
@@ -22,14 +23,28 @@ public struct Benchmark: Sendable {
   public let rows: [Int]
   /// Row by index of configuration, for spaces small enough; -1 where there is no cell.
   private let rowOfConfiguration: [Int32]
+  /// By index of the epoch count, how many repeats every cell has.
+  private let repeatCounts: [Int]
+  /// Whether some trainings of the space lack a number.
+  private let hasHoles: Bool
+  /// The shortest training of the space, in benchmark seconds.
+  package let leastSeconds: (seconds: Double, row: Int, fidelity: Int)
 
   /// Spaces of more configurations than this are looked up by cell.
   private static let indexLimit = 1 << 22
 
-  /// - Throws: ``TableError/missingCells(table:space:missing:of:)`` if the table does not hold the whole
-  ///   space, ``TableError/missingMetric(table:metric:neededFor:)`` if it has no validation accuracy or no
-  ///   training seconds.
-  public init(table: Table, space: SearchSpace) throws(TableError) {
+  /// What to do about trainings that lack a number that others of the table have: validation accuracy, test accuracy or
+  /// seconds.
+  public enum Holes: String, CaseIterable, Sendable, Codable {
+    /// The table is refused.
+    case refuse
+    /// Such trainings are left out; a cell is trained by one of its whole ones.
+    case skip
+  }
+
+  /// - Throws: ``TableError``: the table does not hold the whole space, has no validation accuracy or no training
+  ///   seconds, has a training that took no time, or has holes that are not to be skipped.
+  public init(table: Table, space: SearchSpace, holes: Holes = .refuse) throws(TableError) {
     for metric in [Metric.validationAccuracy, .seconds] where !table.has(metric) {
       throw .missingMetric(table: table.path, metric: metric.rawValue, neededFor: "every search")
     }
@@ -38,9 +53,8 @@ public struct Benchmark: Sendable {
 
     var missing: Set<Cell> = []
     var found: Set<Int> = []
-    let top = table.epochs.count - 1
     func row(of cell: Cell) -> Int32 {
-      guard let row = table.row(of: cell), table.repeatCount(row: row, epochs: top) > 0 else {
+      guard let row = table.row(of: cell) else {
         missing.insert(cell)
         return -1
       }
@@ -60,8 +74,87 @@ public struct Benchmark: Sendable {
         table: table.path, space: space.name, missing: missing.count, of: missing.count + found.count)
     }
     rows = found.sorted()
+    let survey = try Survey(table, space, rows, holes)
+    (repeatCounts, hasHoles, leastSeconds) = (survey.repeatCounts, survey.hasHoles, survey.leastSeconds)
     bestValidation = Self.best(.validationAccuracy, in: table, rows) ?? Best(mean: .nan, single: .nan)
     bestTest = Self.best(.testAccuracy, in: table, rows)
+  }
+
+  /// What is there of the trainings of a space.
+  private struct Survey {
+    let repeatCounts: [Int]
+    let hasHoles: Bool
+    let leastSeconds: (seconds: Double, row: Int, fidelity: Int)
+
+    init(_ table: Table, _ space: SearchSpace, _ rows: [Int], _ holes: Holes) throws(TableError) {
+      // As many repeats are expected of every cell as the best measured one has.
+      var counts = table.epochs.map { _ in 0 }
+      var least = (seconds: Double.infinity, row: 0, fidelity: 0)
+      for row in rows {
+        for fidelity in table.epochs.indices {
+          var last = 0
+          for number in 0..<table.repeats where table.isWhole(row: row, epochs: fidelity, repeat: number) {
+            last = number + 1
+            let seconds = table.value(.seconds, row: row, epochs: fidelity, repeat: number) ?? 0
+            guard seconds > 0, seconds.isFinite else {
+              throw .badSeconds(
+                table: table.path, cell: table.hash(row).description, epochs: table.epochs[fidelity],
+                repeat: number, seconds: seconds)
+            }
+            if seconds < least.seconds { least = (seconds, row, fidelity) }
+          }
+          counts[fidelity] = max(counts[fidelity], last)
+        }
+      }
+      var (count, untrained) = (0, 0)
+      var first: (row: Int, fidelity: Int, number: Int)?
+      var firstUntrained: (row: Int, fidelity: Int)?
+      for row in rows {
+        for fidelity in table.epochs.indices {
+          var whole = 0
+          for number in 0..<counts[fidelity] {
+            if table.isWhole(row: row, epochs: fidelity, repeat: number) {
+              whole += 1
+            } else {
+              count += 1
+              first = first ?? (row, fidelity, number)
+            }
+          }
+          guard whole == 0 else { continue }
+          untrained += 1
+          firstUntrained = firstUntrained ?? (row, fidelity)
+        }
+      }
+      if let firstUntrained {
+        throw .untrained(
+          table: table.path, space: space.name, cells: untrained,
+          cell: table.hash(firstUntrained.row).description, epochs: table.epochs[firstUntrained.fidelity])
+      }
+      if let first, holes == .refuse {
+        let lacking = [Metric.seconds, .validationAccuracy, .testAccuracy].filter {
+          table.has($0)
+            && table.value($0, row: first.row, epochs: first.fidelity, repeat: first.number) == nil
+        }
+        throw .holes(
+          table: table.path, space: space.name, count: count,
+          lacking: lacking.map { $0 == .seconds ? "training seconds" : "\($0.rawValue) accuracy" }
+            .joined(separator: ", "),
+          cell: table.hash(first.row).description, epochs: table.epochs[first.fidelity], repeat: first.number)
+      }
+      (repeatCounts, hasHoles, leastSeconds) = (counts, first != nil, least)
+    }
+  }
+
+  /// Draws one of the trainings of a cell.
+  ///
+  /// - Parameter fidelity: An index of the table's epoch counts.
+  package func drawRepeat(
+    row: Int, fidelity: Int, using random: inout RandomGenerator
+  ) -> Int {
+    let count = repeatCounts[fidelity]
+    guard hasHoles else { return count > 1 ? random.below(count) : 0 }
+    let whole = (0..<count).filter { table.isWhole(row: row, epochs: fidelity, repeat: $0) }
+    return whole.count > 1 ? whole[random.below(whole.count)] : whole.first ?? 0
   }
 
   private static func best(_ metric: Metric, in table: Table, _ rows: [Int]) -> Best? {

@@ -21,23 +21,24 @@ public struct Table: Sendable {
   public let repeats: Int
   /// Where the numbers come from.
   public let provenance: Provenance
-  /// 16 hexadecimal digits that change with any byte of the content.
+  /// 16 hexadecimal digits made of the lengths and checksums of all sections: with a content that ``verify()`` accepts,
+  /// they change with any byte of it.
   public let checksum: String
   /// The file's path, for messages.
   public let path: String
 
-  private let file: MappedFile
-  private let sections: [Section]
-  nonisolated(unsafe) private let hashes: UnsafePointer<UInt64>
-  nonisolated(unsafe) private let codes: UnsafePointer<UInt64>
+  let file: MappedFile
+  let sections: [Section]
+  nonisolated(unsafe) let hashes: UnsafePointer<UInt64>
+  nonisolated(unsafe) let codes: UnsafePointer<UInt64>
   nonisolated(unsafe) private let index: UnsafePointer<UInt32>
   private let indexMask: Int
-  nonisolated(unsafe) private let parameterCounts: UnsafePointer<Int64>?
-  nonisolated(unsafe) private let macs: UnsafePointer<Int64>?
+  nonisolated(unsafe) let parameterCounts: UnsafePointer<Int64>?
+  nonisolated(unsafe) let macs: UnsafePointer<Int64>?
   /// Eight columns, halfway first, or `nil` where absent.
-  nonisolated(unsafe) private let columns: [UnsafePointer<Float>?]
+  nonisolated(unsafe) let columns: [UnsafePointer<Float>?]
 
-  private struct Section {
+  struct Section {
     let name: String
     let range: Range<Int>
     let crc: UInt32
@@ -76,6 +77,11 @@ public struct Table: Sendable {
 
     rowCount = Int(word(16))
     repeats = Int(word(24))
+    let epochCount = Int(word(20))
+    // Beyond these a file is crafted; within them, no product of sizes overflows.
+    guard (1...TableFormat.maximumRows).contains(rowCount), (1...TableFormat.maximumEpochCounts).contains(epochCount),
+      (1...TableFormat.maximumRepeats).contains(repeats)
+    else { throw .damaged(path, section: "header") }
     sections = try (0..<sectionCount).map { number throws(TableError) in
       let entry = TableFormat.headerSize + number * TableFormat.entrySize
       let name = String(decoding: bytes[entry..<entry + 24].prefix { $0 != 0 }, as: UTF8.self)
@@ -87,16 +93,19 @@ public struct Table: Sendable {
       return Section(name: name, range: Int(offset)..<Int(end), crc: word(entry + 40))
     }
 
-    let values = rowCount * Int(word(20)) * repeats
-    let epochSection = try Self.section("epochs", UInt32.self, Int(word(20)), in: sections, bytes, path)
+    let values = rowCount * epochCount * repeats
+    let epochSection = try Self.section("epochs", UInt32.self, epochCount, in: sections, bytes, path)
     let codeSection = try Self.section("cells", UInt64.self, rowCount, in: sections, bytes, path)
     let hashSection = try Self.section("hashes", UInt64.self, 2 * rowCount, in: sections, bytes, path)
     let slots = TableFormat.slotCount(rows: rowCount)
     let indexSection = try Self.section("index", UInt32.self, slots, in: sections, bytes, path)
-    guard let epochSection, let codeSection, let hashSection, let indexSection, repeats > 0 else {
+    guard let epochSection, let codeSection, let hashSection, let indexSection else {
       throw .damaged(path, section: "directory")
     }
-    epochs = UnsafeBufferPointer(start: epochSection, count: Int(word(20))).map { Int($0) }
+    epochs = UnsafeBufferPointer(start: epochSection, count: epochCount).map { Int($0) }
+    guard epochs[0] > 0, epochs[epochCount - 1] <= UInt16.max, zip(epochs, epochs.dropFirst()).allSatisfy(<) else {
+      throw .damaged(path, section: "section 'epochs'")
+    }
     codes = codeSection
     hashes = hashSection
     index = indexSection
@@ -111,8 +120,13 @@ public struct Table: Sendable {
       }
     }
     self.columns = columns
-    let text = sections.first { $0.name == "provenance" }.map { Data(bytes[$0.range]) }
-    provenance = text.flatMap { try? JSONDecoder().decode(Provenance.self, from: $0) } ?? [:]
+    if let text = sections.first(where: { $0.name == "provenance" }) {
+      do { provenance = try JSONDecoder().decode(Provenance.self, from: Data(bytes[text.range])) } catch {
+        throw .damaged(path, section: "section 'provenance'")
+      }
+    } else {
+      provenance = [:]
+    }
 
     // The directory holds the length and checksum of every section.
     var digest: UInt64 = 0xcbf2_9ce4_8422_2325
@@ -146,16 +160,6 @@ public struct Table: Sendable {
     return "its first bytes are not 'ANYTABLE'"
   }
 
-  /// Checks the checksum of every section, reading the whole file.
-  ///
-  /// - Throws: ``TableError/damaged(_:section:)`` for the first section that is damaged.
-  public func verify() throws(TableError) {
-    for section in sections
-    where crc32c(UnsafeRawBufferPointer(rebasing: file.bytes[section.range])) != section.crc {
-      throw .damaged(path, section: "section '\(section.name)'")
-    }
-  }
-
   /// The name and size in bytes of every section.
   public var sectionSizes: [(name: String, bytes: Int)] { sections.map { ($0.name, $0.range.count) } }
 
@@ -164,12 +168,14 @@ public struct Table: Sendable {
   /// The row of a cell, `nil` if the table has none.
   public func row(of cell: Cell) -> Int? {
     var slot = TableFormat.slot(of: cell.code, mask: indexMask)
-    while true {
+    // A damaged index may have no free slot.
+    for _ in 0...indexMask {
       let entry = Int(index[slot])
       guard entry > 0, entry <= rowCount else { return nil }
       if codes[entry - 1] == cell.code { return entry - 1 }
       slot = (slot + 1) & indexMask
     }
+    return nil
   }
 
   /// The row of a NAS-Bench-101 hash, `nil` if the table has none.
@@ -230,6 +236,16 @@ public struct Table: Sendable {
     (0..<repeats).count { value(.validationAccuracy, row: row, epochs: place, repeat: $0) != nil }
   }
 
+  /// Whether a training has all that a search and its report need, as far as the table has it of any training: seconds,
+  /// validation accuracy, test accuracy.
+  func isWhole(row: Int, epochs place: Int, repeat number: Int) -> Bool {
+    let index = (row * epochs.count + place) * repeats + number
+    for metric in [Metric.seconds, .validationAccuracy, .testAccuracy] {
+      if let column = columns[4 + metric.place], column[index].isNaN { return false }
+    }
+    return true
+  }
+
   /// Whether any cell has a value.
   public func has(_ metric: Metric, _ moment: Moment = .final) -> Bool {
     columns[(moment == .final ? 4 : 0) + metric.place] != nil
@@ -243,15 +259,5 @@ public struct Table: Sendable {
   /// The multiply-accumulates of one forward pass of one image through the network of a row.
   public func multiplyAccumulates(_ row: Int) -> Int? {
     macs.flatMap { $0[row] >= 0 ? Int($0[row]) : nil }
-  }
-
-  /// The place of an epoch count in ``epochs``.
-  ///
-  /// - Throws: ``TableError/noSuchEpochs(table:epochs:available:)``.
-  public func place(ofEpochs count: Int) throws(TableError) -> Int {
-    guard let place = epochs.firstIndex(of: count) else {
-      throw .noSuchEpochs(table: path, epochs: count, available: epochs)
-    }
-    return place
   }
 }

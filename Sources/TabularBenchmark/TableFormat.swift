@@ -24,6 +24,10 @@ enum TableFormat {
   static let headerSize = 64
   static let entrySize = 48
   static let alignment = 64
+  /// NAS-Bench-101's whole space has 423,624 cells.
+  static let maximumRows = 1 << 24
+  static let maximumEpochCounts = 16
+  static let maximumRepeats = 255
 
   /// The slot of a cell in the index, and the next one to try: Fibonacci hashing, linear probing.
   @inline(__always) static func slot(of code: UInt64, mask: Int) -> Int {
@@ -115,9 +119,12 @@ public enum TableError: Error, Hashable, Sendable, CustomStringConvertible {
   case truncated(String, expected: Int, found: Int)
   case damaged(String, section: String)
   case cannotWrite(String, reason: String)
+  case changed(String)
   case missingCells(table: String, space: String, missing: Int, of: Int)
   case missingMetric(table: String, metric: String, neededFor: String)
-  case noSuchEpochs(table: String, epochs: Int, available: [Int])
+  case holes(table: String, space: String, count: Int, lacking: String, cell: String, epochs: Int, repeat: Int)
+  case untrained(table: String, space: String, cells: Int, cell: String, epochs: Int)
+  case badSeconds(table: String, cell: String, epochs: Int, repeat: Int, seconds: Double)
 
   public var description: String {
     switch self {
@@ -131,16 +138,27 @@ public enum TableError: Error, Hashable, Sendable, CustomStringConvertible {
     case .truncated(let path, let expected, let found):
       "\(path) is cut short: \(found) of \(expected) bytes are there; copy or build it again"
     case .damaged(let path, let section):
-      "\(path) is damaged: the checksum of its \(section) is wrong; copy or build it again"
+      "\(path) is damaged: its \(section) is not as it was written; copy or build it again"
     case .cannotWrite(let path, let reason):
       "\(path) cannot be written: \(reason)"
+    case .changed(let path):
+      "\(path) was written to while it was in use; what was done before is kept, start again"
     case .missingCells(let table, let space, let missing, let count):
       "\(table) lacks \(missing) of the \(count) cells of search space \(space); "
-        + "choose another space with --space or another table with --table"
+        + "choose another search space or another table"
     case .missingMetric(let table, let metric, let purpose):
       "\(table) has no \(metric), which \(purpose) needs"
-    case .noSuchEpochs(let table, let epochs, let available):
-      "\(table) has no trainings of \(epochs) epochs; it has \(available.map(String.init).joined(separator: ", "))"
+    case .holes(let table, let space, let count, let lacking, let cell, let epochs, let number):
+      "\(table): \(count) \(count == 1 ? "training" : "trainings") of search space \(space) "
+        + "\(count == 1 ? "lacks" : "lack") a number, the first \(lacking) (cell \(cell), \(epochs) epochs, "
+        + "repeat \(number)); complete the table, or leave such trainings out with '--holes skip'"
+    case .untrained(let table, let space, let cells, let cell, let epochs):
+      "\(table): \(cells) \(cells == 1 ? "cell" : "cells") of search space \(space) "
+        + "\(cells == 1 ? "has" : "have") no whole training of \(epochs) epochs, the first \(cell); "
+        + "add it, or import the table without these epochs ('anytime table import --keep-epochs')"
+    case .badSeconds(let table, let cell, let epochs, let number, let seconds):
+      "\(table): the training of cell \(cell) for \(epochs) epochs, repeat \(number), took \(seconds) seconds, "
+        + "and a budget needs times above 0; correct the table's training seconds"
     }
   }
 }

@@ -22,56 +22,107 @@ public enum TableText {
     ("halfway_test_accuracy", .halfway, .testAccuracy),
   ]
 
-  /// Writes a table as text, beside the destination and renamed at the end.
+  /// Writes a table as text, whole or not at all, with its provenance: JSON lines begin with it, CSV has it in a file
+  /// beside it, `NAME.csv.provenance.json`. With both, an import gives the same table again.
   ///
   /// - Parameter progress: Called with the number of cells that are done.
   /// - Throws: ``TableError/cannotWrite(_:reason:)``.
   public static func write(
     _ table: Table, to url: URL, as format: Format, progress: (Int) -> Void = { _ in }
   ) throws(TableError) {
-    let partial = url.path + ".\(ProcessInfo.processInfo.processIdentifier).partial"
-    guard let file = fopen(partial, "wb") else {
-      throw .cannotWrite(url.path, reason: String(cString: strerror(errno)))
+    var (own, other) = (stat(), stat())
+    if stat(table.path, &own) == 0, stat(url.path, &other) == 0, own.st_dev == other.st_dev, own.st_ino == other.st_ino {
+      throw .cannotWrite(url.path, reason: "it is the table itself; name another file")
     }
-    var failed = format == .csv && fputs(columns.joined(separator: ",") + "\n", file) < 0
+    let file = try AtomicFile(url)
+    let beside = format == .csv ? try AtomicFile(TextProvenance.url(beside: url)) : nil
+    var checksum: UInt32 = 0
+    var text = ""
+    func flush() throws(TableError) {
+      checksum = try write(text, to: file, url, checksum)
+      text.removeAll(keepingCapacity: true)
+    }
+    switch format {
+    case .csv: text += columns.joined(separator: ",") + "\n"
+    case .jsonl:
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+      do {
+        text += "{\"provenance\":" + String(decoding: try encoder.encode(table.provenance), as: UTF8.self) + "}\n"
+      } catch { throw .cannotWrite(url.path, reason: "its provenance cannot be put into words: \(error)") }
+    }
     for row in 0..<table.rowCount {
       let cell = table.cell(row)
-      let identity = (table.hash(row).description, cell.adjacencyText, cell.operations.joined(separator: ","))
-      for (place, epochs) in table.epochs.enumerated() {
+      let (hash, adjacency) = (table.hash(row).description, cell.adjacencyText)
+      let operations = cell.operations.joined(separator: ",")
+      let counts = [table.parameterCount(row), table.multiplyAccumulates(row)]
+      for (index, epochs) in table.epochs.enumerated() {
         for number in 0..<table.repeats {
           let values = metricColumns.map { column in
-            table.value(column.metric, column.moment, row: row, epochs: place, repeat: number)
+            table.value(column.metric, column.moment, row: row, epochs: index, repeat: number)
           }
           guard values.contains(where: { $0 != nil }) else { continue }
-          // Shortest text that reads back as the same single-precision number.
-          let numbers =
-            values.map { $0.map { "\(Float($0))" } }
-            + [table.parameterCount(row), table.multiplyAccumulates(row)].map { $0.map(String.init) }
-          let line: String
           switch format {
           case .csv:
-            line =
-              ([identity.0, identity.1, "\"\(identity.2)\"", String(epochs), String(number)]
-              + numbers.map { $0 ?? "" }).joined(separator: ",")
+            text += "\(hash),\(adjacency),\"\(operations)\",\(epochs),\(number)"
+            // Shortest text that reads back as the same single-precision number.
+            for value in values { text += value.map { ",\(Float($0))" } ?? "," }
+            for count in counts { text += count.map { ",\($0)" } ?? "," }
+            text += "\n"
           case .jsonl:
-            let fields =
-              [
-                ("hash", "\"\(identity.0)\""), ("adjacency", "\"\(identity.1)\""),
-                ("operations", "\"\(identity.2)\""), ("epochs", String(epochs)), ("repeat", String(number)),
-              ]
-              + zip(columns.dropFirst(5), numbers).compactMap { name, value in value.map { (name, $0) } }
-            line = "{" + fields.map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}"
+            text +=
+              "{\"hash\":\"\(hash)\",\"adjacency\":\"\(adjacency)\",\"operations\":\"\(operations)\","
+              + "\"epochs\":\(epochs),\"repeat\":\(number)"
+            for (column, value) in zip(metricColumns, values) {
+              if let value { text += ",\"\(column.name)\":\(Float(value))" }
+            }
+            for (name, count) in zip(columns.suffix(2), counts) {
+              if let count { text += ",\"\(name)\":\(count)" }
+            }
+            text += "}\n"
           }
-          failed = failed || fputs(line + "\n", file) < 0
         }
       }
+      if text.utf8.count > 1 << 18 { try flush() }
       progress(row + 1)
     }
-    failed = fclose(file) != 0 || failed
-    guard !failed, rename(partial, url.path) == 0 else {
-      let reason = String(cString: strerror(errno))
-      unlink(partial)
-      throw .cannotWrite(url.path, reason: reason)
+    try flush()
+    if let beside {
+      let provenance = TextProvenance(checksum: checksum, table: table.checksum, provenance: table.provenance)
+      let bytes: Data
+      do { bytes = try provenance.encoded() } catch {
+        throw .cannotWrite(url.path, reason: "its provenance cannot be put into words: \(error)")
+      }
+      _ = try write(String(decoding: bytes, as: UTF8.self), to: beside, TextProvenance.url(beside: url), 0)
+      // What belongs to another text is never taken for this one's: its checksum differs.
+      try beside.commit()
     }
+    try file.commit()
+  }
+
+  /// Writes all of a text.
+  ///
+  /// - Returns: The checksum with the text's.
+  private static func write(
+    _ text: String, to file: AtomicFile, _ url: URL, _ checksum: UInt32
+  ) throws(TableError) -> UInt32 {
+    var text = text
+    var failure: Int32 = 0
+    let checksum = text.withUTF8 { letters in
+      let bytes = UnsafeRawBufferPointer(letters)
+      var start = 0
+      while start < bytes.count, let base = bytes.baseAddress {
+        let count = Foundation.write(file.descriptor, base + start, bytes.count - start)
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else {
+          failure = errno
+          break
+        }
+        start += count
+      }
+      return crc32c(bytes, checksum)
+    }
+    if failure != 0 { throw AtomicFile.failure(url.path, failure) }
+    return checksum
   }
 }

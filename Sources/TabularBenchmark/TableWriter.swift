@@ -3,8 +3,8 @@ import Foundation
 
 /// Makes a table file from trainings in any order, in memory that grows with the number of cells only.
 ///
-/// Everything goes into temporary files beside the destination. These are gone, and the destination is
-/// untouched, unless ``finish(provenance:)`` succeeds.
+/// Everything goes into files without a name beside the destination. These are gone, and the destination is
+/// untouched, unless ``finish(provenance:)`` succeeds, also where the program is killed.
 ///
 ///     let writer = try TableWriter(destination: url)
 ///     let row = writer.add(cell: cell, parameters: 4_000)
@@ -12,7 +12,7 @@ import Foundation
 ///     try writer.finish(provenance: ["source": "my cluster"])
 public final class TableWriter {
   private let destination: URL
-  private let logURL: URL
+  private let logFile: AtomicFile
   private let log: UnsafeMutablePointer<FILE>
   private var recordCount = 0
 
@@ -22,9 +22,24 @@ public final class TableWriter {
   private var parameters: [Int64] = []
   private var macs: [Int64] = []
   private var epochs: [Int] = []
-  /// Per row and epoch count the number of repeats so far; `maximumEpochCounts` to a row.
-  private var repeatCounts: [UInt8] = []
-  private static let maximumEpochCounts = 16
+  /// Per row and epoch count one more than the greatest repeat so far; `maximumEpochCounts` to a row.
+  private var repeatCounts: [UInt16] = []
+  package static let maximumEpochCounts = 16
+  package static let maximumRepeats = 255
+
+  /// What the first repeat is called, for repeats that come with their own numbers.
+  package var firstRepeat = 0
+  /// Whether trainings with the same cell, epoch count and repeat are averaged; otherwise the last one stays.
+  package var averages = false
+
+  /// Trainings without validation accuracy in a finished table that has it.
+  package struct Holes: Hashable, Sendable {
+    package let count, of: Int
+    package let cell: Cell
+    package let epochs, number: Int
+  }
+  /// After ``finish(provenance:)``.
+  package private(set) var holes: Holes?
 
   /// One training as it stands in the temporary file.
   private struct Record {
@@ -44,19 +59,19 @@ public final class TableWriter {
   /// - Throws: ``TableError/cannotWrite(_:reason:)``.
   public init(destination: URL) throws(TableError) {
     self.destination = destination
-    let mark = "\(ProcessInfo.processInfo.processIdentifier)"
-    logURL = destination.appendingPathExtension("\(mark).log")
-    guard let log = fopen(logURL.path, "wb+") else {
-      throw .cannotWrite(destination.path, reason: String(cString: strerror(errno)))
+    logFile = try AtomicFile.scratch(beside: destination)
+    // With a descriptor of its own, which goes with it.
+    let own = dup(logFile.descriptor)
+    guard own >= 0, let log = fdopen(own, "wb+") else {
+      let code = errno
+      if own >= 0 { close(own) }
+      throw AtomicFile.failure(destination.path, code)
     }
     setvbuf(log, nil, _IOFBF, 1 << 20)
     self.log = log
   }
 
-  deinit {
-    fclose(log)
-    unlink(logURL.path)
-  }
+  deinit { fclose(log) }
 
   /// The number of cells so far.
   public var rowCount: Int { cells.count }
@@ -72,7 +87,11 @@ public final class TableWriter {
   public func add(
     cell: Cell, hash: CellHash? = nil, parameters: Int64? = nil, multiplyAccumulates: Int64? = nil
   ) -> Int {
-    if let row = rows[cell] { return row }
+    if let row = rows[cell] {
+      if self.parameters[row] < 0, let parameters { self.parameters[row] = parameters }
+      if macs[row] < 0, let multiplyAccumulates { macs[row] = multiplyAccumulates }
+      return row
+    }
     let row = cells.count
     rows[cell] = row
     cells.append(cell)
@@ -83,27 +102,33 @@ public final class TableWriter {
     return row
   }
 
+  /// What is known of a cell, -1 where it is not.
+  package func counts(row: Int) -> (parameters: Int64, multiplyAccumulates: Int64) { (parameters[row], macs[row]) }
+
   /// Adds a training of a cell.
   ///
-  /// - Returns: Which repeat it is, in order of arrival.
+  /// - Parameter number: Which repeat it is; the next one in order of arrival if `nil`.
+  /// - Returns: Which repeat it is.
   /// - Throws: ``TableError/cannotWrite(_:reason:)``, also for more than 16 epoch counts or 255 repeats.
   @discardableResult
-  public func append(_ measurement: Measurement, row: Int, epochs count: Int) throws(TableError) -> Int {
-    var place = epochs.firstIndex(of: count)
-    if place == nil {
+  public func append(
+    _ measurement: Measurement, row: Int, epochs count: Int, repeat number: Int? = nil
+  ) throws(TableError) -> Int {
+    var slot = epochs.firstIndex(of: count)
+    if slot == nil {
       guard epochs.count < Self.maximumEpochCounts, (1...Int(UInt16.max)).contains(count) else {
         throw .cannotWrite(
           destination.path, reason: "a table holds up to 16 epoch counts of 1 to 65,535 epochs")
       }
-      place = epochs.count
+      slot = epochs.count
       epochs.append(count)
     }
-    let counter = row * Self.maximumEpochCounts + (place ?? 0)
-    let number = repeatCounts[counter]
-    guard number < .max else {
+    let counter = row * Self.maximumEpochCounts + (slot ?? 0)
+    let number = number ?? Int(repeatCounts[counter])
+    guard (0..<Self.maximumRepeats + firstRepeat).contains(number) else {
       throw .cannotWrite(destination.path, reason: "a table holds up to 255 repeats")
     }
-    repeatCounts[counter] += 1
+    repeatCounts[counter] = max(repeatCounts[counter], UInt16(number) + 1)
     func values(_ point: Measurement.Point) -> (Float, Float, Float, Float) {
       (point.seconds, point.trainAccuracy, point.validationAccuracy, point.testAccuracy)
     }
@@ -111,10 +136,33 @@ public final class TableWriter {
       row: UInt32(row), epochs: UInt16(count), number: UInt16(number), halfway: values(measurement.halfway),
       final: values(measurement.final))
     guard fwrite(&record, MemoryLayout<Record>.stride, 1, log) == 1 else {
-      throw .cannotWrite(destination.path, reason: String(cString: strerror(errno)))
+      throw AtomicFile.failure(destination.path, errno)
     }
     recordCount += 1
-    return Int(number)
+    return number
+  }
+
+  /// Takes all trainings of a table over, with their repeats.
+  package func add(contentsOf table: Table) throws(TableError) {
+    for row in 0..<table.rowCount {
+      let own = add(
+        cell: table.cell(row), hash: table.hash(row), parameters: table.parameterCount(row).map(Int64.init),
+        multiplyAccumulates: table.multiplyAccumulates(row).map(Int64.init))
+      for (index, epochs) in table.epochs.enumerated() {
+        for number in 0..<table.repeats {
+          func point(_ moment: Moment) -> Measurement.Point {
+            func value(_ metric: Metric) -> Float {
+              table.value(metric, moment, row: row, epochs: index, repeat: number).map { Float($0) } ?? .nan
+            }
+            return Measurement.Point(
+              seconds: value(.seconds), trainAccuracy: value(.trainAccuracy),
+              validationAccuracy: value(.validationAccuracy), testAccuracy: value(.testAccuracy))
+          }
+          try append(
+            Measurement(halfway: point(.halfway), final: point(.final)), row: own, epochs: epochs, repeat: number)
+        }
+      }
+    }
   }
 
   /// The first cell that has trainings at some epoch count, but not a given number, and how many it has.
@@ -135,12 +183,17 @@ public final class TableWriter {
     guard !cells.isEmpty, recordCount > 0 else {
       throw .cannotWrite(destination.path, reason: "there is not a single training to write")
     }
-    let hashes = zip(cells, self.hashes).map { $1 ?? $0.hash }
+    var hashes = self.hashes.compactMap(\.self)
+    if hashes.count < cells.count {
+      let lacking = cells.indices.filter { self.hashes[$0] == nil }
+      var computed = Cell.hashes(lacking.map { cells[$0] }).makeIterator()
+      hashes = self.hashes.compactMap { $0 ?? computed.next() }
+    }
     let order = cells.indices.sorted { hashes[$0] < hashes[$1] }
     var rank = [Int](repeating: 0, count: order.count)
     for (place, row) in order.enumerated() { rank[row] = place }
     let sortedEpochs = epochs.sorted()
-    let repeats = Int(repeatCounts.max() ?? 1)
+    let repeats = max(Int(repeatCounts.max() ?? 1) - firstRepeat, 1)
     let cellValues = sortedEpochs.count * repeats
 
     // Which columns hold anything?
@@ -188,17 +241,44 @@ public final class TableWriter {
     for (place, byte) in text.enumerated() { file.store(byte, in: "provenance", at: place) }
     let columns = columnNames.map { file.section($0)?.bindMemory(to: Float.self) }
     for column in columns { column?.update(repeating: .nan) }
+    // How many values a mean has so far, by column.
+    var meanOf = [SIMD8<UInt16>](repeating: .zero, count: averages ? cells.count * cellValues : 0)
     try forEachRecord { record in
-      let place = sortedEpochs.firstIndex(of: Int(record.epochs)) ?? 0
-      let offset = rank[Int(record.row)] * cellValues + place * repeats + Int(record.number)
-      for column in 0..<8 { columns[column]?[offset] = record.values[column] }
+      let index = sortedEpochs.firstIndex(of: Int(record.epochs)) ?? 0
+      let offset = rank[Int(record.row)] * cellValues + index * repeats + Int(record.number) - firstRepeat
+      for column in 0..<8 {
+        let value = record.values[column]
+        guard averages, !value.isNaN, let values = columns[column], meanOf[offset][column] > 0 else {
+          if !averages || !value.isNaN {
+            columns[column]?[offset] = value
+            if averages { meanOf[offset][column] = 1 }
+          }
+          continue
+        }
+        meanOf[offset][column] &+= 1
+        let mean = Double(values[offset])
+        values[offset] = Float(mean + (Double(value) - mean) / Double(meanOf[offset][column]))
+      }
+    }
+    if let accuracies = columns[4 + Metric.validationAccuracy.place] {
+      var count = 0
+      var first: Int?
+      for offset in 0..<cells.count * cellValues where accuracies[offset].isNaN {
+        count += 1
+        first = first ?? offset
+      }
+      holes = first.map { first in
+        Holes(
+          count: count, of: cells.count * cellValues, cell: cells[order[first / cellValues]],
+          epochs: sortedEpochs[first % cellValues / repeats], number: first % repeats)
+      }
     }
     try file.commit()
   }
 
   private func forEachRecord(_ body: (Record) -> Void) throws(TableError) {
     guard fseek(log, 0, SEEK_SET) == 0 else {
-      throw .cannotWrite(destination.path, reason: String(cString: strerror(errno)))
+      throw AtomicFile.failure(destination.path, errno)
     }
     let chunk = 4_096
     var failed = false
@@ -218,19 +298,17 @@ public final class TableWriter {
   }
 }
 
-/// A table file under construction: mapped for writing beside its destination, renamed at the end.
+/// A table file under construction: mapped for writing, and named at the end.
 private final class OutputFile {
   private let destination: URL
-  private let temporary: String
+  private let file: AtomicFile
   private let bytes: UnsafeMutableRawBufferPointer
   private let sections: [(name: String, range: Range<Int>)]
-  private var isCommitted = false
 
   init(
     beside destination: URL, sections: [(name: String, size: Int)], rows: Int, epochs: Int, repeats: Int
   ) throws(TableError) {
     self.destination = destination
-    temporary = destination.path + ".\(ProcessInfo.processInfo.processIdentifier).partial"
     let align = { (offset: Int) in (offset + TableFormat.alignment - 1) & ~(TableFormat.alignment - 1) }
     var end = TableFormat.headerSize + sections.count * TableFormat.entrySize
     var placed: [(name: String, range: Range<Int>)] = []
@@ -241,23 +319,13 @@ private final class OutputFile {
     }
     self.sections = placed
 
-    let descriptor = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else {
-      throw .cannotWrite(destination.path, reason: String(cString: strerror(errno)))
-    }
-    defer { close(descriptor) }
+    file = try AtomicFile(destination)
     // Space is claimed now: writing to a mapped file on a full disk would be a crash.
-    let failure = posix_fallocate(descriptor, 0, end)
-    guard failure == 0 else {
-      unlink(temporary)
-      throw .cannotWrite(destination.path, reason: String(cString: strerror(failure)))
-    }
-    guard let address = mmap(nil, end, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0),
+    let failure = posix_fallocate(file.descriptor, 0, end)
+    guard failure == 0 else { throw AtomicFile.failure(destination.path, failure) }
+    guard let address = mmap(nil, end, PROT_READ | PROT_WRITE, MAP_SHARED, file.descriptor, 0),
       address != MAP_FAILED
-    else {
-      unlink(temporary)
-      throw .cannotWrite(destination.path, reason: String(cString: strerror(errno)))
-    }
+    else { throw AtomicFile.failure(destination.path, errno) }
     bytes = UnsafeMutableRawBufferPointer(start: address, count: end)
 
     bytes.copyBytes(from: TableFormat.magic)
@@ -269,10 +337,7 @@ private final class OutputFile {
     bytes.storeBytes(of: UInt64(end), toByteOffset: 32, as: UInt64.self)
   }
 
-  deinit {
-    munmap(bytes.baseAddress, bytes.count)
-    if !isCommitted { unlink(temporary) }
-  }
+  deinit { munmap(bytes.baseAddress, bytes.count) }
 
   func section(_ name: String) -> UnsafeMutableRawBufferPointer? {
     sections.first { $0.name == name }.map { UnsafeMutableRawBufferPointer(rebasing: bytes[$0.range]) }
@@ -284,7 +349,7 @@ private final class OutputFile {
       of: value, toByteOffset: section.range.lowerBound + place * MemoryLayout<T>.stride, as: T.self)
   }
 
-  /// Fills in the checksums, forces the file to disk and renames it.
+  /// Fills in the checksums, forces the file to disk and names it.
   func commit() throws(TableError) {
     for (number, section) in sections.enumerated() {
       let entry = TableFormat.headerSize + number * TableFormat.entrySize
@@ -298,11 +363,9 @@ private final class OutputFile {
     let head = UnsafeRawBufferPointer(rebasing: bytes[..<56])
     let directory = UnsafeRawBufferPointer(rebasing: bytes[TableFormat.headerSize..<directoryEnd])
     bytes.storeBytes(of: crc32c(directory, crc32c(head)), toByteOffset: 56, as: UInt32.self)
-    guard msync(bytes.baseAddress, bytes.count, MS_SYNC) == 0,
-      rename(temporary, destination.path) == 0
-    else {
-      throw .cannotWrite(destination.path, reason: String(cString: strerror(errno)))
+    guard msync(bytes.baseAddress, bytes.count, MS_SYNC) == 0 else {
+      throw AtomicFile.failure(destination.path, errno)
     }
-    isCommitted = true
+    try file.commit()
   }
 }

@@ -5,7 +5,7 @@ import Foundation
 import OneShot
 import Reports
 
-/// The program. Exit status: 0 success, 1 failure, 2 wrong usage.
+/// The program. Exit status: 0 success, 1 failure, 2 wrong usage; 128 and a signal's number where one ended it.
 @main
 struct AnytimeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -29,7 +29,7 @@ struct AnytimeCommand: AsyncParsableCommand {
   static let registry = Registry(blackboxMethods + oneShotMethods)
 
   static func main() async {
-    signal(SIGPIPE, SIG_DFL)  // quiet under `| head`
+    Self.prepareProcess()
     do {
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
@@ -38,20 +38,61 @@ struct AnytimeCommand: AsyncParsableCommand {
         try command.run()
       }
       // What was printed may still be on its way.
-      if fflush(nil) != 0 { throw Failure.output }
+      try Output.finish()
     } catch {
       let code = exitCode(for: error)
       let isUsage = code == .validationFailure || error is UsageError
       // Help and version are "errors" of status 0.
       if code == .success {
         print(fullMessage(for: error))
+      } else if let misspelt = isUsage ? Self.misspeltOption(CommandLine.arguments) : nil {
+        Console.complain(misspelt)
       } else if error is UsageError || !isUsage {
         Console.complain("\(error)")
       } else {
         Console.complain(message(for: error))
       }
+      fflush(nil)
       Foundation.exit(code == .success ? 0 : isUsage ? 2 : 1)
     }
+  }
+
+  private static func prepareProcess() {
+    // Where the caller closed one of the three standard files, the next file that is opened would get its number, and
+    // what is printed.
+    for descriptor in 0...2 where fcntl(Int32(descriptor), F_GETFD) < 0 { _ = open("/dev/null", O_RDONLY) }
+    // A reader that has gone is noticed by the write that fails.
+    signal(SIGPIPE, SIG_IGN)
+    // A file that may not grow any more likewise.
+    signal(SIGXFSZ, SIG_IGN)
+    // A mapped file that somebody cuts short: its pages are not there any more.
+    signal(SIGBUS) { _ in
+      let text: StaticString =
+        "anytime: a table was cut short while it was in use; runs that ended are kept, start again\n"
+      _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+      _exit(1)
+    }
+  }
+
+  /// What is wrong with the first option that the command does not have. The parser may take such an option's value for
+  /// an argument and complain of that.
+  private static func misspeltOption(_ arguments: [String]) -> String? {
+    var command: any ParsableCommand.Type = Self.self
+    var rest = arguments.dropFirst()
+    while let word = rest.first,
+      let next = command.configuration.subcommands.first(where: { $0._commandName == word })
+    {
+      command = next
+      rest = rest.dropFirst()
+    }
+    let known = Set(
+      helpMessage(for: command.configuration.defaultSubcommand ?? command).matches(of: /--[a-z][a-z0-9-]*/)
+        .map { String($0.output) } + ["--help", "--version"])
+    for word in rest.prefix(while: { $0 != "--" }) where word.hasPrefix("--") {
+      let name = String(word.prefix { $0 != "=" })
+      if !known.contains(name) { return UnknownWord(name, kind: "option", known: known.sorted()).description }
+    }
+    return nil
   }
 }
 
@@ -65,8 +106,4 @@ struct UsageError: Error, CustomStringConvertible {
 struct Failure: Error, CustomStringConvertible {
   let description: String
   init(_ description: String) { self.description = description }
-
-  static var output: Failure {
-    Failure("the output cannot be written: \(String(cString: strerror(errno)))")
-  }
 }

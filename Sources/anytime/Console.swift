@@ -1,10 +1,13 @@
 import Foundation
 import Synchronization
 
-/// What the program says beside its results: everything here goes to standard error.
+/// What the program says beside its results: everything here goes to standard error, as far as anybody is there to read
+/// it. A terminal that has gone or a full disk under a log is no reason to stop.
 enum Console {
-  static let isTerminal = isatty(STDERR_FILENO) == 1
-  private static let usesColours = isTerminal && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
+  /// Whether lines can be drawn over. A dumb terminal (an editor's, say) takes plain lines only.
+  static let isTerminal = isatty(STDERR_FILENO) == 1 && (environment["TERM"] ?? "dumb") != "dumb"
+  private static let usesColours = isTerminal && environment["NO_COLOR"] == nil
+  private static let environment = ProcessInfo.processInfo.environment
 
   /// The terminal's columns and lines; 80 and 24 where it does not say.
   static var size: (width: Int, height: Int) {
@@ -15,12 +18,48 @@ enum Console {
     return (Int(size.ws_col), Int(size.ws_row))
   }
 
-  static func say(_ text: String) {
-    FileHandle.standardError.write(Data((text + "\n").utf8))
+  /// Writes text as it is, or what of it can be written.
+  static func show(_ text: String) {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      guard count > 0 || errno == EINTR else { return }
+      bytes = bytes.dropFirst(max(0, count))
+    }
   }
+
+  static func say(_ text: String) { show(text + "\n") }
 
   static func complain(_ text: String) {
     say((usesColours ? "\u{1b}[31manytime:\u{1b}[0m " : "anytime: ") + text)
+  }
+}
+
+/// Results, on standard output.
+enum Output {
+  private static let failure = Mutex<Int32>(0)
+
+  /// Writes a line that another program waits for. What cannot be written is told at the end, by ``finish()``.
+  static func say(_ line: Data) {
+    var bytes = line[...]
+    while !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+      guard count > 0 || errno == EINTR else {
+        failure.withLock { $0 = errno }
+        return
+      }
+      bytes = bytes.dropFirst(max(0, count))
+    }
+  }
+
+  /// - Throws: ``Failure`` if something that was printed did not arrive.
+  static func finish() throws {
+    let flushed = fflush(nil) == 0 ? 0 : errno
+    let code = failure.withLock { $0 != 0 ? $0 : flushed }
+    guard code != 0 else { return }
+    // Who reads the beginning alone, as `head` does, has what it wants.
+    if code == EPIPE { Foundation.exit(128 + SIGPIPE) }
+    throw Failure("the output cannot be written: \(String(cString: strerror(code)))")
   }
 }
 
@@ -61,7 +100,7 @@ final class ProgressLine: Sendable {
     if let left { text += ", \(left)" }
     if !note.isEmpty { text += ", \(note)" }
     if Console.isTerminal {
-      FileHandle.standardError.write(Data("\r\u{1b}[K\(text)".utf8))
+      Console.show("\r\u{1b}[K\(text)")
     } else {
       Console.say(text)
     }
@@ -71,7 +110,7 @@ final class ProgressLine: Sendable {
   func finish() {
     guard !isQuiet, lastShown.withLock({ $0 }) != nil else { return }
     let text = "\(title): done in \(Self.text(ContinuousClock.now - start))"
-    FileHandle.standardError.write(Data(((Console.isTerminal ? "\r\u{1b}[K" : "") + text + "\n").utf8))
+    Console.say((Console.isTerminal ? "\r\u{1b}[K" : "") + text)
   }
 
   static func text(_ duration: Duration) -> String {

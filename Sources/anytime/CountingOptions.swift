@@ -31,13 +31,15 @@ struct CountingOptions: ParsableArguments {
   /// What the experiment's table says of the space, if it is still there.
   private static func reference(_ results: ExperimentResults) -> SpaceReference? {
     let experiment = results.experiment
-    guard let space = SearchSpace(named: experiment.space),
-      let table = try? Experiment.openTable(experiment.table), table.checksum == results.tableChecksum,
-      let benchmark = try? Benchmark(table: table, space: space)
-    else {
+    let benchmark: Benchmark
+    do { benchmark = try experiment.openBenchmark() } catch {
+      Console.say("note: the average random cell is left out: \(error)")
+      return nil
+    }
+    guard benchmark.table.checksum == results.tableChecksum else {
       Console.say(
-        "note: the table \(experiment.table) of '\(experiment.name)' is not there any more, or another one; "
-          + "the average random cell is left out")
+        "note: the average random cell is left out: the table \(experiment.table) is another one than that of "
+          + "'\(experiment.name)'")
       return nil
     }
     return SpaceReference(benchmark, policy: experiment.policy)

@@ -31,10 +31,26 @@ extension ProgressStyle {
     switch self {
     case .quiet: ProgressLines(experiment, done: done, quiet: true)
     case .text:
-      Console.isTerminal
+      // Letters of other widths than one would break the picture.
+      Console.isTerminal && experiment.names.allSatisfy(\.isOfSingleWidth)
         ? Dashboard(DashboardState(experiment, done: done, metric: metric))
         : ProgressLines(experiment, done: done, quiet: false)
     case .json: ProgressEvents(experiment, done: done)
+    }
+  }
+}
+
+extension Experiment {
+  fileprivate var names: [String] { [name] + methods.map(\.label) }
+}
+
+extension String {
+  /// Whether every letter surely takes one column of a terminal: Latin, Greek, Cyrillic.
+  fileprivate var isOfSingleWidth: Bool {
+    allSatisfy { letter in
+      letter.unicodeScalars.count == 1
+        && letter.unicodeScalars.allSatisfy { (0x20..<0x7f).contains($0.value) || (0xa1..<0x530).contains($0.value) }
+        && !letter.unicodeScalars.contains { (0x300..<0x370).contains($0.value) || $0.value == 0xad }
     }
   }
 }
@@ -112,7 +128,7 @@ struct DashboardState: Sendable {
 
   mutating func take(_ progress: Runner.Progress) {
     guard let place = lines.firstIndex(where: { $0.label == progress.label }) else { return }
-    done = progress.done
+    done = max(done, progress.done)
     timeLeft.take(progress)
     switch progress.event {
     case .began: lines[place].running[progress.seed] = 0
@@ -214,7 +230,7 @@ private final class Dashboard: ProgressDisplay {
     // Up to the first line that was drawn last time, then line by line, and whatever is left below goes.
     let up = drawn.height > 0 ? "\u{1b}[\(drawn.height)F" : ""
     let text = up + picture.map { $0 + "\u{1b}[K\n" }.joined() + "\u{1b}[J"
-    FileHandle.standardError.write(Data(text.utf8))
+    Console.show(text)
     drawn.height = picture.count
     drawn.last = now
   }

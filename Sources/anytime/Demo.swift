@@ -59,27 +59,23 @@ struct Demo: AsyncParsableCommand {
       Console.complain("DARTS and GDAS are left out: \(error)")
     }
     let experiment = try Experiment(yaml: text, file: "demo.yaml", registry: registry)
-    do { try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true) } catch {
-      throw Failure("the folder \(output) cannot be made: check its path and permissions")
-    }
+    try makeFolder(output)
     print("Experiment:\n\(text)\n\nPolicy \(experiment.policy):\n\(experiment.policy.details)\n")
     let results = try await perform(
       experiment, storePath: output + "/demo.sqlite", threads: ProcessInfo.processInfo.activeProcessorCount,
       quiet: false)
     print(Leaderboard(results).text)
     let curves = Curves(results)
-    var files = try writeCurves(curves, folder: output)
+    let store = output + "/demo.sqlite"
+    var files = try writeCurves(curves, folder: output, source: store)
     for kind in ["svg", "png"] {
-      let url = URL(filePath: output).appending(path: "regret.\(kind)")
-      try RegretPlot(metric: curves.defaultMetric).write(curves, to: url)
-      files.append(url)
+      let path = output + "/regret.\(kind)"
+      try await RegretPlot(metric: curves.defaultMetric).write(curves, to: URL(filePath: path))
+      files.append(path)
     }
-    let page = URL(filePath: output).appending(path: "report.html")
-    try writeReport(results, to: page.relativePath)
-    files.append(page)
+    let page = output + "/report.html"
+    try writeReport(results, to: page)
     print("\nWritten:")
-    for file in files + [URL(filePath: output).appending(path: "demo.sqlite")] {
-      print("  \(file.relativePath)")
-    }
+    for file in files + [page, store] { print("  \(file)") }
   }
 }

@@ -2,6 +2,8 @@ import Anytime
 import ArgumentParser
 import CellSpace
 import Foundation
+import Supernet
+import Synchronization
 import TabularBenchmark
 
 /// An experiment by file or by flags, shared by `run` and `compare`.
@@ -41,6 +43,12 @@ struct ExperimentOptions: ParsableArguments {
   @Option(help: "The run store. Default: the experiment's name with .sqlite, beside the experiment file.")
   var store: String?
 
+  @Option(help: "What to do about trainings of the table that lack a number: refuse or skip. Default: refuse.")
+  var holes: String?
+
+  @Flag(help: "Make runs again that are stored as failed.")
+  var retryFailed = false
+
   @Option(help: "How many runs at a time. The results do not depend on it.")
   var threads = ProcessInfo.processInfo.activeProcessorCount
 
@@ -53,11 +61,12 @@ struct ExperimentOptions: ParsableArguments {
   func validate() throws {
     if quiet, json { throw ValidationError("give --quiet or --json, not both") }
     if threads < 1 { throw ValidationError("--threads must be at least 1") }
-    let flags = [space, horizon, seeds, policy, table, name].contains { $0 != nil } || !methods.isEmpty
-    if experiment != nil, flags {
+    let flags =
+      [space, horizon, seeds, policy, table, name, holes].contains { $0 != nil } || !methods.isEmpty
+    if let experiment, flags {
       throw ValidationError(
-        "give an experiment file or --space, --horizon, --seeds, --policy, --table, --name and --method, "
-          + "not both")
+        "give an experiment file (here '\(experiment)') or --space, --horizon, --seeds, --policy, --table, --holes, "
+          + "--name and --method, not both")
     }
     if experiment == nil, seeds == nil || methods.isEmpty {
       throw ValidationError("give an experiment file, or --horizon, --seeds and --method")
@@ -70,56 +79,13 @@ struct ExperimentOptions: ParsableArguments {
     if let experiment {
       return try Experiment(contentsOf: URL(filePath: experiment), registry: registry)
     }
+    let given = [
+      "name": name, "table": table, "space": space, "policy": policy, "horizon": horizon, "seeds": seeds,
+      "holes": holes,
+    ]
     do {
-      let policy = try readPolicy()
-      let space = space ?? "1"
-      guard SearchSpace(named: space) != nil else {
-        throw UnknownWord(space, kind: "search space", known: SearchSpace.all.map(\.name))
-      }
-      guard
-        let budget = try horizon.map({ try Experiment.horizon($0, in: policy.currency) })
-          ?? policy.defaultHorizon
-      else { throw UsageError("--horizon is missing: policy \(policy.name) fixes no budget") }
-      let entries = Experiment.labelled(try methods.map { try readMethod($0, registry) })
-      for (place, entry) in entries.enumerated()
-      where entries[..<place].contains(where: { $0.label == entry.label }) {
-        throw UsageError("the method '\(entry.label)' is given twice with the same settings; leave one out")
-      }
-      return Experiment(
-        name: name ?? "experiment", table: table ?? "embedded", space: space, horizon: budget, policy: policy,
-        seeds: try Experiment.seeds(seeds ?? ""),
-        methods: entries)
+      return try Experiment(parts: given.compactMapValues { $0 }, methods: methods, registry: registry)
     } catch { throw UsageError("\(error)") }
-  }
-
-  private func readPolicy() throws -> BudgetPolicy {
-    let parts = (policy ?? "fair").split(separator: ",").map(String.init)
-    var result = try BudgetPolicy.named(parts.first ?? "")
-    for part in parts.dropFirst() {
-      let (key, value) = try pair(part)
-      try result.set(key, to: value)
-    }
-    return result
-  }
-
-  private func readMethod(
-    _ text: String, _ registry: Registry
-  ) throws -> Experiment.Entry {
-    let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
-    let type = try registry.method(named: parts.first ?? "")
-    var values: [String: String] = [:]
-    for part in parts.dropFirst().flatMap({ $0.split(separator: ",") }) {
-      let (key, value) = try pair(String(part))
-      values[key] = value
-    }
-    let seeds = try values.removeValue(forKey: "seeds").map { try Experiment.seeds($0) }
-    return Experiment.Entry(method: type.method, settings: try Settings(type.method, values), seeds: seeds)
-  }
-
-  private func pair(_ text: String) throws -> (String, String) {
-    let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-    guard parts.count == 2 else { throw SettingError("'\(text)' should be written as name=value") }
-    return (parts[0], parts[1])
   }
 
   /// The path of the run store.
@@ -133,28 +99,62 @@ struct ExperimentOptions: ParsableArguments {
   func run() async throws -> ExperimentResults {
     let experiment = try read()
     return try await perform(
-      experiment, storePath: storePath(experiment.name), threads: threads, style: quiet ? .quiet : json ? .json : .text)
+      experiment, storePath: storePath(experiment.name), threads: threads, retryFailed: retryFailed,
+      style: quiet ? .quiet : json ? .json : .text)
   }
 }
 
 /// Does what is missing of an experiment and returns all of it.
 func perform(
-  _ experiment: Experiment, storePath: String, threads: Int, style: ProgressStyle
+  _ experiment: Experiment, storePath: String, threads: Int, retryFailed: Bool = false, style: ProgressStyle
 ) async throws -> ExperimentResults {
   let registry = AnytimeCommand.registry
-  let table = try Experiment.openTable(experiment.table)
-  guard let space = SearchSpace(named: experiment.space) else {
-    throw UnknownWord(experiment.space, kind: "search space", known: SearchSpace.all.map(\.name))
+  let benchmark = try experiment.openBenchmark()
+  let table = benchmark.table
+  // Better before the first run than in it.
+  let methods = try experiment.methods.map { try registry.method(named: $0.method).method }
+  if methods.contains(where: \.usesImages) { _ = try SearchTask(of: table) }
+  let needy = methods.filter(\.usesFidelities).map(\.name)
+  if table.epochs.count == 1, !needy.isEmpty {
+    Console.say(
+      "note: \(Set(needy).sorted().joined(separator: ", ")): made for several epoch counts, and the table has only one "
+        + "(\(table.epochs[0])), so nothing is promoted and no training is cheaper than another")
   }
-  let benchmark = try Benchmark(table: table, space: space)
   let store = try RunStore(path: storePath)
+  let before = try store.results(of: experiment, tableChecksum: table.checksum, registry: registry)
   let display = style.display(
-    of: experiment, done: try store.results(of: experiment, tableChecksum: table.checksum, registry: registry),
-    metric: table.has(.testAccuracy) ? .test : .validation)
+    of: experiment, done: before, metric: table.has(.testAccuracy) ? .test : .validation)
+  let done = Atomic(experiment.runCount - before.missingRuns)
+  let interruption = Interruption {
+    "stopped; \(done.load(ordering: .relaxed)) of \(experiment.runCount) runs are in \(storePath), and the same "
+      + "command goes on with the others"
+  }
   let runner = Runner(experiment: experiment, benchmark: benchmark, registry: registry, store: store)
-  try await runner.run(threads: threads) { display.show($0) }
+  var problem: (any Error)?
+  do {
+    try await runner.run(threads: threads, retryFailed: retryFailed) { progress in
+      done.store(progress.done, ordering: .relaxed)
+      display.show(progress)
+    }
+  } catch { problem = error }
   display.finish()
-  return try store.results(of: experiment, tableChecksum: table.checksum, registry: registry)
+  interruption.end()
+  if let problem { throw problem }
+  let results = try store.results(of: experiment, tableChecksum: table.checksum, registry: registry)
+  for sentence in results.failures { Console.say("note: \(sentence)") }
+  return results
+}
+
+extension ExperimentResults {
+  /// A sentence for every method some of whose runs failed.
+  var failures: [String] {
+    methods.compactMap { method in
+      let failed = method.runs.filter { $0.result.failure != nil }
+      guard let first = failed.first, let reason = first.result.failure else { return nil }
+      return "\(failed.count) of \(method.runs.count) runs of \(method.entry.label) failed and are left out of means "
+        + "(seed \(first.seed): \(reason)); '--retry-failed' makes them again"
+    }
+  }
 }
 
 /// As ``perform(_:storePath:threads:style:)``, with progress as text or not at all.
@@ -174,16 +174,27 @@ struct StoredExperiment: ParsableArguments {
 
   func results() throws -> ExperimentResults { try Self.results(source, named: experimentName) }
 
+  /// The store that is named, or the one beside an experiment file that is named.
+  private static func storePath(_ source: String) -> String {
+    let beside = URL(filePath: source).deletingPathExtension().path + ".sqlite"
+    guard let file = fopen(source, "rb") else {
+      return ["yaml", "yml"].contains(URL(filePath: source).pathExtension.lowercased()) ? beside : source
+    }
+    defer { fclose(file) }
+    var head = [UInt8](repeating: 0, count: 6)
+    let isText = fread(&head, 1, head.count, file) > 0 && !head.elementsEqual("SQLite".utf8)
+    return isText && !source.hasSuffix(".sqlite") ? beside : source
+  }
+
   /// The results of an experiment of a store, or of its only one.
   static func results(_ source: String, named name: String?) throws -> ExperimentResults {
-    let path =
-      source.hasSuffix(".sqlite") ? source : URL(filePath: source).deletingPathExtension().path + ".sqlite"
-    let store = try RunStore(path: path, mustExist: true)
+    let path = storePath(source)
+    let store = try RunStore(reading: path)
     let experiments = try store.experiments()
-    let known = experiments.map(\.experiment.name)
-    let chosen: (experiment: Experiment, tableChecksum: String)
+    let known = experiments.map(\.name)
+    let chosen: RunStore.Stored
     if let name {
-      guard let found = experiments.first(where: { $0.experiment.name == name }) else {
+      guard let found = experiments.first(where: { $0.name == name }) else {
         throw UnknownWord(name, kind: "experiment of \(path)", known: known)
       }
       chosen = found
@@ -196,7 +207,7 @@ struct StoredExperiment: ParsableArguments {
       chosen = only
     }
     let results = try store.results(
-      of: chosen.experiment, tableChecksum: chosen.tableChecksum, registry: AnytimeCommand.registry)
+      of: chosen.experiment(), tableChecksum: chosen.tableChecksum, registry: AnytimeCommand.registry)
     if let missing = results.missingText { Console.say("note: \(missing); 'anytime run' goes on with them") }
     return results
   }

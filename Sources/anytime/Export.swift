@@ -10,25 +10,41 @@ struct Export: ParsableCommand {
 }
 
 /// Writes all formats into a folder and returns the files.
+///
+/// - Parameter source: What the curves were read from, which is not written to.
 func writeCurves(
-  _ curves: Curves, folder: String, formats: [CurveExport] = CurveExport.all
-) throws -> [URL] {
-  let name = fileName(curves.results.experiment.name)
-  return try writeFiles(formats.map { ("\(name)-\($0.fileName)", $0.render(curves)) }, folder: folder)
+  _ curves: Curves, folder: String, formats: [CurveExport] = CurveExport.all, source: String
+) throws -> [String] {
+  let name = FileNames.name(curves.results.experiment.name)
+  return try writeFiles(
+    try formats.map { ("\(name)-\($0.fileName)", try $0.render(curves)) }, folder: folder,
+    inputs: inputs(source) + [curves.results.experiment.table])
 }
 
-/// Writes files by their paths relative to a folder, which is made where it is missing, and returns them.
-func writeFiles(_ files: [(path: String, data: Data)], folder: String) throws -> [URL] {
-  try files.map { path, data in
-    let url = URL(filePath: folder).appending(path: path)
-    let parent = url.deletingLastPathComponent()
-    do { try FileManager.default.createDirectory(at: parent, withIntermediateDirectories: true) } catch {
-      throw Failure("the folder \(parent.relativePath) cannot be made: check its path and permissions")
-    }
-    try writeWhole(data, to: url)
-    return url
+/// Writes files by their paths relative to a folder, which is made where it is missing, and returns their paths.
+///
+/// - Parameter inputs: Files that were read; if a file would be written over one of them, none is written.
+func writeFiles(_ files: [(path: String, data: Data)], folder: String, inputs: [String]) throws -> [String] {
+  guard !folder.isEmpty else { throw UsageError("the output folder's path is empty; '.' is this folder") }
+  let base = folder.hasSuffix("/") ? folder : folder + "/"
+  let paths = files.map { base + $0.path }
+  for path in paths { try refuse(output: path, among: inputs) }
+  try makeFolder(folder)
+  for (file, path) in zip(files, paths) {
+    if let slash = path.lastIndex(of: "/") { try makeFolder(String(path[..<slash])) }
+    try writeWhole(file.data, toPath: path)
+  }
+  return paths
+}
+
+/// The files behind a source of results: an experiment file, a run store, and its journals.
+func inputs(_ source: String) -> [String] {
+  [source, URL(filePath: source).deletingPathExtension().path(percentEncoded: false) + ".sqlite"].flatMap { file in
+    ["", "-wal", "-shm", "-journal"].map { file + $0 }
   }
 }
 
-/// The name of an experiment as that of a file.
-func fileName(_ name: String) -> String { name.replacing("/", with: "-") }
+/// Says which file was written, unless that was standard output.
+func printWritten(_ path: String) {
+  if !isStandardOutput(path) { print(path) }
+}

@@ -7,7 +7,8 @@ struct ExportCurves: ParsableCommand {
     commandName: "curves",
     abstract: "Write curves, raw events, ranks, targets and tests as CSV and JSON.",
     discussion: """
-      Makes these files, each with the experiment's name in front. Regrets are fractions.
+      Makes these files, each with the experiment's name in front. Regrets are fractions. \
+      CSV is as RFC 4180 has it, with labels as they are: in a spreadsheet, import them as text.
 
         curves.csv, .json   a row per method, metric and spent budget: mean, standard error, quartiles
         events.csv, .json   a row per method, seed and change of the incumbent: the raw data
@@ -47,6 +48,6 @@ struct ExportCurves: ParsableCommand {
     let curves = Curves(
       try counting.runs(try source.results()), gridSize: points, scale: linear ? .linear : .log,
       bootstrap: bootstrap, metric: counting.metric)
-    for url in try writeCurves(curves, folder: output) { print(url.relativePath) }
+    for path in try writeCurves(curves, folder: output, source: source.source) { print(path) }
   }
 }

@@ -7,7 +7,8 @@ struct ExportIOH: ParsableCommand {
     commandName: "ioh",
     abstract: "Write a folder in IOHprofiler's format, for IOHanalyzer and iohinspector.",
     discussion: """
-      Makes the folder NAME-ioh with a folder per method. Zip it for the web page of IOHanalyzer. Running time is \
+      Makes the folder NAME-ioh with a folder per method, named by its label; letters that file systems do not take \
+      are replaced, and a digest is added then. Zip it for the web page of IOHanalyzer. Running time is \
       what was spent, in whole units. IOHanalyzer shows the best regret so far, so a test curve that rises looks \
       better there than here.
 
@@ -24,9 +25,9 @@ struct ExportIOH: ParsableCommand {
 
   func run() throws {
     let runs = try counting.runs(try source.results())
-    let folder = URL(filePath: output).appending(path: fileName(runs.results.experiment.name) + "-ioh")
-    for url in try writeFiles(IOHExport(runs, metric: counting.metric).files, folder: folder.relativePath) {
-      print(url.relativePath)
-    }
+    let folder = FileNames.name(runs.results.experiment.name) + "-ioh"
+    let files = try IOHExport(runs, metric: counting.metric).files().map { ("\(folder)/\($0.path)", $0.data) }
+    let inputs = inputs(source.source) + [runs.results.experiment.table]
+    for path in try writeFiles(files, folder: output, inputs: inputs) { print(path) }
   }
 }

@@ -28,6 +28,6 @@ struct ExportLatex: ParsableCommand {
     let curves = Curves(
       try counting.runs(try source.results()), bootstrap: center == .bootstrap, metric: counting.metric)
     let formats = CurveExport.latex(metric: counting.metric, center: center)
-    for url in try writeCurves(curves, folder: output, formats: formats) { print(url.relativePath) }
+    for path in try writeCurves(curves, folder: output, formats: formats, source: source.source) { print(path) }
   }
 }

@@ -25,14 +25,9 @@ struct ExportTrace: ParsableCommand {
     guard results.methods.contains(where: { $0.runs.contains { !$0.result.trace.isEmpty } }) else {
       throw Failure("no run has a trace; only one-shot methods leave one")
     }
-    do { try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true) } catch {
-      throw Failure("the folder \(output) cannot be made: check its path and permissions")
-    }
-    for export in TraceExport.all {
-      let name = results.experiment.name.replacing("/", with: "-")
-      let url = URL(filePath: output).appending(path: "\(name)-\(export.fileName)")
-      try writeWhole(export.render(results), to: url)
-      print(url.relativePath)
-    }
+    let name = FileNames.name(results.experiment.name)
+    let files = try TraceExport.all.map { ("\(name)-\($0.fileName)", try $0.render(results)) }
+    let inputs = inputs(source.source) + [results.experiment.table]
+    for path in try writeFiles(files, folder: output, inputs: inputs) { print(path) }
   }
 }

@@ -3,7 +3,7 @@ import Foundation
 import Reports
 import Statistics
 
-struct Plot: ParsableCommand {
+struct Plot: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Draw regret curves, ranks, reached targets or critical differences.",
     discussion: """
@@ -62,9 +62,12 @@ struct Plot: ParsableCommand {
     guard budget > 0, budget <= 100 else { throw ValidationError("--budget must be in 0 to 100 percent") }
   }
 
-  func run() throws {
-    try figure(try sources.results().map(counting.runs)).write(to: URL(filePath: output))
-    print(output)
+  func run() async throws {
+    try refuse(output: output, among: sources.sources.flatMap { inputs($0) })
+    let results = try sources.results()
+    try refuse(output: output, among: results.map(\.experiment.table))
+    try await figure(try results.map(counting.runs)).write(to: URL(filePath: output))
+    printWritten(output)
   }
 
   private func figure(_ experiments: [RegretRuns]) throws -> Figure {

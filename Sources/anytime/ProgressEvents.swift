@@ -10,7 +10,8 @@ import Synchronization
 /// - `began`: a run's `method` and `seed`
 /// - `spent`, at most once a second in long runs: `method`, `seed`, `spent`, `horizon`
 /// - `ended`: `method`, `seed`, `spent`, `evaluations`, and of the last incumbent `cell`, `validationRegret` and
-///   `testRegret` as fractions, absent without one; `done` and `total`
+///   `testRegret` as fractions, absent without one; `failure`, why the run came to no result, absent where it did; `done`
+///   and `total`
 /// - `leaderboard`, last, from `compare` only: `metric` and `rows` by rank
 final class ProgressEvents: ProgressDisplay {
   private struct Start: Encodable {
@@ -32,6 +33,7 @@ final class ProgressEvents: ProgressDisplay {
     var evaluations: Double?
     var cell: String?
     var validationRegret, testRegret: Double?
+    var failure: String?
     let done, total: Int
   }
 
@@ -90,6 +92,7 @@ final class ProgressEvents: ProgressDisplay {
       event.cell = result.trajectory.last?.cell
       event.validationRegret = result.trajectory.last?.validationRegret
       event.testRegret = result.trajectory.last?.testRegret
+      event.failure = result.failure
       Self.say(event)
     }
   }
@@ -113,8 +116,8 @@ final class ProgressEvents: ProgressDisplay {
   private static func say(_ event: some Encodable) {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard var line = try? encoder.encode(event) else { return }
-    line.append(UInt8(ascii: "\n"))
-    FileHandle.standardOutput.write(line)
+    do { Output.say(try encoder.encode(event) + Data("\n".utf8)) } catch {
+      Console.say("note: an event could not be written as JSON: \(error)")
+    }
   }
 }

@@ -25,10 +25,13 @@ struct Report: ParsableCommand {
   var vega = VegaLibrary.standardPath
 
   func run() throws {
+    let inputs = inputs(source.source) + [vega]
+    if let output { try refuse(output: output, among: inputs) }
     let results = try source.results()
-    let path = output ?? results.experiment.name.replacing("/", with: "-") + "-report.html"
+    let path = output ?? FileNames.name(results.experiment.name) + "-report.html"
+    try refuse(output: path, among: inputs + [results.experiment.table])
     try writeReport(results, vega: vega, to: path)
-    print(path)
+    printWritten(path)
   }
 }
 
@@ -46,5 +49,5 @@ func writeReport(_ results: ExperimentResults, vega path: String = VegaLibrary.s
   }
   let report = HTMLReport(
     results, registry: AnytimeCommand.registry, table: table, vega: vega)
-  try writeWhole(try report.render(), to: URL(filePath: output))
+  try writeWhole(try report.render(), toPath: output)
 }

@@ -69,7 +69,7 @@ struct Cells: ParsableCommand {
       }
       var hashes: [Cell: CellHash] = [:]
       let header = space.parameters.parameters.map(\.name) + ["hash"]
-      try printLines(
+      printLines(
         [header.joined(separator: ",")]
           + (0..<total).compactMap { index in
             let configuration = space.parameters.configuration(at: index)
@@ -84,17 +84,13 @@ struct Cells: ParsableCommand {
     if count {
       print(cells.count)
     } else if hashes {
-      try printLines(hashesInParallel(cells).sorted().map(\.description))
+      printLines(hashesInParallel(cells).sorted().map(\.description))
     } else {
-      try printLines(cells.map(\.description))
+      printLines(cells.map(\.description))
     }
   }
 
-  private func printLines(_ lines: [String]) throws {
-    do {
-      try FileHandle.standardOutput.write(contentsOf: Data((lines.joined(separator: "\n") + "\n").utf8))
-    } catch { throw Failure.output }
-  }
+  private func printLines(_ lines: [String]) { Output.say(Data((lines.joined(separator: "\n") + "\n").utf8)) }
 
   private func hashesInParallel(_ cells: [Cell]) -> [CellHash] {
     let chunk = 1_024

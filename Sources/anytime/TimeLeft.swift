@@ -50,7 +50,7 @@ struct TimeLeft: Sendable {
   /// What part of the furthest run of a method is done.
   func part(of label: String) -> Double? { lines[label]?.running.values.map(\.part).max() }
 
-  /// As text; `nil` as long as nothing is known, `at least` while something is not.
+  /// As text; `nil` as long as next to nothing is known, `at least` while something is not.
   func text(at now: ContinuousClock.Instant = .now) -> String? {
     var left = Duration.zero
     var worked = Duration.zero
@@ -68,6 +68,9 @@ struct TimeLeft: Sendable {
     }
     guard knows, worked > .zero, now > start else { return nil }
     // As many at a time as so far.
-    return (isWhole ? "" : "at least ") + ProgressLine.text(left * ((now - start) / worked)) + " left"
+    left = left * ((now - start) / worked)
+    // A small part of a whole that is not known is no estimate.
+    guard isWhole || left > (now - start) / 2 else { return nil }
+    return (isWhole ? "" : "at least ") + ProgressLine.text(left) + " left"
   }
 }

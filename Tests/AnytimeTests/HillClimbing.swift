@@ -8,11 +8,9 @@ struct HillClimbing: Optimizer {
     name: "hill-climbing", title: "Hill climbing",
     summary: "Moves to a mutant that is at least as good; starts anew when stuck.",
     citation: "an example",
-    settings: [Setting("patience", .integer(1...1_000, default: 20), "failures before a new start")])
+    settings: [Setting("patience", \HillClimbing.patience, 1...1_000, "failures before a new start")])
 
-  let patience: Int
-
-  init(settings: Settings) { patience = settings.integer("patience") }
+  var patience = 20
 
   func search(_ session: Session) throws {
     while true {

@@ -12,7 +12,7 @@ struct Scripted: Optimizer {
   static let method = Method(name: "scripted", title: "Scripted", summary: "", citation: "")
   var body: @Sendable (Session) throws -> Void = { _ in }
 
-  init(settings: Settings) {}
+  init() {}
   init(_ body: @escaping @Sendable (Session) throws -> Void) { self.body = body }
 
   func search(_ session: Session) throws { try body(session) }
@@ -142,16 +142,18 @@ struct Scripted: Optimizer {
     #expect(result.trajectory.map(\.spent.evaluations).last == 7)
   }
 
-  @Test("a recommendation counts from then on") func recommendation() throws {
+  @Test("a stand-alone training outranks recommendations, which count until then") func recommendation() throws {
     let cells = benchmark.space.uniqueCells()
     let result = try run(
       Scripted { session in
         try session.recommend(cells[3])
-        try session.evaluate(cells[5])
         try session.recommend(cells[4])
+        try session.recommend(cells[4])
+        try session.evaluate(cells[5])
+        try session.recommend(cells[6])
       }, on: benchmark, policy: .fair, horizon: 1e6, seed: 3)
-    #expect(result.trajectory.map(\.cell) == [cells[3], cells[4]].map(\.hash.description))
-    #expect(result.trajectory.allSatisfy { $0.finalTrainingSeconds > 0 })
+    #expect(result.trajectory.map(\.cell) == [cells[3], cells[4], cells[5]].map(\.hash.description))
+    #expect(result.trajectory.map { $0.finalTrainingSeconds > 0 } == [true, true, false])
   }
 
   @Test("under charge-final-training a recommendation counts when it is trained") func finalTraining() throws
@@ -171,7 +173,7 @@ struct Scripted: Optimizer {
   @Test("regret is against the best mean over repeats, and never negative") func regret() throws {
     for seed in UInt64(0)..<20 {
       let result = try run(
-        RandomSearch(settings: Settings(RandomSearch.method)), on: benchmark, policy: .fair, horizon: 20_000,
+        RandomSearch(), on: benchmark, policy: .fair, horizon: 20_000,
         seed: seed)
       #expect(result.trajectory.allSatisfy { $0.validationRegret >= 0 && $0.testRegret ?? 0 >= 0 })
       let accuracies = result.trajectory.map(\.amount)
@@ -182,7 +184,7 @@ struct Scripted: Optimizer {
   @Test("1shot1-as-published draws a falling test curve against the best single training") func published()
     throws
   {
-    let optimizer = try RandomSearch(settings: Settings(RandomSearch.method))
+    let optimizer = RandomSearch()
     let result = try run(
       optimizer, on: benchmark, policy: .oneShot1AsPublished, horizon: 280, seed: 1)
     let regrets = result.trajectory.compactMap(\.testRegret)
@@ -200,7 +202,6 @@ struct Scripted: Optimizer {
   @Test("conformance notices a method that cheats") func cheat() async throws {
     struct Impure: Optimizer {
       static let method = Method(name: "impure", title: "", summary: "", citation: "")
-      init(settings: Settings) {}
       func search(_ session: Session) throws {
         var random = SystemRandomNumberGenerator()
         while true {
@@ -223,8 +224,7 @@ struct Scripted: Optimizer {
       }
       return try #require(regrets.mean)
     }
-    let settings = try Settings(RegularizedEvolution.method, ["population": "20", "sample": "5"])
-    let random = try mean(RandomSearch(settings: Settings(RandomSearch.method)))
-    #expect(try mean(RegularizedEvolution(settings: settings)) < random)
+    let evolution = RegularizedEvolution { ($0.population, $0.sample) = (20, 5) }
+    #expect(try mean(evolution) < mean(RandomSearch()))
   }
 }

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("Hyperband's brackets") struct BracketTests {
   func configurations(_ rounding: Brackets.Rounding, _ fidelities: Int) -> [[Int]] {
-    Brackets(eta: 3, rounding: rounding).schedule(fidelities: fidelities).map { $0.map(\.configurations) }
+    Brackets { $0.rounding = rounding }.schedule(fidelities: fidelities).map { $0.map(\.configurations) }
   }
 
   @Test("the paper's, for four epoch counts") func paper() {
@@ -25,10 +25,11 @@ import Testing
   }
 
   @Test("every bracket ends at the highest epoch count") func fidelities() {
-    for bracket in Brackets(eta: 4, rounding: .paper).schedule(fidelities: 3) {
+    let brackets = Brackets { $0.eta = 4 }
+    for bracket in brackets.schedule(fidelities: 3) {
       #expect(bracket.map(\.fidelity) == Array((3 - bracket.count)..<3))
     }
-    #expect(Brackets(eta: 3, rounding: .paper).schedule(fidelities: 1).map(\.count) == [1])
+    #expect(Brackets().schedule(fidelities: 1).map(\.count) == [1])
   }
 }
 
@@ -72,30 +73,27 @@ import Testing
 
   static let random = outcome("random") { generator, _ in mixed.sample(using: &generator) }
 
-  @Test("TPE finds better mixed configurations than chance") func tpe() throws {
-    let settings = try Settings(TPE.method)
+  @Test("TPE finds better mixed configurations than chance") func tpe() {
     let reached = Self.outcome("tpe") { random, history in
-      var model = TPEModel(Self.mixed, settings: settings)
+      var model = TPEModel(Self.mixed)
       for (configuration, loss) in history { model.add(configuration, loss: loss) }
       return history.count < 20 ? Self.mixed.sample(using: &random) : model.suggest(using: &random)
     }
     #expect(reached < 0.6 * Self.random)
   }
 
-  @Test("BOHB's model finds better mixed configurations than chance") func bohb() throws {
-    let settings = try Settings(BOHB.method)
+  @Test("BOHB's model finds better mixed configurations than chance") func bohb() {
     let reached = Self.outcome("bohb") { random, history in
-      var model = BOHBModel(Self.mixed, settings: settings)
+      var model = BOHBModel(Self.mixed)
       for (configuration, loss) in history { model.add(configuration, fidelity: 0, loss: loss) }
       return model.suggest(using: &random) ?? Self.mixed.sample(using: &random)
     }
     #expect(reached < Self.random)  // its wide kernels learn little from eighty trainings
   }
 
-  @Test("SMAC's model finds better mixed configurations than chance") func smac() throws {
-    let settings = try Settings(SMAC.method)
+  @Test("SMAC's model finds better mixed configurations than chance") func smac() {
     let reached = Self.outcome("smac") { random, history in
-      var model = SMACModel(Self.mixed, settings: settings)
+      var model = SMACModel(Self.mixed)
       for (configuration, loss) in history { model.add(configuration, loss: loss) }
       return history.isEmpty || random.chance(0.33)
         ? Self.mixed.sample(using: &random)
@@ -128,7 +126,7 @@ import Testing
 
   @Test("BOHB needs more good and more bad trainings than parameters, and prefers the highest epoch count")
   func fidelities() throws {
-    var model = BOHBModel(Self.mixed, settings: try Settings(BOHB.method))
+    var model = BOHBModel(Self.mixed)
     var random = RandomGenerator(seed: 3)
     func add(_ count: Int, _ fidelity: Int) {
       for _ in 0..<count {
@@ -182,16 +180,17 @@ import Testing
     ])
   func better(name: String) throws {
     let benchmark = try OptimizerConformance.benchmark()
-    func mean(_ name: String, _ settings: [String: String] = [:]) throws -> Double {
-      let type = try Registry(blackboxMethods).method(named: name)
-      let optimizer = try type.init(settings: Settings(type.method, settings))
+    func mean(_ optimizer: any Optimizer) throws -> Double {
       let ends = try (0..<60).compactMap { seed in
         try run(optimizer, on: benchmark, policy: .fair, horizon: 2_500, seed: UInt64(seed))
           .trajectory.last?.validationRegret
       }
       return try #require(ends.mean)
     }
-    let settings = name == "regularized-evolution" ? ["population": "10", "sample": "5"] : [:]
-    #expect(try mean(name, settings) < mean("random-search"))
+    let optimizer: any Optimizer =
+      name == "regularized-evolution"
+      ? RegularizedEvolution { ($0.population, $0.sample) = (10, 5) }
+      : try Registry(blackboxMethods).method(named: name).init()
+    #expect(try mean(optimizer) < mean(RandomSearch()))
   }
 }

@@ -21,6 +21,11 @@ public struct Mutator {
   /// One of ``interesting``.
   public mutating func number() -> UInt64 { random.element(of: Self.interesting) ?? 0 }
 
+  /// What text may hold that numbers, quotes, lists and aliases are made of.
+  private static let words = [
+    "-1", "1e309", "nan", "99999999999999999999", "\"", ",", "\n", "\r", "\t", "[[", "{", "\\u0000", "0", "*a", "&a ", "\u{feff}",
+  ]
+
   /// A whole number in a range.
   public mutating func index(below count: Int) -> Int { random.below(max(1, count)) }
 
@@ -40,7 +45,7 @@ public struct Mutator {
     func block(_ random: inout RandomGenerator) -> Range<Int> {
       at..<min(bytes.count, at + 1 + random.below(random.chance(0.5) ? 16 : bytes.count))
     }
-    switch random.below(9) {
+    switch random.below(10) {
     case 0: bytes[at] ^= 1 << UInt8(random.below(8))
     case 1: bytes[at] = UInt8(truncatingIfNeeded: random.next())
     case 2: bytes.removeLast(bytes.count - at)
@@ -51,6 +56,9 @@ public struct Mutator {
       let range = block(&random)
       bytes.replaceSubrange(range, with: repeatElement(random.chance(0.5) ? 0xff : 0, count: range.count))
     case 7:
+      let word = random.element(of: Self.words) ?? ""
+      bytes.replaceSubrange(at..<min(bytes.count, at + random.below(4)), with: Array(word.utf8))
+    case 8:
       let range = block(&random)
       let other = random.below(bytes.count - range.count + 1)
       let (one, two) = (Array(bytes[range]), Array(bytes[other..<other + range.count]))
@@ -65,4 +73,11 @@ public struct Mutator {
       }
     }
   }
+}
+
+/// The most memory that this process has had so far, in bytes.
+public func peakMemory() -> Int {
+  var usage = rusage()
+  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+  return Int(usage.ru_maxrss) << 10
 }

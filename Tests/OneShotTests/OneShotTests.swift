@@ -279,7 +279,7 @@ private func result(
   @Test("halves share no image, and images to choose by are never augmented")
   func data() throws {
     var random = RandomGenerator(seed: 9)
-    let task = try SearchTask(of: try OptimizerConformance.benchmark().table)
+    let task = try SearchTask(of: OptimizerConformance.benchmark().table)
     let data = try SearchData(task, random: &random)
     #expect(data.weightPlaces.count == 96 && data.searchPlaces.count == 96)
     #expect(Set(data.weightPlaces).isDisjoint(with: data.searchPlaces))
@@ -347,6 +347,64 @@ private func result(
   }
 }
 
+@Suite("Settings of one-shot methods") struct OneShotSettingTests {
+  /// The default of a setting of each method that has it.
+  private func defaults(_ name: String) -> [String: String] {
+    let pairs = oneShotMethods.compactMap { type in
+      type.method.settings.first { $0.name == name }.map { (type.method.name, $0.defaultValue) }
+    }
+    return Dictionary(uniqueKeysWithValues: pairs)
+  }
+
+  @Test("of the supernet are shared, with defaults of each method's own")
+  func shared() {
+    #expect(
+      defaults("epochs") == [
+        "darts": "50", "gdas": "100", "pc-darts": "100", "enas": "50", "random-search-ws": "50", "spos": "50",
+      ])
+    #expect(
+      defaults("gradient-clip") == [
+        "darts": "5.0", "gdas": "5.0", "pc-darts": "5.0", "enas": "0.25", "random-search-ws": "0.25", "spos": "5.0",
+      ])
+    // What has no effect on a method is no setting of it.
+    #expect(Set(defaults("hessian-every").keys) == ["darts", "gdas", "pc-darts"])
+    #expect(defaults("warm-start-epochs") == ["darts": "0", "gdas": "0", "pc-darts": "15"])
+  }
+
+  @Test("are sound in every method", arguments: oneShotMethods.indices)
+  func sound(index: Int) {
+    #expect(Registry.problem(with: oneShotMethods[index]) == nil)
+  }
+
+  @Test("of a preset yield to those that are given beside it")
+  func preset() throws {
+    let values = try Settings(PCDARTS.method, ["preset": "quick", "epochs": "100", "channels": "8"]).values
+    #expect(
+      values == [
+        "batch-size": "64", "channels": "8", "cells-per-stack": "0", "arch-learning-rate": "0.003",
+        "warm-start-epochs": "8",
+      ])
+  }
+
+  @Test(
+    "that contradict each other are refused in one sentence",
+    arguments: [
+      ("enas", ["samples": "3"], "5 finalists cannot be chosen from 3 samples; set 'finalists' to at most 'samples'"),
+      (
+        "gdas", ["tau-max": "0.5"], "the temperature cannot fall from 0.5 to 1.0; set 'tau-min' to at most 'tau-max'"
+      ),
+      (
+        "spos", ["learning-rate": "0.0001"],
+        "the learning rate cannot fall from 0.0001 to 0.001; set 'learning-rate-min' to at most 'learning-rate'"
+      ),
+    ])
+  func contradictions(name: String, values: [String: String], sentence: String) throws {
+    let type = try Registry(oneShotMethods).method(named: name)
+    let settings = try Settings(type.method, values)
+    #expect(throws: SettingError(sentence)) { try type.init(settings: settings) }
+  }
+}
+
 @Suite("Imported traces") struct ImportedTraceTests {
   private func run(_ json: String) throws -> RunResult {
     let url = FileManager.default.temporaryDirectory.appending(path: "trace-\(UUID().uuidString).json")
@@ -356,6 +414,25 @@ private func result(
     return try Anytime.run(
       ImportedTrace(settings: settings), on: OptimizerConformance.benchmark(), policy: .fair, horizon: 100,
       seed: 0)
+  }
+
+  @Test("are the setting's path and the digest of their content: a changed file makes other runs")
+  func content() throws {
+    let url = FileManager.default.temporaryDirectory.appending(path: "a trace-\(UUID().uuidString).json")
+    defer { try? FileManager.default.removeItem(at: url) }
+    func settings(_ content: String) throws -> Settings {
+      try Data(content.utf8).write(to: url)
+      return try Settings(ImportedTrace.method, ["file": url.path])
+    }
+    let first = try settings("one")
+    #expect(first.values == ["file": "7692c3ad3540bb80 \(url.path)"])
+    #expect(try settings("two") != first)
+    #expect(try settings("one") == first)
+    #expect(try ImportedTrace(settings: first).file.path == url.path)
+    #expect(throws: SettingError.self) { try Settings(ImportedTrace.method, ["file": "/nowhere"]) }
+    let entry = MethodEntry(label: "trace", method: "trace", settings: first)
+    let experiment = Experiment(name: "e", space: "mini", horizon: 1, seeds: [0], methods: [entry])
+    #expect(experiment.yaml(registry: Registry(oneShotMethods)).contains("file: \"\(url.path)\""))
   }
 
   @Test("are charged as they say, up to the horizon")

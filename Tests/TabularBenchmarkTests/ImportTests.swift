@@ -198,7 +198,8 @@ import Testing
     try Data(text.utf8).write(to: source)
     do {
       _ = try PlainImporter.importTable(
-        from: source, to: scratch.file("a.table"), as: format, columns: columns)
+        from: source, to: scratch.file("a.table"), as: format,
+        options: ImportOptions(columns: columns))
     } catch {
       #expect(scratch.files == ["a.\(format.rawValue)"])
       throw Message("\(error)".replacing(source.path, with: "a"))
@@ -241,7 +242,8 @@ import Testing
   }
 
   @Test("mistakes have their line") func errors() {
-    #expect(throws: Message("a, line 2: '1.5' is no value of validation_accuracy, which is between 0 and 1"))
+    #expect(throws: Message("a, line 2: '1.5' is no value of validation_accuracy, which is between 0 and 1; "
+        + "accuracies are fractions: divide percentages by 100"))
     {
       try run(header + "\(cell),4,12.5,1.5,\n")
     }

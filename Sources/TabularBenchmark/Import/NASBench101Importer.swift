@@ -1,13 +1,5 @@
 import CellSpace
 import Foundation
-import Synchronization
-
-/// What an import read.
-public struct ImportSummary: Hashable, Sendable {
-  public let cells: Int
-  public let records: Int
-  public let epochs: [Int]
-}
 
 /// Converts NAS-Bench-101's own files, `nasbench_full.tfrecord` and `nasbench_only108.tfrecord`, gzipped or
 /// not, into a table.
@@ -21,12 +13,25 @@ public enum NASBench101Importer {
   /// For how many epochs.
   public static let epochCounts = [4, 12, 36, 108]
 
-  /// - Parameter progress: Called now and then with the bytes read and the file's size.
+  /// - Parameters:
+  ///   - task: What to state as the images and networks, where these are not NAS-Bench-101's own.
+  ///   - progress: Called now and then with the bytes read and the file's size.
   /// - Throws: ``ImportError`` with the record and byte, `TableError`. No table is left behind.
   public static func importTable(
-    from source: URL, to destination: URL, progress: (Int, Int) -> Void = { _, _ in }
+    from source: URL, to destination: URL, task: StatedTask = .nasBench101,
+    progress: (Int, Int) -> Void = { _, _ in }
   ) throws -> ImportSummary {
     var reader = try TFRecordReader(source)
+    try reader.input.refuse(destination: destination)
+    do { return try importTable(&reader, source, to: destination, task, progress) } catch let error as ImportError {
+      throw reader.input.damage() ?? error
+    }
+  }
+
+  private static func importTable(
+    _ reader: inout TFRecordReader, _ source: URL, to destination: URL, _ task: StatedTask,
+    _ progress: (Int, Int) -> Void
+  ) throws -> ImportSummary {
     let writer = try TableWriter(destination: destination)
     var parser = RecordParser()
     var rows: [RecordParser.Graph: Int] = [:]
@@ -43,10 +48,10 @@ public enum NASBench101Importer {
       }
       let record: RecordParser.Record
       do { record = try parser.parse(payload) } catch { throw failure(error.problem) }
-      guard let place = epochCounts.firstIndex(of: record.epochs) else {
+      guard let epochIndex = epochCounts.firstIndex(of: record.epochs) else {
         throw failure("NAS-Bench-101 has trainings of 4, 12, 36 and 108 epochs, not \(record.epochs)")
       }
-      seen[place] = true
+      seen[epochIndex] = true
 
       let row: Int
       if let last, last.graph == record.graph {
@@ -69,7 +74,7 @@ public enum NASBench101Importer {
       guard number < repeats else {
         throw failure("cell \(record.hash) has more than \(repeats) trainings of \(record.epochs) epochs")
       }
-      let first = (row * epochCounts.count + place) * repeats
+      let first = (row * epochCounts.count + epochIndex) * repeats
       guard !fingerprints[first..<first + number].contains(reader.checksum) else {
         throw failure(
           "a training of cell \(record.hash) is in the file twice; download the file again")
@@ -77,10 +82,10 @@ public enum NASBench101Importer {
       fingerprints[first + number] = reader.checksum
       if reader.recordNumber & 0x3fff == 0 {
         progress(reader.input.bytesRead, reader.input.totalBytes)
-        if let wrong = hashCheck.mismatch { throw wrong.error(source.path) }
+        if let wrong = hashCheck.mismatch { throw wrong.error(source.path, unit: "record") }
       }
     }
-    if let wrong = hashCheck.finish() { throw wrong.error(source.path) }
+    if let wrong = hashCheck.finish() { throw wrong.error(source.path, unit: "record") }
     if let lacking = writer.cell(withoutRepeats: repeats) {
       throw ImportError(
         source.path, "",
@@ -90,65 +95,10 @@ public enum NASBench101Importer {
     try writer.finish(provenance: [
       "source": "NAS-Bench-101 (Ying et al. 2019), imported from \(source.lastPathComponent)",
       "seconds": "TPU v2 seconds as in the file",
+      "settings": task.json,
     ])
     return ImportSummary(
       cells: writer.rowCount, records: reader.recordNumber,
       epochs: zip(epochCounts, seen).filter(\.1).map(\.0))
-  }
-}
-
-/// Computes the hashes of cells again, on other threads: it takes longer than reading their records.
-private final class HashCheck: Sendable {
-  struct Mismatch {
-    let record: Int
-    let stated, computed: CellHash
-
-    func error(_ path: String) -> ImportError {
-      ImportError(
-        path, "record \(record)",
-        "the hash \(stated) is unknown: the record's cell has the hash \(computed); download the file again")
-    }
-  }
-
-  private typealias Entry = (cell: Cell, hash: CellHash, record: Int)
-  private let found = Mutex<Mismatch?>(nil)
-  private let batch = Mutex<[Entry]>([])
-  private let group = DispatchGroup()
-  /// Bounds the memory of batches under way.
-  private let places = DispatchSemaphore(value: 8)
-
-  /// The mismatch with the least record number so far.
-  var mismatch: Mismatch? { found.withLock { $0 } }
-
-  func add(_ cell: Cell, _ hash: CellHash, record: Int) {
-    let full = batch.withLock { batch -> [Entry] in
-      batch.append((cell, hash, record))
-      guard batch.count >= 1_024 else { return [] }
-      defer { batch.removeAll(keepingCapacity: true) }
-      return batch
-    }
-    if !full.isEmpty { check(full) }
-  }
-
-  private func check(_ entries: [Entry]) {
-    places.wait()
-    DispatchQueue.global().async(group: group) { [self] in
-      defer { places.signal() }
-      for (entry, computed) in zip(entries, Cell.hashes(entries.map(\.cell))) where computed != entry.hash {
-        found.withLock { found in
-          if found.map({ $0.record > entry.record }) ?? true {
-            found = Mismatch(record: entry.record, stated: entry.hash, computed: computed)
-          }
-        }
-        return
-      }
-    }
-  }
-
-  /// Waits for all checks.
-  func finish() -> Mismatch? {
-    check(batch.withLock { $0 })
-    group.wait()
-    return mismatch
   }
 }

@@ -5,10 +5,7 @@ import SwiftProtobuf
 /// Reads the payload of a NAS-Bench-101 record: a JSON array of exactly the form in which that file has it,
 /// byte by byte, as millions of them are read.
 struct RecordParser {
-  struct Problem: Error {
-    let problem: String
-    init(_ problem: String) { self.problem = problem }
-  }
+  typealias Problem = ImportProblem
 
   /// A graph as the record has it: not pruned, in the record's own order.
   struct Graph: Hashable {
@@ -86,6 +83,9 @@ struct RecordParser {
       throw Problem(
         "there are \(metrics.evaluationData.count) evaluations where start, halfway and end are needed")
     }
+    guard metrics.trainableParameters >= 0 else {
+      throw Problem("the number of trainable parameters is \(metrics.trainableParameters)")
+    }
     return Record(
       hash: lastHash, epochs: epochs, graph: graph, parameters: Int64(metrics.trainableParameters),
       measurement: Measurement(
@@ -97,7 +97,7 @@ struct RecordParser {
       guard value >= 0, value <= 1 else { throw Problem("an accuracy is \(value), outside 0 to 1") }
       return Float(value)
     }
-    guard data.trainingTime >= 0, data.trainingTime.isFinite else {
+    guard data.trainingTime >= 0, Float(data.trainingTime).isFinite else {
       throw Problem("a training time is \(data.trainingTime)")
     }
     return Measurement.Point(
@@ -121,7 +121,7 @@ struct RecordParser {
     while start <= operations.count {
       var end = start
       while end < operations.count, operations[end] != UInt8(ascii: ",") { end += 1 }
-      // The letter at place 4 and the length tell the words apart; the whole word is compared then.
+      // The letter at index 4 and the length tell the words apart; the whole word is compared then.
       let word = Bytes(rebasing: operations[start..<end])
       guard let index = words.firstIndex(where: { $0.count == word.count && word.elementsEqual($0) }) else {
         throw Problem("'\(String(decoding: word, as: UTF8.self))' is no operation of NAS-Bench-101")

@@ -17,10 +17,10 @@ public enum SyntheticNASBench101 {
     to url: URL, cells: [Cell], epochs: [Int] = NASBench101Importer.epochCounts, seed: UInt64 = 0,
     progress: (Int) -> Void = { _ in }
   ) throws {
-    guard let file = fopen(url.path, "wb") else {
-      throw TableError.cannotWrite(url.path, reason: String(cString: strerror(errno)))
-    }
-    defer { fclose(file) }
+    let whole = try AtomicFile(url)
+    guard let file = fdopen(dup(whole.descriptor), "wb") else { throw AtomicFile.failure(url.path, errno) }
+    var isOpen = true
+    defer { if isOpen { fclose(file) } }
     var random = RandomGenerator(seed: seed, stream: "synthetic")
     for (index, cell) in cells.enumerated() {
       // As in the original, all cells are written with their own number of vertices.
@@ -34,12 +34,15 @@ public enum SyntheticNASBench101 {
             + metrics.base64EncodedString() + "\"]"
           let bytes = TFRecordReader.frame(Array(text.utf8))
           guard fwrite(bytes, 1, bytes.count, file) == bytes.count else {
-            throw TableError.cannotWrite(url.path, reason: String(cString: strerror(errno)))
+            throw AtomicFile.failure(url.path, errno)
           }
         }
       }
       progress(index + 1)
     }
+    isOpen = false
+    guard fclose(file) == 0 else { throw AtomicFile.failure(url.path, errno) }
+    try whole.commit()
   }
 
   private static func message(_ cell: Cell, epochs: Int, _ random: inout RandomGenerator) throws -> Data {

@@ -12,7 +12,8 @@ struct TableCommand: ParsableCommand {
     commandName: "table", abstract: "Inspect, query, import, export and build tables.",
     subcommands: [
       TableInfo.self, TablePlot.self, TableQuery.self, TableExport.self, TableVerify.self, TableImport.self,
-      TableSynthesize.self, TableBuild.self, TableBuildWorker.self, TableTime.self, TableMerge.self,
+      TableDescribe.self, TableSynthesize.self, TableBuild.self, TableBuildWorker.self, TableTime.self,
+      TableMerge.self,
     ])
 }
 
@@ -139,7 +140,7 @@ struct TableInfo: ParsableCommand {
   }
 }
 
-struct TablePlot: ParsableCommand {
+struct TablePlot: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plot",
     abstract: "Draw a table: accuracies, times, noise, epoch counts, operations, locality, best cells.",
@@ -156,10 +157,11 @@ struct TablePlot: ParsableCommand {
     }
   }
 
-  func run() throws {
+  func run() async throws {
+    try refuse(output: output, among: [source.table])
     let table = try source.open()
     let walk = Benchmark.largest(of: table).map { Landscape.walk($0) } ?? []
-    try LandscapePlot(table, walk: walk).figure().write(to: URL(filePath: output))
+    try await LandscapePlot(table, walk: walk).figure().write(to: URL(filePath: output))
     print(output)
   }
 }
@@ -255,34 +257,5 @@ struct TableVerify: ParsableCommand {
     let table = try source.open()
     try table.verify()
     for section in table.sectionSizes { print("\(section.name): \(grouped(section.bytes)) bytes, right") }
-  }
-}
-
-struct TableExport: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "export", abstract: "Write a table as CSV or JSON lines.",
-    discussion: """
-      A row per cell, epoch count and repeat, with the columns that 'anytime table import' reads. What a \
-      table does not have is an empty field.
-
-      EXAMPLES
-        anytime table export -o table.csv
-        anytime table export nasbench.table -o table.jsonl
-      """)
-
-  @OptionGroup var source: TableOption
-
-  @Option(name: .shortAndLong, help: "A .csv or .jsonl file.")
-  var output: String
-
-  func run() throws {
-    let url = URL(filePath: output)
-    guard let format = TableText.Format(rawValue: url.pathExtension.lowercased()) else {
-      throw UsageError("\(output) must end in .csv or .jsonl")
-    }
-    let table = try source.open()
-    let line = ProgressLine("exporting")
-    try TableText.write(table, to: url, as: format) { line.show(done: $0, of: table.rowCount, unit: "cells") }
-    line.finish()
   }
 }

@@ -1,0 +1,258 @@
+import Foundation
+import GRDB
+import GRDBSQLite
+
+// How a run store's file is opened: to write, after a look at what it is, or to read, without a trace.
+
+extension RunStore {
+  /// The schema that this program writes: the file's `user_version`.
+  static let schemaVersion = 2
+  /// The file's `application_id`: "AnyT".
+  private static let applicationID: Int32 = 0x416e_7954
+
+  /// Earlier stores are brought up to date step by step; a step that was done stays as it is for ever.
+  private static let migrator: DatabaseMigrator = {
+    var migrator = DatabaseMigrator()
+    migrator.registerMigration("1: experiments, identities, runs") { database in
+      // Version 0.1 made these without a migrator.
+      try database.execute(
+        sql: """
+          CREATE TABLE IF NOT EXISTS experiment (
+            name TEXT PRIMARY KEY, json TEXT NOT NULL, table_checksum TEXT NOT NULL);
+          CREATE TABLE IF NOT EXISTS identity (
+            id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, json TEXT NOT NULL);
+          CREATE TABLE IF NOT EXISTS run (
+            id INTEGER PRIMARY KEY, identity_id INTEGER NOT NULL REFERENCES identity(id), seed TEXT NOT NULL,
+            spent_seconds REAL NOT NULL, spent_epochs REAL NOT NULL, evaluations REAL NOT NULL,
+            overhead_seconds REAL NOT NULL, ledger TEXT NOT NULL, UNIQUE (identity_id, seed));
+          CREATE TABLE IF NOT EXISTS trajectory (
+            run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, step INTEGER NOT NULL,
+            amount REAL NOT NULL, spent_seconds REAL NOT NULL, spent_epochs REAL NOT NULL,
+            evaluations REAL NOT NULL, cell TEXT NOT NULL, epochs INTEGER NOT NULL,
+            validation_regret REAL NOT NULL, test_regret REAL, final_training_seconds REAL NOT NULL,
+            PRIMARY KEY (run_id, step)) WITHOUT ROWID;
+          CREATE TABLE IF NOT EXISTS trace (
+            run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, epoch INTEGER NOT NULL,
+            json TEXT NOT NULL, PRIMARY KEY (run_id, epoch)) WITHOUT ROWID;
+          """)
+    }
+    migrator.registerMigration("2: failed runs") { database in
+      try database.execute(sql: "ALTER TABLE run ADD COLUMN failure TEXT")
+      try database.execute(sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = 2")
+    }
+    return migrator
+  }()
+
+  /// Opens a file to write to; makes it if it is not there.
+  static func openToWrite(_ path: String) throws(RunStoreError) -> DatabaseQueue {
+    // A database that is not ours is left alone, so look before writing. What only others know is in the file's head.
+    if let head = try Head(path), head.applicationID != applicationID {
+      _ = try openToRead(path)
+    }
+    return try reported(path, writes: true) {
+      var configuration = Configuration()
+      configuration.busyMode = .timeout(10)
+      let queue = try DatabaseQueue(path: path, configuration: configuration)
+      try queue.inDatabase { database in
+        // With a write-ahead log a transaction needs no wait for the disk, and a crash loses whole
+        // transactions only.
+        try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+      }
+      try check(queue, path)
+      try migrator.migrate(queue)
+      return queue
+    }
+  }
+
+  /// Reads a file into memory, and brings it up to date there: the file itself, its folder and whoever writes to it
+  /// notice nothing.
+  static func openToRead(_ path: String) throws(RunStoreError) -> DatabaseQueue {
+    guard try Head(path) != nil else {
+      throw FileManager.default.fileExists(atPath: path) ? .notAStore(path) : .missing(path)
+    }
+    return try reported(path, writes: false) {
+      let queue = try copyInMemory(path)
+      let tables = try queue.read { try $0.tableExists("experiment") && $0.tableExists("run") }
+      guard tables else { throw RunStoreError.notAStore(path) }
+      try check(queue, path)
+      try migrator.migrate(queue)
+      return queue
+    }
+  }
+
+  private static func check(_ queue: DatabaseQueue, _ path: String) throws {
+    let version = try queue.read { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
+    guard version <= schemaVersion else { throw RunStoreError.newer(path, version: version) }
+  }
+
+  /// What an SQLite file's first bytes say.
+  private struct Head {
+    let applicationID: Int32
+
+    /// `nil` for a file that is missing or empty.
+    init?(_ path: String) throws(RunStoreError) {
+      var status = stat()
+      guard stat(path, &status) == 0 else {
+        guard errno == ENOENT else { throw RunStoreError.problem(of: path, code: errno) }
+        return nil
+      }
+      guard status.st_mode & S_IFMT == S_IFREG else { throw .notAFile(path) }
+      guard let file = fopen(path, "rb") else { throw RunStoreError.problem(of: path, code: errno) }
+      defer { fclose(file) }
+      var bytes = [UInt8](repeating: 0, count: 100)
+      let count = fread(&bytes, 1, bytes.count, file)
+      if count == 0 { return nil }
+      guard count == bytes.count, bytes.starts(with: "SQLite format 3\0".utf8) else { throw .notAStore(path) }
+      applicationID = Int32(bitPattern: bytes[68..<72].reduce(0) { $0 << 8 | UInt32($1) })
+    }
+  }
+
+  /// The database as it is now, with what a writer has in its log.
+  private static func copyInMemory(_ path: String) throws -> DatabaseQueue {
+    func content(_ path: String) throws -> Data {
+      do { return try Data(contentsOf: URL(filePath: path)) } catch {
+        throw RunStoreError.problem(of: path, code: errno)
+      }
+    }
+    func state() -> [Int] {
+      var status = stat()
+      guard stat(path, &status) == 0 else { return [] }
+      return [Int(status.st_size), status.st_mtim.tv_sec, status.st_mtim.tv_nsec]
+    }
+    let log = path + "-wal"
+    for _ in 0..<50 {
+      let before = state()
+      let data = try content(path)
+      let logged = FileManager.default.fileExists(atPath: log) ? try content(log) : Data()
+      // A writer that moves its log into the file in between would leave us half of each.
+      guard state() == before else {
+        usleep(20_000)
+        continue
+      }
+      return logged.isEmpty ? try queue(of: data) : try queue(of: data, log: logged)
+    }
+    throw RunStoreError.locked(path)
+  }
+
+  private static func queue(of data: Data) throws -> DatabaseQueue {
+    let queue = try DatabaseQueue()
+    try queue.inDatabase { database in
+      guard let bytes = sqlite3_malloc64(UInt64(data.count)) else { throw DatabaseError(resultCode: .SQLITE_NOMEM) }
+      let buffer = bytes.assumingMemoryBound(to: UInt8.self)
+      data.copyBytes(to: buffer, count: data.count)
+      // "This file has a write-ahead log" makes no sense in memory.
+      if data.count > 19 { (buffer[18], buffer[19]) = (1, 1) }
+      let code = sqlite3_deserialize(
+        database.sqliteConnection, "main", buffer, Int64(data.count), Int64(data.count),
+        UInt32(SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE))
+      guard code == SQLITE_OK else { throw DatabaseError(resultCode: ResultCode(rawValue: code)) }
+    }
+    return queue
+  }
+
+  /// SQLite alone knows how to apply a log, and does so beside the file: beside a copy of it, then.
+  private static func queue(of data: Data, log: Data) throws -> DatabaseQueue {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "anytime-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let copy = folder.appending(path: "store.sqlite").path
+    try data.write(to: URL(filePath: copy))
+    try log.write(to: URL(filePath: copy + "-wal"))
+    let queue = try DatabaseQueue()
+    try DatabaseQueue(path: copy).backup(to: queue)
+    return queue
+  }
+
+  /// Turns what goes wrong into a sentence.
+  ///
+  /// - Parameter writes: Whether it may be tried out why the file cannot be written.
+  static func reported<Result>(
+    _ path: String, writes: Bool, _ body: () throws -> Result
+  ) throws(RunStoreError) -> Result {
+    do { return try body() } catch let error as RunStoreError { throw error } catch {
+      let database = error as? DatabaseError
+      let reason = database?.message ?? "\(error)"
+      switch database?.resultCode {
+      case .some(.SQLITE_BUSY), .some(.SQLITE_LOCKED): throw .locked(path)
+      case .some(.SQLITE_FULL): throw .full(path)
+      case .some(.SQLITE_READONLY), .some(.SQLITE_PERM), .some(.SQLITE_AUTH): throw .notWritable(path)
+      case .some(.SQLITE_NOTADB): throw .notAStore(path)
+      case .some(.SQLITE_CORRUPT): throw .damaged(path, reason: reason)
+      case .some(.SQLITE_ERROR): throw .otherSchema(path, reason: reason)
+      case .some(.SQLITE_CANTOPEN), .some(.SQLITE_IOERR):
+        let code = writes ? probe(path) : 0
+        throw code == 0 ? .unusable(path, reason: reason) : RunStoreError.problem(of: path, code: code)
+      default: throw .unusable(path, reason: reason)
+      }
+    }
+  }
+
+  /// Why nothing can be written beside a file, as an error number, which SQLite does not tell.
+  private static func probe(_ path: String) -> Int32 {
+    let isThere = access(path, F_OK) == 0
+    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { return errno }
+    close(descriptor)
+    if !isThere { unlink(path) }
+    var space = statvfs()
+    if statvfs(path, &space) == 0, space.f_bavail == 0 { return ENOSPC }
+    let folder = URL(filePath: path).deletingLastPathComponent().path
+    return access(folder, W_OK) == 0 ? 0 : errno
+  }
+}
+
+/// Why a run store cannot be used.
+public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
+  case missing(String)
+  case noFolder(String)
+  case notAFile(String)
+  case notAStore(String)
+  case newer(String, version: Int)
+  case locked(String)
+  case full(String)
+  case notReadable(String)
+  case notWritable(String)
+  case nameTooLong(String)
+  case otherSchema(String, reason: String)
+  case damaged(String, reason: String)
+  case unusable(String, reason: String)
+
+  /// The sentence for an error number of the system.
+  static func problem(of path: String, code: Int32) -> Self {
+    switch code {
+    case ENOENT: .noFolder(path)
+    case ENOTDIR: .noFolder(path)
+    case EISDIR: .notAFile(path)
+    case ENAMETOOLONG: .nameTooLong(path)
+    case ENOSPC, EDQUOT: .full(path)
+    case EROFS: .notWritable(path)
+    case EACCES, EPERM: FileManager.default.isReadableFile(atPath: path) ? .notWritable(path) : .notReadable(path)
+    default: .unusable(path, reason: String(cString: strerror(code)))
+    }
+  }
+
+  public var description: String {
+    switch self {
+    case .missing(let path): "there is no run store \(path); make it with 'anytime run'"
+    case .noFolder(let path): "the run store \(path) cannot be made: its folder is not there; make the folder"
+    case .notAFile(let path): "the run store \(path) is no file; name the file that 'anytime run' made"
+    case .notAStore(let path): "\(path) is no run store; name one that 'anytime run' made"
+    case .newer(let path, let version):
+      "the run store \(path) was written by a newer program (schema \(version), and this one knows up to "
+        + "\(RunStore.schemaVersion)); use that program"
+    case .locked(let path):
+      "another program holds the run store \(path); close it and start again, what is done is kept"
+    case .full(let path):
+      "there is no space left for the run store \(path); make room and start again, what is done is kept"
+    case .notReadable(let path): "the run store \(path) may not be read; check its permissions and its folder's"
+    case .notWritable(let path):
+      "the run store \(path) may not be written to; check its permissions and its folder's, or name another with --store"
+    case .nameTooLong(let path): "the name of the run store \(path) is too long; name a shorter one with --store"
+    case .otherSchema(let path, let reason):
+      "the run store \(path) has not the tables that this program writes (\(reason)); use the program that made it"
+    case .damaged(let path, let reason):
+      "the run store \(path) is damaged (\(reason)); move it away and run the experiment again"
+    case .unusable(let path, let reason): "the run store \(path) cannot be used: \(reason)"
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import Crypto
+import Foundation
+
+/// The path of a file that is a setting. Its content belongs to the value: a changed file makes other runs.
+public struct SettingFile: Hashable, Sendable {
+  /// The path as it was given; empty if none was.
+  public var path = ""
+  /// The first 8 bytes of the SHA-256 of the content, in hexadecimal digits.
+  public private(set) var digest = ""
+
+  /// No file.
+  public init() {}
+
+  /// A file by its path; `nil` if it cannot be read.
+  public init?(path: String) {
+    guard let content = FileManager.default.contents(atPath: path) else { return nil }
+    self.path = path
+    digest = SHA256.hash(data: content).prefix(8).hexadecimal
+  }
+
+  /// A file by its ``text``.
+  init?(text: String) {
+    guard let space = text.firstIndex(of: " ") else { return nil }
+    digest = String(text[..<space])
+    path = String(text[text.index(after: space)...])
+  }
+
+  /// The digest, then the path.
+  var text: String { path.isEmpty ? "" : "\(digest) \(path)" }
+}
+
+extension Setting {
+  /// A file, given by its path.
+  public init<Root: Configurable>(
+    _ name: String, _ property: WritableKeyPath<Root, SettingFile> & Sendable, _ summary: String
+  ) {
+    self.init(
+      name, property, nil, summary, text: \.text, value: { SettingFile(text: $0) },
+      entered: { SettingFile(path: $0) })
+  }
+
+  /// A value in canonical text as a user enters it: of a file its path.
+  func entry(_ text: String) -> String {
+    domain == nil ? SettingFile(text: text)?.path ?? text : text
+  }
+}

@@ -1,0 +1,91 @@
+/// A wrong value or combination of settings.
+public struct SettingError: Error, Hashable, Sendable, CustomStringConvertible {
+  public let description: String
+  public init(_ description: String) { self.description = description }
+}
+
+/// The settings of a method that differ from its defaults: what is stored, and a part of a run's identity.
+public struct Settings: Hashable, Sendable, Codable {
+  /// By name, in canonical text: equal settings have equal text.
+  public let values: [String: String]
+
+  /// Reads values as a user gives them; those of a preset too, if `preset` is among them.
+  ///
+  /// Whether they contradict each other is seen when a method is made of them: `Optimizer.init(settings:)`.
+  ///
+  /// - Throws: ``UnknownWord`` for a name that the method does not have, ``SettingError`` for a value out of
+  ///   range.
+  public init(_ method: Method, _ given: [String: String] = [:]) throws {
+    var given = given
+    var values: [String: String] = [:]
+    if let name = given.removeValue(forKey: "preset") {
+      guard let preset = method.presets.first(where: { $0.name == name }) else {
+        throw UnknownWord(name, kind: "preset of \(method.name)", known: method.presets.map(\.name))
+      }
+      values = preset.values
+    }
+    for (name, text) in given.sorted(by: { $0.key < $1.key }) {
+      let setting = try method.setting(named: name)
+      guard let value = setting.canonical(text) else { throw setting.error(text, of: method) }
+      values[name] = value == setting.defaultValue ? nil : value
+    }
+    self.values = values
+  }
+
+  /// The settings of a method, part or policy.
+  public init<Root: Configurable>(of root: Root) {
+    var values: [String: String] = [:]
+    for setting in Root.settings {
+      let value = setting.text(in: root)
+      if value != setting.defaultValue { values[setting.name] = value }
+    }
+    self.values = values
+  }
+
+  private init(values: [String: String]) { self.values = values }
+
+  /// The same settings from a store of the first version, which kept a value for every setting: without those that
+  /// are the default, and without those that had no effect on the method and are gone.
+  public func migrated(to method: Method) -> Settings {
+    Settings(
+      values: values.filter { name, value in
+        method.settings.contains { $0.name == name && $0.defaultValue != value }
+      })
+  }
+}
+
+extension Method {
+  /// - Throws: ``UnknownWord``, with the nearest known name.
+  func setting(named name: String) throws(UnknownWord) -> Setting {
+    guard let setting = settings.first(where: { $0.name == name }) else {
+      throw UnknownWord(name, kind: "setting of \(self.name)", known: settings.map(\.name))
+    }
+    return setting
+  }
+}
+
+extension Setting {
+  /// Says that a text is no value.
+  fileprivate func error(_ text: String, of method: Method) -> SettingError {
+    SettingError(
+      domain == nil
+        ? "the file '\(text)' of setting '\(name)' of \(method.name) cannot be read; check its path"
+        : "'\(text)' is no value for setting '\(name)' of \(method.name): use \(range)")
+  }
+}
+
+extension Optimizer {
+  /// The method with settings that were read from text.
+  ///
+  /// - Throws: ``UnknownWord`` or ``SettingError`` for stored settings that the method does not have any more, and
+  ///   for settings that contradict each other.
+  public init(settings: Settings) throws {
+    self.init()
+    for (name, text) in settings.values.sorted(by: { $0.key < $1.key }) {
+      let setting = try Self.method.setting(named: name)
+      guard setting.set(text, in: &self) else { throw setting.error(text, of: Self.method) }
+    }
+    for setting in Self.settings { try setting.validatePart?(self) }
+    try validate()
+  }
+}

@@ -1,0 +1,62 @@
+import CellSpace
+
+// Whether the content of a table is what was written, and makes sense. All of it is read, at the speed of memory.
+
+extension Table {
+  /// Checks every byte of the content against the checksums, and that the content makes sense: cells are cells,
+  /// accuracies lie in 0...1, seconds are finite and not negative.
+  ///
+  /// - Throws: ``TableError/damaged(_:section:)`` for the first section that is damaged.
+  public func verify() throws(TableError) {
+    var end = TableFormat.headerSize + sections.count * TableFormat.entrySize
+    for section in sections.sorted(by: { $0.range.lowerBound < $1.range.lowerBound }) {
+      // Sections lie one behind the other, with zeros between them.
+      guard section.range.lowerBound >= end, file.bytes[end..<section.range.lowerBound].allSatisfy({ $0 == 0 }),
+        crc32c(UnsafeRawBufferPointer(rebasing: file.bytes[section.range])) == section.crc
+      else { throw damage(section.name) }
+      end = section.range.upperBound
+    }
+    guard file.bytes[end...].allSatisfy({ $0 == 0 }) else { throw damage("end") }
+
+    for row in 0..<rowCount {
+      guard Cell.isPlausible(code: codes[row]) else { throw damage("cells") }
+      guard self.row(of: cell(row)) == row else { throw damage("index") }
+      guard row == 0 || hash(row - 1) < hash(row) else { throw damage("hashes") }
+      // Counts are added up and multiplied by numbers of images.
+      for (name, counts) in [("parameters", parameterCounts), ("macs", macs)] {
+        if let counts, !(-1...1 << 50).contains(counts[row]) { throw damage(name) }
+      }
+    }
+    for (index, column) in columns.enumerated() {
+      guard let column else { continue }
+      let metric = Metric.allCases[index % 4]
+      let greatest = metric == .seconds ? Float.greatestFiniteMagnitude : 1
+      let values = UnsafeBufferPointer(start: column, count: rowCount * epochs.count * repeats)
+      guard values.allAbsentOrBetweenZero(and: greatest) else {
+        throw damage("\(Moment.allCases[index / 4].rawValue).\(metric.rawValue)")
+      }
+    }
+  }
+
+  private func damage(_ section: String) -> TableError { .damaged(path, section: "section '\(section)'") }
+
+  /// - Throws: ``TableError/changed(_:)`` if the file was written to since it was opened. A file that was renamed over
+  ///   is kept as it was.
+  package func checkUnchanged() throws(TableError) { try file.checkUnchanged() }
+}
+
+extension UnsafeBufferPointer<Float> {
+  /// Whether every value is NaN or in a range from 0 on.
+  fileprivate func allAbsentOrBetweenZero(and greatest: Float) -> Bool {
+    guard let baseAddress else { return true }
+    var isWrong = SIMDMask<SIMD16<Int32>>(repeating: false)
+    var index = 0
+    while index + 16 <= count {
+      let values = UnsafeRawPointer(baseAddress + index).loadUnaligned(as: SIMD16<Float>.self)
+      // A NaN compares false.
+      isWrong .|= (values .< 0) .| (values .> greatest)
+      index += 16
+    }
+    return !any(isWrong) && self[index...].allSatisfy { !($0 < 0) && !($0 > greatest) }
+  }
+}
