@@ -61,9 +61,12 @@ public final class Supernet {
     let asPublished = session.policy.supernet == .asPublished
     let channels = settings.channels > 0 ? settings.channels : task.network.channels
     guard channels % partial == 0 else { throw SupernetError.channels(channels, parts: partial) }
+    var whole = task.network
+    whole.channels = channels
+    if settings.cellsPerStack > 0 { whole.cellsPerStack = settings.cellsPerStack }
+    do { try whole.check() } catch { throw SupernetError.network(error.description) }
     let network = try SupernetNetwork(
-      shape, channels: channels, stacks: task.network.stacks,
-      cellsPerStack: settings.cellsPerStack > 0 ? settings.cellsPerStack : task.network.cellsPerStack,
+      shape, channels: channels, stacks: whole.stacks, cellsPerStack: whole.cellsPerStack,
       imageChannels: task.imageShape.channels, classes: 10,
       batchNorm: (asPublished ? 0.997 : 0.1, task.network.batchNormEpsilon), padsBeforePooling: asPublished,
       partial: partial, random: &random)
@@ -331,7 +334,7 @@ public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
   case channels(Int, parts: Int)
   case fewImages(Int, batch: Int)
   case clock(device: String)
-  case task(String, problem: String)
+  case network(String)
 
   public var description: String {
     switch self {
@@ -343,8 +346,7 @@ public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
       "\(channels) channels cannot be cut into \(parts) equal parts; set 'channels' to a multiple of \(parts)"
     case .clock(let device):
       "the policy's measured clock counts CPU seconds, which mean nothing on \(device); use 'clock: model'"
-    case .task(let table, let problem):
-      "the table \(table) states images or networks that no supernet can have: \(problem); build it anew"
+    case .network(let problem): "\(problem); set fewer 'channels' or 'cells-per-stack'"
     case .fewImages(let images, let batch):
       "weights are trained on \(images) images, fewer than the batch of \(batch); set a smaller 'batch-size'"
     }

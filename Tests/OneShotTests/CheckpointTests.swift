@@ -56,7 +56,7 @@ import Testing
     let found = try #require(try other.checkpoint.read())
     #expect(found.epoch == 7 && found.random == RandomGenerator(seed: 9))
     #expect(try other.tensors.map { try $0.values() } == tensors.map { try $0.values() })
-    #expect(try JSONEncoder().encode(other.session.state).count == JSONEncoder().encode(session.state).count && other.session.spent == session.spent)
+    #expect(other.session.spent > 0 && other.session.spent == session.spent)
     #expect(other.session.random == session.random && other.session.trace == session.trace)
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["run"])
   }
@@ -120,7 +120,11 @@ import Testing
     var mutator = Mutator()
     var taken = 0
     for round in 0..<Mutator.rounds {
-      var bytes = mutator.mutated(whole, header: round % 4 == 0 ? 24 : header)
+      // Of the even rounds, whose checksum is mended, half change nothing but tensors, which may hold anything.
+      var bytes =
+        round % 4 == 2
+        ? whole[..<header] + mutator.mutated(Array(whole[header...]), header: 8)
+        : mutator.mutated(whole, header: round % 4 == 0 ? 24 : header)
       let isMended = round % 2 == 0 && bytes.count > 16
       if isMended {
         let sum = Checkpoint.checksum(of: Data(bytes))
@@ -141,57 +145,6 @@ import Testing
         #expect(session.spent == 0 && session.trace.isEmpty)
       }
     }
-    // Not all mutations reach what matters: elements of tensors may be anything.
     #expect(taken > Mutator.rounds / 50 && taken < Mutator.rounds / 2)
-  }
-}
-
-@Suite("The task that a table states") struct SearchTaskTests {
-  private func table(stating settings: String?) throws -> Table {
-    let url = FileManager.default.temporaryDirectory.appending(path: "task-\(UUID().uuidString).table")
-    defer { try? FileManager.default.removeItem(at: url) }
-    let writer = try TableWriter(destination: url)
-    let row = writer.add(cell: try Cell(text: "011|001|000 input,conv3x3-bn-relu,output"))
-    try writer.append(
-      Measurement(final: .init(seconds: 1, trainAccuracy: 0.5, validationAccuracy: 0.5, testAccuracy: 0.5)), row: row,
-      epochs: 1)
-    try writer.finish(provenance: settings.map { ["settings": $0] } ?? [:])
-    return try Table(contentsOf: url)
-  }
-
-  private static let good = """
-    {"dataset": {"downscale": 4, "name": "fashion-mnist", "seed": 0, "testImages": 64, "trainingImages": 96,
-    "validationImages": 96}, "network": {"batchNormEpsilon": 1e-5, "batchNormMomentum": 0.1, "cellsPerStack": 1,
-    "channels": 4, "stacks": 3}}
-    """
-
-  @Test("is read as it is stated") func stated() throws {
-    let task = try SearchTask(of: table(stating: Self.good))
-    #expect(task.imageShape == (1, 7, 7) && task.network.channels == 4 && task.dataset.trainingImages == 96)
-  }
-
-  @Test(
-    "is refused in one sentence where it cannot be",
-    arguments: [
-      ("\"downscale\": 4", "\"downscale\": 0", "downscale is 0, and images of 28 pixels can be scaled down by"),
-      ("\"downscale\": 4", "\"downscale\": 5", "downscale is 5, and images of 28 pixels can be scaled down by"),
-      ("\"trainingImages\": 96", "\"trainingImages\": -96", "trainingImages is -96, and can be 1 to 1000000"),
-      (
-        "\"validationImages\": 96", "\"validationImages\": 9223372036854775807",
-        "validationImages is 9223372036854775807, and can be 0 to 1000000"
-      ),
-      ("\"channels\": 4", "\"channels\": 0", "channels is 0, and can be 1 to 4096"),
-      ("\"channels\": 4", "\"channels\": 4000", "are more weights than a computer's memory holds"),
-      ("\"stacks\": 3", "\"stacks\": 64", "stacks is 64, and can be 1 to 8"),
-      ("\"stacks\": 3", "\"stacks\": 1e300", "its settings cannot be read"),
-      ("\"name\": \"fashion-mnist\"", "\"name\": \"imagenet\"", "its settings cannot be read"),
-      ("{\"dataset\"", "[{\"dataset\"", "its settings cannot be read"),
-    ])
-  func refused(old: String, new: String, problem: String) throws {
-    let table = try table(stating: Self.good.replacingOccurrences(of: old, with: new))
-    let error = #expect(throws: SupernetError.self) { try SearchTask(of: table) }
-    let text = error?.description ?? ""
-    #expect(text.contains(problem) && !text.contains("\n"), "\(text)")
-    #expect(text.hasPrefix("the table \(table.path) states images or networks that no supernet can have: "))
   }
 }

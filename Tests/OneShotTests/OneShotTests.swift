@@ -77,6 +77,16 @@ private func result(
     #expect(resumed.ledger == whole.ledger)
   }
 
+  @Test("a supernet that no memory holds is refused before a weight is drawn")
+  func tooLarge() throws {
+    let error = #expect(throws: SupernetError.self) {
+      try result(DARTS.self, ["channels": "1024", "cells-per-stack": "16"])
+    }
+    #expect(
+      error?.description == "1024 channels, 3 stacks and 16 cells per stack are more weights than a computer's memory "
+        + "holds; set fewer 'channels' or 'cells-per-stack'")
+  }
+
   @Test("probes of correlation and Hessian change nothing but the trace, and cost nothing")
   func probes() throws {
     let plain = try result(DARTS.self)
