@@ -142,16 +142,21 @@ struct ColumnMap {
 
   /// Complains of columns that the options name and that are not there.
   mutating func checkChosen(available: [String]) throws(ImportProblem) {
+    var missing: [String] = []
     for (theirs, role) in chosen.sorted(by: { $0.key < $1.key }) where found[role] == nil {
       if role == Self.epochs, let count = Int(theirs), Self.epochRange.contains(count) {
         constantEpochs = count
-        continue
+      } else {
+        missing.append(theirs)
       }
-      throw ImportProblem(
-        "there is no column '\(theirs)'; "
-          + (available.nearest(to: theirs).map { "did you mean '\($0)'?" }
-            ?? "the columns are \(available.joined(separator: ", "))"))
     }
+    guard !missing.isEmpty else { return }
+    let words = missing.map { theirs in
+      "'\(theirs)'" + (available.nearest(to: theirs).map { " (did you mean '\($0)'?)" } ?? "")
+    }
+    throw ImportProblem(
+      "there is no column \(words.joined(separator: " and no column ")); the columns are "
+        + available.joined(separator: ", "))
   }
 
   /// Complains of columns that are needed and lacking, and says how to state them.
@@ -176,29 +181,42 @@ struct ColumnMap {
       }
       return
     }
-    let guesses = ignored.compactMap { name in Self.guess(name).map { (name, $0.metric, $0.epochs) } }
-    func arguments(_ guesses: [(String, Int, Int?)]) -> String {
-      guesses.map { name, metric, epochs in
-        "--column \(TableText.metricColumns[metric].name)\(epochs.map { "@\($0)" } ?? "")=\(Self.quoted(name))"
-      }.joined(separator: " ")
-    }
     let hasMetric = found.keys.contains { Self.isMetric($0) && TableText.metricColumns[$0 - Self.firstMetric].metric != .seconds }
     if found[Self.epochs] == nil, constantEpochs == nil {
-      let byEpochs = guesses.filter { $0.2 != nil }
+      let byEpochs = guesses.filter { $0.epochs != nil }
       if !byEpochs.isEmpty {
         throw ImportProblem(
-          "there is no column 'epochs', but a column per epoch count; say which is which: \(arguments(byEpochs))")
+          "there is no column 'epochs', but a column per epoch count; say which is which: \(Self.arguments(byEpochs))")
       }
       throw ImportProblem(
         "there is no column 'epochs'; \(columns); say which it is with '--column epochs=theirs', or with "
           + "'--epochs 108' that all rows have as many")
     }
     guard !hasMetric else { return }
-    let likely = guesses.filter { $0.2 == nil }
+    let likely = guesses.filter { $0.epochs == nil }
     throw ImportProblem(
       "there is no column of accuracies; \(columns); "
         + (likely.isEmpty
-          ? "'--column validation_accuracy=theirs' names one" : "perhaps \(arguments(likely))"))
+          ? "'--column validation_accuracy=theirs' names one" : "perhaps \(Self.arguments(likely))"))
+  }
+
+  /// Ignored columns that may be known quantities by their names.
+  private var guesses: [(name: String, metric: Int, epochs: Int?)] {
+    ignored.compactMap { name in Self.guess(name).map { (name, $0.metric, $0.epochs) } }
+  }
+
+  private static func arguments(_ guesses: [(name: String, metric: Int, epochs: Int?)]) -> String {
+    guesses.map { name, metric, epochs in
+      "--column \(TableText.metricColumns[metric].name)\(epochs.map { "@\($0)" } ?? "")=\(quoted(name))"
+    }.joined(separator: " ")
+  }
+
+  /// The options that would make something of ignored columns; `nil` if none looks like it.
+  var suggestion: String? {
+    let likely = guesses.filter {
+      wide.isEmpty ? $0.epochs == nil && found[Self.firstMetric + $0.metric] == nil : $0.epochs != nil
+    }
+    return likely.isEmpty ? nil : Self.arguments(likely)
   }
 
   /// What a column may be by its name, as in `val_acc_e108`.

@@ -57,9 +57,12 @@ public enum PlainImporter {
     provenance = provenance ?? ["source": "imported from \(source.lastPathComponent)"]
     if let task = options.task { provenance?["settings"] = task.json }
     try writer.finish(provenance: provenance ?? [:])
+    if let suggestion = rows.columns.suggestion {
+      notes.append("ignored columns may be quantities of the table: \(suggestion)")
+    }
     if let holes = writer.holes {
       notes.append(
-        "\(holes.count) of \(holes.of) trainings have no validation accuracy, the first of them repeat \(holes.number) of "
+        "\(holes.count) of \(holes.of) trainings lack validation accuracy or seconds, the first of them repeat \(holes.number) of "
           + "\(holes.cell) at \(holes.epochs) epochs")
     }
     return ImportSummary(
@@ -220,15 +223,15 @@ private struct RowReader {
   private static func checkIsObject(_ text: Bytes, isWhole: Bool) throws(ImportProblem) {
     if text.first == UInt8(ascii: "[") {
       throw ImportProblem(
-        "this is a JSON list, and JSON lines have an object on each line; convert it with 'jq -c .[] FILE > NEW.jsonl'")
+        "this is a JSON list, and JSON lines have an object on each line; convert it with: jq -c '.[]' FILE > NEW.jsonl")
     }
     guard text.first == UInt8(ascii: "{") else {
       throw ImportProblem("this is no JSON object: '\(text.text.prefix(40))'")
     }
     if text.last != UInt8(ascii: "}"), !isWhole, text.count == 1 || text.last == UInt8(ascii: ",") {
       throw ImportProblem(
-        "a JSON object goes over several lines, and JSON lines have one on each line; convert it with "
-          + "'jq -c . FILE > NEW.jsonl'")
+        "a JSON object goes over several lines, and JSON lines have one on each line; convert it with: "
+          + "jq -c . FILE > NEW.jsonl")
     }
   }
 

@@ -97,7 +97,7 @@ struct TableImport: ParsableCommand {
         from: URL(filePath: source), to: destination, task: options.task ?? .nasBench101, progress: megabytes)
     case "json":
       throw UsageError(
-        "\(source) should hold JSON lines, an object on each, and be called .jsonl; 'jq -c .[] \(source)' makes them of a list")
+        "\(source) should hold JSON lines, an object on each, and be called .jsonl; jq -c '.[]' makes them of a list")
     case "zip", "xz", "bz2", "zst", "7z", "tar", "xlsx", "parquet", "pkl":
       throw UsageError("\(source) is in a format that is not read; unpack or save it as .csv, .jsonl or with gzip")
     default:
