@@ -103,7 +103,9 @@ public final class TableWriter {
   }
 
   /// What is known of a cell, -1 where it is not.
-  package func counts(row: Int) -> (parameters: Int64, multiplyAccumulates: Int64) { (parameters[row], macs[row]) }
+  package func counts(row: Int) -> (parameters: Int64, multiplyAccumulates: Int64) {
+    (parameters[row], macs[row])
+  }
 
   /// Adds a training of a cell.
   ///
@@ -159,7 +161,8 @@ public final class TableWriter {
               validationAccuracy: value(.validationAccuracy), testAccuracy: value(.testAccuracy))
           }
           try append(
-            Measurement(halfway: point(.halfway), final: point(.final)), row: own, epochs: epochs, repeat: number)
+            Measurement(halfway: point(.halfway), final: point(.final)), row: own, epochs: epochs,
+            repeat: number)
         }
       }
     }

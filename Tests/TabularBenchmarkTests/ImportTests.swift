@@ -242,9 +242,11 @@ import Testing
   }
 
   @Test("mistakes have their line") func errors() {
-    #expect(throws: Message("a, line 2: '1.5' is no value of validation_accuracy, which is between 0 and 1; "
-        + "accuracies are fractions: divide percentages by 100"))
-    {
+    #expect(
+      throws: Message(
+        "a, line 2: '1.5' is no value of validation_accuracy, which is between 0 and 1; "
+          + "accuracies are fractions: divide percentages by 100")
+    ) {
       try run(header + "\(cell),4,12.5,1.5,\n")
     }
     #expect(throws: Message("a, line 3: there are 2 fields for 6 columns")) {
