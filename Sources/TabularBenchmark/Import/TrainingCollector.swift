@@ -185,7 +185,7 @@ struct TrainingCollector {
     guard number <= TableWriter.maximumRepeats - (stated == nil ? 1 : 0) else {
       throw ImportProblem(
         stated == nil
-          ? "this cell has more than \(TableWriter.maximumRepeats) trainings of \(count) epochs, and no table holds more"
+          ? "this cell has more than \(TableWriter.maximumRepeats) trainings of \(count) epochs; no table holds more"
           : "repeat \(number) is too great: number repeats from 0 or 1, up to \(TableWriter.maximumRepeats)")
     }
     // Whether repeats count from 0 or 1 shows at the end.
