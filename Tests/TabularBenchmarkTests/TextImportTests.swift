@@ -221,10 +221,10 @@ private let other = "011|001|000,\"input,maxpool3x3,output\",108,40,0.83,0.82"
     let filler = String(repeating: "x\n", count: 700_000)
     let rows = (0..<2_000).map { "\(other.dropLast(2))\($0 % 100),\n" }.joined()
     let text = "\(header),note\n\(row),\"\(filler)\"\n" + rows
-    // The second row is behind 700,000 line breaks, and the hundred and first of its kind repeats the first.
+    // The second row is behind 700,000 line breaks; its kind has accuracies of 0.0, 0.1 and so on to 0.10.
     #expect(
       failure(text).hasPrefix(
-        "a.csv, line 700103: this row has the same cell, epochs and values as line 700003"))
+        "a.csv, line 700013: this row has the same cell, epochs and values as line 700004"))
   }
 }
 
