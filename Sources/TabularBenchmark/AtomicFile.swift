@@ -21,7 +21,8 @@ package final class AtomicFile {
     }
     let name = destination.lastPathComponent
     guard name.utf8.count <= Int(NAME_MAX) - Self.suffixLength else {
-      throw .cannotWrite(path, reason: "its name is too long; use up to \(Int(NAME_MAX) - Self.suffixLength) bytes")
+      throw .cannotWrite(
+        path, reason: "its name is too long; use up to \(Int(NAME_MAX) - Self.suffixLength) bytes")
     }
     let folder = destination.deletingLastPathComponent().path
     // O_TMPFILE, a macro that Swift does not see.

@@ -40,7 +40,8 @@ public struct StatedTask: Hashable, Sendable, Codable {
   public static let nasBench101: StatedTask = {
     var task = StatedTask()
     task.dataset = Images(
-      name: "cifar-10", trainingImages: 40_000, validationImages: 10_000, testImages: 10_000, downscale: 1, seed: 0)
+      name: "cifar-10", trainingImages: 40_000, validationImages: 10_000, testImages: 10_000, downscale: 1,
+      seed: 0)
     task.network = Network(channels: 128, stacks: 3, cellsPerStack: 3, batchNormMomentum: 0.003)
     return task
   }()
@@ -79,8 +80,10 @@ public struct StatedTask: Hashable, Sendable, Codable {
       return "'\(dataset.name)' is no data set; use \(Self.datasets.keys.sorted().joined(separator: " or "))"
     }
     let ranges: [(name: String, value: Int, range: ClosedRange<Int>)] = [
-      ("downscale", dataset.downscale, 1...width / 4), ("training images", dataset.trainingImages, 1...60_000),
-      ("validation images", dataset.validationImages, 0...60_000), ("test images", dataset.testImages, 0...10_000),
+      ("downscale", dataset.downscale, 1...width / 4),
+      ("training images", dataset.trainingImages, 1...60_000),
+      ("validation images", dataset.validationImages, 0...60_000),
+      ("test images", dataset.testImages, 0...10_000),
       ("channels", network.channels, 1...1_024), ("stacks", network.stacks, 1...5),
       ("cells per stack", network.cellsPerStack, 1...20),
     ]

@@ -31,7 +31,9 @@ public enum TableText {
     _ table: Table, to url: URL, as format: Format, progress: (Int) -> Void = { _ in }
   ) throws(TableError) {
     var (own, other) = (stat(), stat())
-    if stat(table.path, &own) == 0, stat(url.path, &other) == 0, own.st_dev == other.st_dev, own.st_ino == other.st_ino {
+    if stat(table.path, &own) == 0, stat(url.path, &other) == 0, own.st_dev == other.st_dev,
+      own.st_ino == other.st_ino
+    {
       throw .cannotWrite(url.path, reason: "it is the table itself; name another file")
     }
     let file = try AtomicFile(url)
@@ -48,7 +50,8 @@ public enum TableText {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
       do {
-        text += "{\"provenance\":" + String(decoding: try encoder.encode(table.provenance), as: UTF8.self) + "}\n"
+        text +=
+          "{\"provenance\":" + String(decoding: try encoder.encode(table.provenance), as: UTF8.self) + "}\n"
       } catch { throw .cannotWrite(url.path, reason: "its provenance cannot be put into words: \(error)") }
     }
     for row in 0..<table.rowCount {

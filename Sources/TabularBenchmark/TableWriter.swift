@@ -32,7 +32,7 @@ public final class TableWriter {
   /// Whether trainings with the same cell, epoch count and repeat are averaged; otherwise the last one stays.
   package var averages = false
 
-  /// Trainings without validation accuracy in a finished table that has it.
+  /// Trainings that lack validation accuracy or seconds in a finished table that has them.
   package struct Holes: Hashable, Sendable {
     package let count, of: Int
     package let cell: Cell
@@ -103,7 +103,9 @@ public final class TableWriter {
   }
 
   /// What is known of a cell, -1 where it is not.
-  package func counts(row: Int) -> (parameters: Int64, multiplyAccumulates: Int64) { (parameters[row], macs[row]) }
+  package func counts(row: Int) -> (parameters: Int64, multiplyAccumulates: Int64) {
+    (parameters[row], macs[row])
+  }
 
   /// Adds a training of a cell.
   ///
@@ -159,7 +161,8 @@ public final class TableWriter {
               validationAccuracy: value(.validationAccuracy), testAccuracy: value(.testAccuracy))
           }
           try append(
-            Measurement(halfway: point(.halfway), final: point(.final)), row: own, epochs: epochs, repeat: number)
+            Measurement(halfway: point(.halfway), final: point(.final)), row: own, epochs: epochs,
+            repeat: number)
         }
       }
     }
@@ -260,18 +263,17 @@ public final class TableWriter {
         values[offset] = Float(mean + (Double(value) - mean) / Double(meanOf[offset][column]))
       }
     }
-    if let accuracies = columns[4 + Metric.validationAccuracy.place] {
-      var count = 0
-      var first: Int?
-      for offset in 0..<cells.count * cellValues where accuracies[offset].isNaN {
-        count += 1
-        first = first ?? offset
-      }
-      holes = first.map { first in
-        Holes(
-          count: count, of: cells.count * cellValues, cell: cells[order[first / cellValues]],
-          epochs: sortedEpochs[first % cellValues / repeats], number: first % repeats)
-      }
+    var gaps = 0
+    var first: Int?
+    let needed = [Metric.validationAccuracy, .seconds].compactMap { columns[4 + $0.place] }
+    for offset in 0..<cells.count * cellValues where needed.contains(where: { $0[offset].isNaN }) {
+      gaps += 1
+      first = first ?? offset
+    }
+    holes = first.map { first in
+      Holes(
+        count: gaps, of: cells.count * cellValues, cell: cells[order[first / cellValues]],
+        epochs: sortedEpochs[first % cellValues / repeats], number: first % repeats)
     }
     try file.commit()
   }

@@ -25,7 +25,8 @@ struct TextProvenance: Codable {
     let url = url(beside: text)
     guard FileManager.default.fileExists(atPath: url.path) else { return nil }
     do { return try JSONDecoder().decode(TextProvenance.self, from: Data(contentsOf: url)) } catch {
-      throw ImportError(url.path, "", "this is no provenance of a table; export the table again or remove the file")
+      throw ImportError(
+        url.path, "", "this is no provenance of a table; export the table again or remove the file")
     }
   }
 

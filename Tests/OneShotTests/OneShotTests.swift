@@ -286,6 +286,26 @@ private func result(
     #expect(try images.maxPooled(window: 2, stride: 2).shape == [1, 1, 16, 16])
   }
 
+  @Test("a table that does not state its images and networks is not taken for CIFAR-10") func task() throws {
+    let url = FileManager.default.temporaryDirectory.appending(path: "task-\(UUID().uuidString).table")
+    defer { try? FileManager.default.removeItem(at: url) }
+    func table(_ provenance: Provenance) throws -> Table {
+      let writer = try TableWriter(destination: url)
+      let row = writer.add(cell: try Cell(text: "01|00 input,output"))
+      try writer.append(Measurement(final: .init(seconds: 1, validationAccuracy: 0.5)), row: row, epochs: 1)
+      try writer.finish(provenance: provenance)
+      return try Table(contentsOf: url)
+    }
+    let error = #expect(throws: TaskError.self) { try SearchTask(of: table([:])) }
+    #expect(error?.description.contains("anytime table describe") == true)
+    #expect(throws: TaskError.self) { try SearchTask(of: table(["settings": "{}"])) }
+    let stated = try SearchTask(of: table(["settings": StatedTask.nasBench101.json]))
+    #expect(stated.network == .nasBench101)
+    #expect(stated.dataset.name == .cifar10 && stated.dataset.trainingImages == 40_000)
+    #expect(stated.imageShape == (3, 32, 32))
+    #expect(DARTS.method.trainsSupernet && !ImportedTrace.method.trainsSupernet)
+  }
+
   @Test("halves share no image, and images to choose by are never augmented")
   func data() throws {
     var random = RandomGenerator(seed: 9)

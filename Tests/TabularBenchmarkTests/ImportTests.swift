@@ -242,9 +242,11 @@ import Testing
   }
 
   @Test("mistakes have their line") func errors() {
-    #expect(throws: Message("a, line 2: '1.5' is no value of validation_accuracy, which is between 0 and 1; "
-        + "accuracies are fractions: divide percentages by 100"))
-    {
+    #expect(
+      throws: Message(
+        "a, line 2: '1.5' is no value of validation_accuracy, which is between 0 and 1; "
+          + "accuracies are fractions: divide percentages by 100")
+    ) {
       try run(header + "\(cell),4,12.5,1.5,\n")
     }
     #expect(throws: Message("a, line 3: there are 2 fields for 6 columns")) {
@@ -254,32 +256,5 @@ import Testing
       try run(header + "00|00,\"input,output\",4,12.5,0.5,\n")
     }
     #expect(throws: Message("a: there is not a single row")) { try run(header) }
-  }
-
-  @Test("a table survives the way through text", arguments: PlainImporter.Format.allCases)
-  func roundTrip(format: PlainImporter.Format) throws {
-    let scratch = try Scratch()
-    try SyntheticNASBench101.write(
-      to: scratch.file("a.tfrecord"), cells: Array(SearchSpace.mini.uniqueCells().prefix(5)))
-    _ = try NASBench101Importer.importTable(from: scratch.file("a.tfrecord"), to: scratch.file("a.table"))
-    let table = try Table(contentsOf: scratch.file("a.table"))
-    let text = scratch.file("b.\(format.rawValue)")
-    try TableText.write(table, to: text, as: try #require(TableText.Format(rawValue: format.rawValue)))
-    _ = try PlainImporter.importTable(from: text, to: scratch.file("b.table"), as: format)
-    let again = try Table(contentsOf: scratch.file("b.table"))
-    for row in 0..<table.rowCount {
-      #expect(again.cell(row) == table.cell(row) && again.parameterCount(row) == table.parameterCount(row))
-      for place in 0..<4 {
-        for number in 0..<3 {
-          for moment in Moment.allCases {
-            for metric in Metric.allCases {
-              #expect(
-                again.value(metric, moment, row: row, epochs: place, repeat: number)
-                  == table.value(metric, moment, row: row, epochs: place, repeat: number))
-            }
-          }
-        }
-      }
-    }
   }
 }

@@ -30,8 +30,8 @@ struct CellText {
       }
       guard entries.count == count * count else {
         throw ImportProblem(
-          "'\(adjacency.text.prefix(80))' is no square matrix: it has \(entries.count) digits where \(count) operations "
-            + "need \(count * count)"
+          "'\(adjacency.text.prefix(80))' is no square matrix: it has \(entries.count) digits where \(count) "
+            + "operations need \(count * count)"
             + (entries.count < count * count
               ? "; leading zeros may be lost: save the column as text, or join the rows with '|'" : ""))
       }
@@ -116,7 +116,8 @@ struct CellText {
     for letter in text {
       switch letter {
       case 0x30...0x39: entries.append(letter - 0x30)
-      case 0x7c, 0x2c, 0x3b, 0x20, 0x0a, 0x0d: if rowEnds.last != entries.count { rowEnds.append(entries.count) }
+      case 0x7c, 0x2c, 0x3b, 0x20, 0x0a, 0x0d:
+        if rowEnds.last != entries.count { rowEnds.append(entries.count) }
       case 0x2e, 0x2b, 0x45, 0x65:
         throw ImportProblem(
           "'\(text.text.prefix(80))' is a matrix that a spreadsheet or pandas took for a number; save the column as "

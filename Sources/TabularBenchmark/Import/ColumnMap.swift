@@ -51,10 +51,12 @@ struct ColumnMap {
         let quantity = String(name[..<at])
         guard let metric = TableText.metricColumns.firstIndex(where: { $0.name == quantity }) else {
           throw ImportProblem(
-            Self.unknown(quantity, among: TableText.metricColumns.map(\.name), kind: "quantity of an epoch count"))
+            Self.unknown(
+              quantity, among: TableText.metricColumns.map(\.name), kind: "quantity of an epoch count"))
         }
         guard let count = Int(name[name.index(after: at)...]), Self.epochRange.contains(count) else {
-          throw ImportProblem("'\(name)' should end in a number of epochs from 1 to 65535, as in '\(quantity)@108'")
+          throw ImportProblem(
+            "'\(name)' should end in a number of epochs from 1 to 65535, as in '\(quantity)@108'")
         }
         role = Self.wideRole + wide.count
         wide.append((metric, count))
@@ -69,11 +71,14 @@ struct ColumnMap {
       }
       chosenRoles.insert(role)
     }
-    if !wide.isEmpty, let name = options.columns.keys.first(where: { name in
-      name == "epochs" || TableText.metricColumns.contains { $0.name == name }
-    }) {
+    if !wide.isEmpty,
+      let name = options.columns.keys.first(where: { name in
+        name == "epochs" || TableText.metricColumns.contains { $0.name == name }
+      })
+    {
       throw ImportProblem(
-        "--column \(name)=… is for a row per epoch count, and …@… for a column per epoch count; use one of them")
+        "--column \(name)=… is for a row per epoch count, and …@… for a column per epoch count; use one of them"
+      )
     }
   }
 
@@ -81,7 +86,8 @@ struct ColumnMap {
 
   static func unknown(_ word: String, among known: [String], kind: String) -> String {
     "'\(word)' is no \(kind)"
-      + (known.nearest(to: word).map { "; did you mean '\($0)'?" } ?? "; use one of \(known.joined(separator: ", "))")
+      + (known.nearest(to: word).map { "; did you mean '\($0)'?" }
+        ?? "; use one of \(known.joined(separator: ", "))")
   }
 
   /// Whether a header's name means something, to tell separators apart.
@@ -112,7 +118,8 @@ struct ColumnMap {
     }
     if role == Self.epochs, let constantEpochs {
       throw ImportProblem(
-        "there is a column '\(name)', and --epochs \(constantEpochs) says the same of all rows; leave one of them out")
+        "there is a column '\(name)', and --epochs \(constantEpochs) says the same of all rows; leave one of them out"
+      )
     }
     if let other = found.updateValue(name, forKey: role) {
       throw ImportProblem(
@@ -142,16 +149,21 @@ struct ColumnMap {
 
   /// Complains of columns that the options name and that are not there.
   mutating func checkChosen(available: [String]) throws(ImportProblem) {
+    var missing: [String] = []
     for (theirs, role) in chosen.sorted(by: { $0.key < $1.key }) where found[role] == nil {
       if role == Self.epochs, let count = Int(theirs), Self.epochRange.contains(count) {
         constantEpochs = count
-        continue
+      } else {
+        missing.append(theirs)
       }
-      throw ImportProblem(
-        "there is no column '\(theirs)'; "
-          + (available.nearest(to: theirs).map { "did you mean '\($0)'?" }
-            ?? "the columns are \(available.joined(separator: ", "))"))
     }
+    guard !missing.isEmpty else { return }
+    let words = missing.map { theirs in
+      "'\(theirs)'" + (available.nearest(to: theirs).map { " (did you mean '\($0)'?)" } ?? "")
+    }
+    throw ImportProblem(
+      "there is no column \(words.joined(separator: " and no column ")); the columns are "
+        + available.joined(separator: ", "))
   }
 
   /// Complains of columns that are needed and lacking, and says how to state them.
@@ -176,29 +188,45 @@ struct ColumnMap {
       }
       return
     }
-    let guesses = ignored.compactMap { name in Self.guess(name).map { (name, $0.metric, $0.epochs) } }
-    func arguments(_ guesses: [(String, Int, Int?)]) -> String {
-      guesses.map { name, metric, epochs in
-        "--column \(TableText.metricColumns[metric].name)\(epochs.map { "@\($0)" } ?? "")=\(Self.quoted(name))"
-      }.joined(separator: " ")
+    let hasMetric = found.keys.contains {
+      Self.isMetric($0) && TableText.metricColumns[$0 - Self.firstMetric].metric != .seconds
     }
-    let hasMetric = found.keys.contains { Self.isMetric($0) && TableText.metricColumns[$0 - Self.firstMetric].metric != .seconds }
     if found[Self.epochs] == nil, constantEpochs == nil {
-      let byEpochs = guesses.filter { $0.2 != nil }
+      let byEpochs = guesses.filter { $0.epochs != nil }
       if !byEpochs.isEmpty {
         throw ImportProblem(
-          "there is no column 'epochs', but a column per epoch count; say which is which: \(arguments(byEpochs))")
+          "there is no column 'epochs', but a column per epoch count; say which is which: \(Self.arguments(byEpochs))"
+        )
       }
       throw ImportProblem(
         "there is no column 'epochs'; \(columns); say which it is with '--column epochs=theirs', or with "
           + "'--epochs 108' that all rows have as many")
     }
     guard !hasMetric else { return }
-    let likely = guesses.filter { $0.2 == nil }
+    let likely = guesses.filter { $0.epochs == nil }
     throw ImportProblem(
       "there is no column of accuracies; \(columns); "
         + (likely.isEmpty
-          ? "'--column validation_accuracy=theirs' names one" : "perhaps \(arguments(likely))"))
+          ? "'--column validation_accuracy=theirs' names one" : "perhaps \(Self.arguments(likely))"))
+  }
+
+  /// Ignored columns that may be known quantities by their names.
+  private var guesses: [(name: String, metric: Int, epochs: Int?)] {
+    ignored.compactMap { name in Self.guess(name).map { (name, $0.metric, $0.epochs) } }
+  }
+
+  private static func arguments(_ guesses: [(name: String, metric: Int, epochs: Int?)]) -> String {
+    guesses.map { name, metric, epochs in
+      "--column \(TableText.metricColumns[metric].name)\(epochs.map { "@\($0)" } ?? "")=\(quoted(name))"
+    }.joined(separator: " ")
+  }
+
+  /// The options that would make something of ignored columns; `nil` if none looks like it.
+  var suggestion: String? {
+    let likely = guesses.filter {
+      wide.isEmpty ? $0.epochs == nil && found[Self.firstMetric + $0.metric] == nil : $0.epochs != nil
+    }
+    return likely.isEmpty ? nil : Self.arguments(likely)
   }
 
   /// What a column may be by its name, as in `val_acc_e108`.
@@ -230,9 +258,9 @@ struct ColumnMap {
   /// A word of a shell command.
   private static func quoted(_ word: String) -> String {
     let isPlain = word.utf8.allSatisfy {
-      $0 &- 0x30 < 10 || (0x61...0x7a).contains($0 | 0x20) || [0x5f, 0x2d, 0x2e, 0x2f, 0x3a, 0x25].contains($0)
+      $0 &- 0x30 < 10 || (0x61...0x7a).contains($0 | 0x20)
+        || [0x5f, 0x2d, 0x2e, 0x2f, 0x3a, 0x25].contains($0)
     }
     return isPlain && !word.isEmpty ? word : "'" + word.replacing("'", with: "'\\''") + "'"
   }
 }
-

@@ -65,7 +65,8 @@ struct DelimitedReader {
         let isPair = bytes[0] == Self.carriageReturn && count > 1 && bytes[1] == Self.lineFeed
         buffer.start += isPair ? 2 : 1
         buffer.line += isBreak ? 1 : 0
-      case UInt8(ascii: "s") where count > 5 && memcmp(bytes, "sep=", 4) == 0 && bytes[5] <= Self.carriageReturn:
+      case UInt8(ascii: "s")
+      where count > 5 && memcmp(bytes, "sep=", 4) == 0 && bytes[5] <= Self.carriageReturn:
         buffer.start += 5
       default: return
       }
@@ -165,7 +166,8 @@ struct DelimitedReader {
           next == end || bytes[next] == separator || bytes[next] == Self.lineFeed
             || bytes[next] == Self.carriageReturn
         else {
-          throw failure("field \(fields.count + 1) goes on after its closing quotation mark; double those within")
+          throw failure(
+            "field \(fields.count + 1) goes on after its closing quotation mark; double those within")
         }
       } else {
         while next < end {

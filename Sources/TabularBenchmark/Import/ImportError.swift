@@ -17,7 +17,7 @@ struct ImportProblem: Error {
 /// What an import read.
 public struct ImportSummary: Hashable, Sendable {
   public let cells: Int
-  /// Trainings that are in the table.
+  /// Trainings that were read and are in the table, some in means perhaps.
   public let records: Int
   public let epochs: [Int]
   /// Columns of the file that mean nothing to a table, in order of appearance.

@@ -34,7 +34,8 @@ final class InputStreamReader {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
       throw ImportError(
-        path, "", "the file cannot be opened: \(String(cString: strerror(errno))); check its path and permissions")
+        path, "",
+        "the file cannot be opened: \(String(cString: strerror(errno))); check its path and permissions")
     }
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {

@@ -24,7 +24,8 @@ struct JSONScanner {
 
   mutating func expect(_ letter: Unicode.Scalar) throws(ImportProblem) {
     guard take(letter) else {
-      throw ImportProblem("this is no JSON object: '\(letter)' is missing\(index < end ? " before '\(rest)'" : "")")
+      throw ImportProblem(
+        "this is no JSON object: '\(letter)' is missing\(index < end ? " before '\(rest)'" : "")")
     }
   }
 
@@ -104,13 +105,15 @@ struct JSONScanner {
       }
       throw ImportProblem("this is no JSON object: a bracket is not closed")
     default:
-      while index < end, bytes[index] > 0x20, bytes[index] != 0x2c, bytes[index] != 0x5d, bytes[index] != 0x7d {
+      while index < end, bytes[index] > 0x20, bytes[index] != 0x2c, bytes[index] != 0x5d, bytes[index] != 0x7d
+      {
         index += 1
       }
       let word = UnsafeBufferPointer(start: UnsafePointer(bytes) + start, count: index - start)
       let isNumber = (word.first.map { $0 &- 0x30 < 10 || $0 == UInt8(ascii: "-") }) ?? false
       guard
-        isNumber || word.isWord("null") || word.isWord("nan") || word.isWord("infinity") || word.isWord("true")
+        isNumber || word.isWord("null") || word.isWord("nan") || word.isWord("infinity")
+          || word.isWord("true")
           || word.isWord("false")
       else { throw ImportProblem("this is no JSON object: '\(word.text.prefix(40))' is no value") }
       return TextField(start: start, end: index)

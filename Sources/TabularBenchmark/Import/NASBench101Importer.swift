@@ -23,7 +23,9 @@ public enum NASBench101Importer {
   ) throws -> ImportSummary {
     var reader = try TFRecordReader(source)
     try reader.input.refuse(destination: destination)
-    do { return try importTable(&reader, source, to: destination, task, progress) } catch let error as ImportError {
+    do { return try importTable(&reader, source, to: destination, task, progress) } catch let error
+      as ImportError
+    {
       throw reader.input.damage() ?? error
     }
   }

@@ -57,7 +57,8 @@ struct DecimalText {
   }
 
   private static let powers: [Double] = [
-    1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20,
     1e21, 1e22,
   ]
 
@@ -70,7 +71,9 @@ struct DecimalText {
       let power = Self.powers[abs(exponent)]
       let value = exponent < 0 ? Double(digits) / power : Double(digits) * power
       let below = Int(value.bitPattern & 0x1fff_ffff)
-      if abs(below - 0x1000_0000) > 4, value > 1e-30, value < 1e30 { return Float(isNegative ? -value : value) }
+      if abs(below - 0x1000_0000) > 4, value > 1e-30, value < 1e30 {
+        return Float(isNegative ? -value : value)
+      }
     }
     return Float(String(decoding: text, as: UTF8.self)) ?? .nan
   }
@@ -100,7 +103,8 @@ extension UnsafeBufferPointer<UInt8> {
     guard count > 0 else { return true }
     // Numbers are what fields mostly are.
     guard count <= 5, self[0] &- 0x30 > 9 else { return false }
-    return isWord("nan") || isWord("na") || isWord("n/a") || isWord("null") || isWord("none") || isWord("-nan")
+    return isWord("nan") || isWord("na") || isWord("n/a") || isWord("null") || isWord("none")
+      || isWord("-nan")
       || isWord("<na>") || isWord("#n/a") || isWord("-")
   }
 
@@ -110,9 +114,12 @@ extension UnsafeBufferPointer<UInt8> {
     if isWord("inf") || isWord("-inf") || isWord("+inf") || isWord("infinity") || isWord("-infinity") {
       return ImportProblem(start + ": it is infinite; leave the field empty where a training diverged")
     }
-    let isDecimalComma = count { $0 == UInt8(ascii: ",") } == 1 && allSatisfy { $0 &- 0x30 < 10 || $0 == 0x2c }
+    let isDecimalComma =
+      count { $0 == UInt8(ascii: ",") } == 1 && allSatisfy { $0 &- 0x30 < 10 || $0 == 0x2c }
     if isDecimalComma { return ImportProblem(start + ": write a decimal point, not a comma") }
-    if last == UInt8(ascii: "%") { return ImportProblem(start + ": write percentages as fractions, 0.93 for 93 %") }
+    if last == UInt8(ascii: "%") {
+      return ImportProblem(start + ": write percentages as fractions, 0.93 for 93 %")
+    }
     return ImportProblem(start)
   }
 }

@@ -51,16 +51,20 @@ public enum PlainImporter {
         provenance = stated.provenance
       } else {
         notes.append(
-          "\(TextProvenance.url(beside: source).lastPathComponent) is left aside: the text has changed since its export")
+          "\(TextProvenance.url(beside: source).lastPathComponent) is left aside: the text has changed since its export"
+        )
       }
     }
     provenance = provenance ?? ["source": "imported from \(source.lastPathComponent)"]
     if let task = options.task { provenance?["settings"] = task.json }
     try writer.finish(provenance: provenance ?? [:])
+    if let suggestion = rows.columns.suggestion {
+      notes.append("ignored columns may be quantities of the table: \(suggestion)")
+    }
     if let holes = writer.holes {
       notes.append(
-        "\(holes.count) of \(holes.of) trainings have no validation accuracy, the first of them repeat \(holes.number) of "
-          + "\(holes.cell) at \(holes.epochs) epochs")
+        "\(holes.count) of \(holes.of) trainings lack validation accuracy or seconds, the first of them repeat "
+          + "\(holes.number) of \(holes.cell) at \(holes.epochs) epochs")
     }
     return ImportSummary(
       cells: writer.rowCount, records: rows.collector.count, epochs: rows.collector.epochCounts,
@@ -199,12 +203,16 @@ private struct RowReader {
   }
 
   /// The next line, whatever its end.
-  private static func line(_ buffer: TextBuffer) throws(ImportError) -> (field: TextField, next: Int, isLast: Bool)? {
+  private static func line(_ buffer: TextBuffer) throws(ImportError) -> (
+    field: TextField, next: Int, isLast: Bool
+  )? {
     while true {
       let count = buffer.end - buffer.start
       let start = buffer.bytes + buffer.start
       var length = memchr(start, 10, count).map { UnsafeRawPointer($0) - UnsafeRawPointer(start) }
-      if let end = memchr(start, 13, length ?? count) { length = UnsafeRawPointer(end) - UnsafeRawPointer(start) }
+      if let end = memchr(start, 13, length ?? count) {
+        length = UnsafeRawPointer(end) - UnsafeRawPointer(start)
+      }
       if let length, length + 1 < count || buffer.isAtEnd {
         let isPair = start[length] == 13 && length + 1 < count && start[length + 1] == 10
         let next = buffer.start + length + (isPair ? 2 : 1)
@@ -220,15 +228,16 @@ private struct RowReader {
   private static func checkIsObject(_ text: Bytes, isWhole: Bool) throws(ImportProblem) {
     if text.first == UInt8(ascii: "[") {
       throw ImportProblem(
-        "this is a JSON list, and JSON lines have an object on each line; convert it with 'jq -c .[] FILE > NEW.jsonl'")
+        "this is a JSON list, and JSON lines have an object on each line; convert it with: jq -c '.[]' FILE > NEW.jsonl"
+      )
     }
     guard text.first == UInt8(ascii: "{") else {
       throw ImportProblem("this is no JSON object: '\(text.text.prefix(40))'")
     }
     if text.last != UInt8(ascii: "}"), !isWhole, text.count == 1 || text.last == UInt8(ascii: ",") {
       throw ImportProblem(
-        "a JSON object goes over several lines, and JSON lines have one on each line; convert it with "
-          + "'jq -c . FILE > NEW.jsonl'")
+        "a JSON object goes over several lines, and JSON lines have one on each line; convert it with: "
+          + "jq -c . FILE > NEW.jsonl")
     }
   }
 
@@ -317,7 +326,8 @@ private struct RowReader {
     else { return false }
     return lastText.withUnsafeBytes { last in
       guard let start = last.baseAddress else { return false }
-      return memcmp(start, a, adjacency.count) == 0 && memcmp(start + adjacency.count, b, operations.count) == 0
+      return memcmp(start, a, adjacency.count) == 0
+        && memcmp(start + adjacency.count, b, operations.count) == 0
     }
   }
 
@@ -328,7 +338,8 @@ private struct RowReader {
       for count in Set(columns.wide.map(\.epochs)).sorted() {
         var isEmpty = true
         let measurement = try Self.measurement { metric throws(ImportProblem) in
-          guard let index = columns.wide.firstIndex(where: { $0.metric == metric && $0.epochs == count }) else {
+          guard let index = columns.wide.firstIndex(where: { $0.metric == metric && $0.epochs == count })
+          else {
             return .nan
           }
           let role = ColumnMap.wideRole + index

@@ -54,7 +54,8 @@ final class TextBuffer {
       guard capacity < Self.maximum else {
         throw ImportError(
           input.path, "line \(line)",
-          "a row is longer than \(Self.maximum >> 20) MB; a quotation mark may not be closed, or this is no text")
+          "a row is longer than \(Self.maximum >> 20) MB; a quotation mark may not be closed, or this is no text"
+        )
       }
       capacity *= 2
       let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
@@ -74,7 +75,9 @@ final class TextBuffer {
   }
 
   func text(_ field: TextField) -> String {
-    String(decoding: UnsafeBufferPointer(start: bytes + field.start, count: field.end - field.start), as: UTF8.self)
+    String(
+      decoding: UnsafeBufferPointer(start: bytes + field.start, count: field.end - field.start), as: UTF8.self
+    )
   }
 }
 

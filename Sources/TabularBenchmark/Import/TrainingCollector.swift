@@ -74,7 +74,8 @@ struct TrainingCollector {
             "this is the same cell as on line \(first.line), drawn in another way; leave one of them out, or say with "
               + "'--isomorphic mean' or '--isomorphic first' what to do with such rows")
         }
-        isomorphicRows = isomorphicRows.map { ($0.count + 1, $0.first, $0.other) } ?? (1, line, Int(first.line))
+        isomorphicRows =
+          isomorphicRows.map { ($0.count + 1, $0.first, $0.other) } ?? (1, line, Int(first.line))
         isLeftOut = options.isomorphic == .first
       } else {
         firstEntry.append(Int32(entries.count))
@@ -87,14 +88,16 @@ struct TrainingCollector {
     }
     if let hash, entries[index].hash != hash {
       guard entries[index].hash == nil else {
-        throw ImportProblem("the hash \(hash) is unknown: the row's cell has the hash \(entries[index].cell.hash)")
+        throw ImportProblem(
+          "the hash \(hash) is unknown: the row's cell has the hash \(entries[index].cell.hash)")
       }
       entries[index].hash = hash
       hashCheck.add(entries[index].cell, hash, record: line)
       if line & 0x3fff == 0, let wrong = hashCheck.mismatch { throw Self.problem(wrong, line) }
     }
     if let parameters {
-      try Self.state(parameters, in: &entries[index].parameters, "trainable parameters", line: entries[index].line)
+      try Self.state(
+        parameters, in: &entries[index].parameters, "trainable parameters", line: entries[index].line)
     }
     if let multiplyAccumulates {
       try Self.state(
@@ -113,7 +116,8 @@ struct TrainingCollector {
     _ value: Int64, in known: inout Int64, _ name: String, line: UInt32
   ) throws(ImportProblem) {
     guard known < 0 || known == value else {
-      throw ImportProblem("this cell has \(value) \(name), and \(known) on or after line \(line); correct one of them")
+      throw ImportProblem(
+        "this cell has \(value) \(name), and \(known) on or after line \(line); correct one of them")
     }
     known = value
   }
@@ -159,12 +163,13 @@ struct TrainingCollector {
       let other = trainings[Int(next)]
       if let mark, other.mark == mark {
         if let stated {
-          throw ImportProblem("repeat \(stated) of this cell at \(count) epochs is there twice, first on line \(other.line)")
+          throw ImportProblem(
+            "repeat \(stated) of this cell at \(count) epochs is there twice, first on line \(other.line)")
         }
         guard options.isomorphic != .error else {
           throw ImportProblem(
-            "this row has the same cell, epochs and values as line \(other.line); leave one of them out, number repeats in "
-              + "a column 'repeat', or count equal rows once with '--isomorphic first'")
+            "this row has the same cell, epochs and values as line \(other.line); leave one of them out, number "
+              + "repeats in a column 'repeat', or count equal rows once with '--isomorphic first'")
         }
         equalRows = equalRows.map { ($0.count + 1, $0.first) } ?? (1, line)
         return
@@ -180,7 +185,7 @@ struct TrainingCollector {
     guard number <= TableWriter.maximumRepeats - (stated == nil ? 1 : 0) else {
       throw ImportProblem(
         stated == nil
-          ? "this cell has more than \(TableWriter.maximumRepeats) trainings of \(count) epochs, as many as a table holds"
+          ? "this cell has more than \(TableWriter.maximumRepeats) trainings of \(count) epochs; no table holds more"
           : "repeat \(number) is too great: number repeats from 0 or 1, up to \(TableWriter.maximumRepeats)")
     }
     // Whether repeats count from 0 or 1 shows at the end.
@@ -223,12 +228,14 @@ struct TrainingCollector {
     }
     var notes: [String] = []
     if let equalRows {
-      notes.append("\(equalRows.count) rows repeat others in all values and count once, the first of them line \(equalRows.first)")
+      notes.append(
+        "\(equalRows.count) rows repeat others in all values and count once, the first of them line \(equalRows.first)"
+      )
     }
     if let isomorphicRows {
       notes.append(
-        "\(isomorphicRows.count) matrices are cells that are there already; the first is line \(isomorphicRows.first), the "
-          + "cell of line \(isomorphicRows.other): "
+        "\(isomorphicRows.count) matrices are cells that are there already; the first is line "
+          + "\(isomorphicRows.first), the cell of line \(isomorphicRows.other): "
           + (options.isomorphic == .mean ? "means are taken" : "the first one's trainings are kept"))
     }
     return notes

@@ -61,7 +61,9 @@ struct TableDescribe: ParsableCommand {
   @Option(help: "Batch norm's epsilon.")
   var batchNormEpsilon: Double?
 
-  @Option(name: .shortAndLong, help: "The table to make. Default: the same file, replaced when the new one is whole.")
+  @Option(
+    name: .shortAndLong,
+    help: "The table to make. Default: the same file, replaced when the new one is whole.")
   var output: String?
 
   func run() throws {
@@ -90,7 +92,10 @@ struct TableDescribe: ParsableCommand {
   }
 
   private func show(_ task: StatedTask) {
-    print("  images    \(task.dataset.name), averaged over squares of \(task.dataset.downscale) pixels, seed \(task.dataset.seed)")
+    print(
+      "  images    \(task.dataset.name), averaged over squares of \(task.dataset.downscale) pixels, "
+        + "seed \(task.dataset.seed)"
+    )
     print(
       "            \(grouped(task.dataset.trainingImages)) to train on, \(grouped(task.dataset.validationImages)) to "
         + "choose by, \(grouped(task.dataset.testImages)) to report on")
@@ -110,7 +115,9 @@ struct TableDescribe: ParsableCommand {
     let hasDetails = numbers.contains { $0 != nil }
     guard base != nil || dataset != nil || hasDetails else { return nil }
     guard var task = try base ?? (dataset != nil ? StatedTask() : (try? StatedTask(of: table))) else {
-      throw UsageError("say which images these are with --dataset \(StatedTask.datasets.keys.sorted().joined(separator: " or "))")
+      throw UsageError(
+        "say which images these are with --dataset \(StatedTask.datasets.keys.sorted().joined(separator: " or "))"
+      )
     }
     if base == nil, dataset == "cifar-10" { task = .nasBench101 }
     if let dataset { task.dataset.name = dataset }

@@ -91,15 +91,18 @@ struct TableImport: ParsableCommand {
         options: options, progress: megabytes)
     case "tfrecord":
       guard columns.isEmpty, ignore.isEmpty, epochs == nil, keepEpochs == nil, isomorphic == nil else {
-        throw UsageError("--column, --ignore, --epochs, --keep-epochs and --isomorphic are for text, not for .tfrecord")
+        throw UsageError(
+          "--column, --ignore, --epochs, --keep-epochs and --isomorphic are for text, not for .tfrecord")
       }
       summary = try NASBench101Importer.importTable(
         from: URL(filePath: source), to: destination, task: options.task ?? .nasBench101, progress: megabytes)
     case "json":
       throw UsageError(
-        "\(source) should hold JSON lines, an object on each, and be called .jsonl; 'jq -c .[] \(source)' makes them of a list")
+        "\(source) should hold JSON lines, an object on each, and be called .jsonl; jq -c '.[]' makes them of a list"
+      )
     case "zip", "xz", "bz2", "zst", "7z", "tar", "xlsx", "parquet", "pkl":
-      throw UsageError("\(source) is in a format that is not read; unpack or save it as .csv, .jsonl or with gzip")
+      throw UsageError(
+        "\(source) is in a format that is not read; unpack or save it as .csv, .jsonl or with gzip")
     default:
       throw UsageError(
         "\(source) must end in .tfrecord, .csv, .tsv, .txt, .jsonl or .ndjson, or in one of these and .gz")
@@ -137,14 +140,19 @@ struct TableImport: ParsableCommand {
       throw UsageError("--epochs is from 1 to 65,535, not \(epochs)")
     }
     if let keepEpochs {
-      options.keptEpochs = try keepEpochs.split(separator: ",", omittingEmptySubsequences: false).map { word in
-        guard let count = Int(word.trimmingCharacters(in: .whitespaces)), (1...Int(UInt16.max)).contains(count) else {
-          throw UsageError("--keep-epochs is a list of numbers from 1 to 65,535, as in 10,20,50; '\(word)' is none")
+      options.keptEpochs = try keepEpochs.split(separator: ",", omittingEmptySubsequences: false).map {
+        word in
+        guard let count = Int(word.trimmingCharacters(in: .whitespaces)),
+          (1...Int(UInt16.max)).contains(count)
+        else {
+          throw UsageError(
+            "--keep-epochs is a list of numbers from 1 to 65,535, as in 10,20,50; '\(word)' is none")
         }
         return count
       }
       guard Set(options.keptEpochs).count <= 16 else {
-        throw UsageError("--keep-epochs names \(Set(options.keptEpochs).count) epoch counts, and a table holds up to 16")
+        throw UsageError(
+          "--keep-epochs names \(Set(options.keptEpochs).count) epoch counts, and a table holds up to 16")
       }
     }
     if let isomorphic {

@@ -16,8 +16,12 @@ struct TaskOptions: ParsableArguments {
 
   /// The task, `nil` if neither option is given.
   func stated() throws -> StatedTask? {
-    guard task == nil || like == nil else { throw UsageError("--task and --like state the same; use one of them") }
+    guard task == nil || like == nil else {
+      throw UsageError("--task and --like state the same; use one of them")
+    }
     if let like { return try StatedTask(of: Experiment.openTable(like)) }
-    return try task.map { $0 == "nas-bench-101" ? .nasBench101 : try StatedTask(contentsOf: URL(filePath: $0)) }
+    return try task.map {
+      $0 == "nas-bench-101" ? .nasBench101 : try StatedTask(contentsOf: URL(filePath: $0))
+    }
   }
 }
