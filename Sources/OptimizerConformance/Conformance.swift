@@ -1,6 +1,7 @@
 import Anytime
 import CellSpace
 import Crypto
+import Experiments
 import Foundation
 import Statistics
 import TabularBenchmark

@@ -1,6 +1,7 @@
 import Anytime
 import Blackbox
 import CellSpace
+import Experiments
 import Foundation
 import OptimizerConformance
 import Statistics

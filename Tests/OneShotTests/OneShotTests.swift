@@ -1,6 +1,7 @@
 @_spi(Instruments) import Anytime
 import CellNetworks
 import CellSpace
+import Experiments
 import Foundation
 import OneShot
 import OptimizerConformance
