@@ -57,12 +57,8 @@ import Testing
     let found = try #require(try other.checkpoint.read())
     #expect(found.epoch == 7 && found.random == RandomGenerator(seed: 9))
     #expect(try other.tensors.map { try $0.values() } == tensors.map { try $0.values() })
-    func encoded(_ session: Session) throws -> Data {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = .sortedKeys
-      return try encoder.encode(session.state)
-    }
-    #expect(try other.session.spent > 0 && encoded(other.session) == encoded(session))
+    #expect(other.session.spent > 0 && other.session.ledger == session.ledger)
+    #expect(other.session.random == session.random && other.session.trace == session.trace)
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["run"])
   }
 
