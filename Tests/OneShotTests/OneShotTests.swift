@@ -304,7 +304,7 @@ private func result(
     #expect(stated.network == .nasBench101)
     #expect(stated.dataset.name == .cifar10 && stated.dataset.trainingImages == 40_000)
     #expect(stated.imageShape == (3, 32, 32))
-    #expect(DARTS.method.trainsSupernet && !ImportedTrace.method.trainsSupernet)
+    #expect(DARTS.method.usesImages && !ImportedTrace.method.usesImages)
   }
 
   @Test("halves share no image, and images to choose by are never augmented")
