@@ -41,7 +41,8 @@ private func removeCheckpoints(_ checkpoint: URL) {
   let folder = checkpoint.deletingLastPathComponent()
   let name = checkpoint.lastPathComponent
   let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-  for file in names where file == name || file.hasPrefix(name + ".") {
+  // A damaged file that was set aside is the user's to look at.
+  for file in names where (file == name || file.hasPrefix(name + ".")) && !file.hasSuffix(".damaged") {
     try? FileManager.default.removeItem(at: folder.appending(path: file))
   }
 }

@@ -456,7 +456,7 @@ private func result(
       return try Settings(ImportedTrace.method, ["file": url.path])
     }
     let first = try settings("one")
-    #expect(first.values == ["file": "7692c3ad3540bb80 \(url.path)"])
+    #expect(first.values == ["file": "1a08aa1921ca5caf \(url.path)"])
     #expect(try settings("two") != first)
     #expect(try settings("one") == first)
     #expect(try ImportedTrace(settings: first).file.path == url.path)
