@@ -54,7 +54,7 @@ extension HTMLReport {
     else { return nil }
     let rows = zip(parameters.rows, last.weights).map { row, weights -> (name: HTML, cells: [HTML]) in
       let chosen = Set(weights.indices.sorted { (-weights[$0], $0) < (-weights[$1], $1) }.prefix(row.selected))
-      let isOperation = row.selected == 1 && row.name.hasPrefix("op")
+      let isOperation = if case .operation = row.kind { true } else { false }
       let parts = weights.indices.map { place -> HTML in
         let title =
           isOperation && place < Cell.Operation.allCases.count
