@@ -89,19 +89,22 @@ public func run(
   var failure: String?
   do { try optimizer.search(session) } catch is BudgetExhausted {
   } catch let error as RunFailure { failure = error.description }
-  if let checkpoint { removeCheckpoints(checkpoint) }
+  if let checkpoint { try removeCheckpoints(checkpoint) }
   return RunResult(
     trajectory: session.trajectory(), spent: session.ledger.total, ledger: session.ledger.summary,
     overheadSeconds: session.overheadSeconds, trace: session.trace.map { $0.correlated(with: benchmark) },
     failure: failure, children: session.children)
 }
 
-/// Removes what a run kept of itself, of its other supernets and of its children.
-private func removeCheckpoints(_ checkpoint: URL) {
+/// Removes what a run, or a child, kept of itself, of its other supernets and of its children.
+///
+/// - Parameter kept: A file among them that stays.
+func removeCheckpoints(_ checkpoint: URL, keeping kept: URL? = nil) throws {
   let folder = checkpoint.deletingLastPathComponent()
+  guard FileManager.default.fileExists(atPath: folder.path) else { return }
   let name = checkpoint.lastPathComponent
-  let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-  for file in names where file == name || file.hasPrefix(name + ".") {
-    try? FileManager.default.removeItem(at: folder.appending(path: file))
+  for file in try FileManager.default.contentsOfDirectory(atPath: folder.path)
+  where (file == name || file.hasPrefix(name + ".")) && file != kept?.lastPathComponent {
+    try FileManager.default.removeItem(at: folder.appending(path: file))
   }
 }
