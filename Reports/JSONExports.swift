@@ -1,4 +1,5 @@
 import Anytime
+import Experiments
 import Foundation
 
 /// Which experiment something is of: all that determines its runs, how many of them are missing, and the version
@@ -25,12 +26,7 @@ public struct ExperimentIdentity: Encodable, Sendable {
     accounting = runs.accounting
     currency = runs.currency
     digests = Dictionary(
-      results.methods.map {
-        (
-          $0.entry.label,
-          results.experiment.identity(of: $0.entry, tableChecksum: results.tableChecksum).digest
-        )
-      }, uniquingKeysWith: { first, _ in first })
+      results.methods.map { ($0.entry.label, $0.digest) }, uniquingKeysWith: { first, _ in first })
     missingRuns = results.missingRuns
     missingSeeds = Dictionary(results.missingSeeds.map { ($0.label, $0.seeds) }) { first, _ in first }
     reference = runs.reference

@@ -1,5 +1,6 @@
 import Anytime
 import CellSpace
+import Experiments
 import Foundation
 
 /// What one-shot methods' supernets were like over their epochs.
