@@ -64,8 +64,7 @@ let package = Package(
     // Optimizer, settings, session, account, ledger, policy, trajectory
     .target(name: "Anytime", dependencies: ["TabularBenchmark", "CellSpace", "Statistics"]),
     .target(
-      name: "OptimizerConformance",
-      dependencies: ["Anytime", "Experiments", .product(name: "Crypto", package: "swift-crypto")]),
+      name: "OptimizerConformance", dependencies: ["Anytime", "TabularBenchmark", "CellSpace", "Statistics"]),
 
     // Experiment files, runner, run store
     .target(
@@ -121,11 +120,11 @@ let package = Package(
     .testTarget(name: "AnytimeTests", dependencies: ["Anytime", "Blackbox", "OptimizerConformance"]),
     .testTarget(name: "ExperimentsTests", dependencies: ["Experiments", "Blackbox", "OptimizerConformance"]),
     .testTarget(
-      name: "BlackboxTests", dependencies: ["Blackbox", "Anytime", "OptimizerConformance", "Statistics"]),
+      name: "BlackboxTests", dependencies: ["Blackbox", "Anytime", "Experiments", "OptimizerConformance", "Statistics"]),
     .testTarget(
       name: "OneShotTests",
       dependencies: [
-        "OneShot", "Supernet", "Anytime", "OptimizerConformance", "Mutation",
+        "OneShot", "Supernet", "Anytime", "Experiments", "OptimizerConformance", "Mutation",
       ],
       resources: [.copy("Resources/supernet-golden.json")]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),

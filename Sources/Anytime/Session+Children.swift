@@ -57,9 +57,9 @@ extension Session {
   ///   - objective: What the method searches; the architectures of this run's table if `nil`.
   ///   - limit: The child's budget, in the policy's currency; all that is left if `nil`.
   ///   - name: Names the child, once in a session. Its random numbers are derived from this session's seed and the name.
-  /// - Throws: ``SessionError``, and whatever the method throws but ``BudgetExhausted`` and ``RunFailure``: the end of a
-  ///   child's budget ends the child alone. If this session's budget has ended with it, ``ChildRun/end`` and the next
-  ///   call say so.
+  /// - Throws: ``BudgetExhausted`` if nothing is left; ``SessionError``; and whatever the method throws but
+  ///   ``BudgetExhausted`` and ``RunFailure``: the end of a child's budget ends the child alone. If this session's budget
+  ///   has ended with it, ``ChildRun/end`` says so.
   @discardableResult
   public func run(
     _ optimizer: any Optimizer, on objective: (any Objective)? = nil, limit: Double? = nil, name: String
@@ -72,6 +72,8 @@ extension Session {
     if let limit, !(limit >= 0) { throw SessionError.wrongLimit(limit) }
     guard names.insert(name).inserted else { throw SessionError.nameTaken(name) }
     try think()
+    // A method that spends by children alone learns here that there is nothing left.
+    guard spent < horizon, !endedInChild else { throw BudgetExhausted() }
     defer { resumeThinking() }
     let base = checkpoint?.appendingPathExtension("c\(names.count)")
     let child = Session(child: name, of: self, objective: objective, limit: limit, checkpoint: base)
