@@ -118,7 +118,13 @@ let package = Package(
       name: "CellNetworksTests",
       dependencies: ["CellNetworks", "TableBuilder", "Mutation", "CellSpace", "CZlib"]),
     .testTarget(name: "AnytimeTests", dependencies: ["Anytime", "Blackbox", "OptimizerConformance"]),
-    .testTarget(name: "ExperimentsTests", dependencies: ["Experiments", "Blackbox", "OptimizerConformance"]),
+    .testTarget(
+      name: "ExperimentsTests",
+      dependencies: [
+        "Experiments", "Anytime", "Blackbox", "OneShot", "OptimizerConformance", "CellSpace", "TabularBenchmark",
+        .product(name: "GRDB", package: "GRDB.swift"),
+      ],
+      resources: [.copy("Resources/store-0.1")]),
     .testTarget(
       name: "BlackboxTests", dependencies: ["Blackbox", "Anytime", "Experiments", "OptimizerConformance", "Statistics"]),
     .testTarget(

@@ -12,7 +12,7 @@ extension CurveExport {
   }
 }
 
-struct LatexExport {
+package struct LatexExport {
   let curves: Curves
   let metric: RegretMetric
   let center: CurveCenter
@@ -139,7 +139,7 @@ struct LatexExport {
 
   /// Text without a meaning in LaTeX, for any engine and any font encoding: what pdfTeX cannot print in every one of
   /// them stands there by its number, and as itself for engines that read Unicode.
-  static func escaped(_ text: String) -> String {
+  package static func escaped(_ text: String) -> String {
     var result = ""
     var last: Unicode.Scalar?
     for scalar in text.shownInFigures.precomposedStringWithCanonicalMapping.unicodeScalars {

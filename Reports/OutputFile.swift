@@ -98,7 +98,7 @@ private struct FileIdentity: Hashable {
 }
 
 /// Where output goes.
-enum OutputFile {
+package enum OutputFile {
   /// A file that is there with its permissions, or is not there yet.
   case file(String, mode: mode_t?)
   /// A pipe, a terminal or a device.
@@ -201,7 +201,7 @@ enum OutputFile {
   /// What went wrong in a sentence, and what helps.
   ///
   /// - Parameter isThere: Whether the file itself, and not its folder, withstands.
-  static func failure(_ path: String, _ code: Int32, isThere: Bool = false) -> ReportError {
+  package static func failure(_ path: String, _ code: Int32, isThere: Bool = false) -> ReportError {
     func short(_ path: String) -> String { path.count <= 300 ? path : path.prefix(280) + "…" + path.suffix(19) }
     let name = split(path).name
     let folder = short(split(path).folder)

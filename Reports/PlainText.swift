@@ -18,7 +18,7 @@ extension String {
   }
 
   /// A name as figures show it: on one line, never blank, its middle left out where it is long.
-  var shownInFigures: String {
+  package var shownInFigures: String {
     let line = onOneLine
     guard line.contains(where: { !$0.isWhitespace }) else { return "(no name)" }
     return line.count <= 60 ? line : line.prefix(40) + "…" + line.suffix(19)

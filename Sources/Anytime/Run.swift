@@ -29,22 +29,23 @@ public func run(
   var failure: String?
   do { try optimizer.search(session) } catch is BudgetExhausted {
   } catch let error as RunFailure { failure = error.description }
-  if let checkpoint { try removeCheckpoints(checkpoint) }
+  if let checkpoint { removeCheckpoints(checkpoint) }
   return RunResult(
     trajectory: session.trajectory(), spent: session.ledger.total, ledger: session.ledger.summary,
     overheadSeconds: session.overheadSeconds, trace: session.trace.map { $0.correlated(with: benchmark) },
     failure: failure, children: session.children)
 }
 
-/// Removes what a run, or a child, kept of itself, of its other supernets and of its children.
+/// Removes what a run, or a child, kept of itself, of its other supernets and of its children. What cannot be removed
+/// stays: a result is not lost for that.
 ///
 /// - Parameter kept: A file among them that stays.
-func removeCheckpoints(_ checkpoint: URL, keeping kept: URL? = nil) throws {
+func removeCheckpoints(_ checkpoint: URL, keeping kept: URL? = nil) {
   let folder = checkpoint.deletingLastPathComponent()
-  guard FileManager.default.fileExists(atPath: folder.path) else { return }
   let name = checkpoint.lastPathComponent
-  for file in try FileManager.default.contentsOfDirectory(atPath: folder.path)
-  where (file == name || file.hasPrefix(name + ".")) && file != kept?.lastPathComponent {
-    try FileManager.default.removeItem(at: folder.appending(path: file))
+  let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+  for file in names where (file == name || file.hasPrefix(name + ".")) && file != kept?.lastPathComponent {
+    // A damaged file that was set aside is the user's to look at.
+    if !file.hasSuffix(".damaged") { try? FileManager.default.removeItem(at: folder.appending(path: file)) }
   }
 }

@@ -99,7 +99,7 @@ extension Session {
     if let base {
       try ChildRecord(child: result, seed: child.seed, ledgers: account.ledgers, thinking: thinking).write(at: base)
       // What the child kept of itself is of no use any more.
-      try removeCheckpoints(base, keeping: ChildRecord.url(at: base))
+      removeCheckpoints(base, keeping: ChildRecord.url(at: base))
     }
     return took(result)
   }

@@ -16,6 +16,6 @@ public struct UnknownWord: Error, Hashable, Sendable, CustomStringConvertible {
     } else {
       text += "; use one of \(known.joined(separator: ", "))"
     }
-    description = text
+    description = text.inOneLine
   }
 }

@@ -1,3 +1,8 @@
+extension String {
+  /// The text without line breaks, for sentences with words of a file in them.
+  package var inOneLine: String { replacing(/\v+/, with: " ") }
+}
+
 extension [String] {
   /// The word with the fewest edits to a given one, if that is at most a third of its letters, or one.
   package func nearest(to word: String) -> String? {

@@ -12,7 +12,7 @@ public struct ExperimentFileError: Error, Hashable, Sendable, CustomStringConver
   init(_ file: String?, line: Int?, _ problem: String) {
     let location = [file, line.map { "line \($0)" }].compactMap { $0 }.joined(separator: ", ")
     // One line, whatever words of the file are in it.
-    description = (location.isEmpty ? problem : "\(location): \(problem)").replacing(/\v+/, with: " ")
+    description = (location.isEmpty ? problem : "\(location): \(problem)").inOneLine
   }
 }
 

@@ -90,6 +90,10 @@ extension RunStore {
           arguments: [digest, try canonicalJSON(identity), identity.question, id])
       }
     }
+    // While a migration lasts, what belongs to a run does not go with it.
+    for table in ["trajectory", "trace"] {
+      try database.execute(sql: "DELETE FROM \(table) WHERE run_id NOT IN (SELECT id FROM run)")
+    }
     for row in try Row.fetchAll(database, sql: "SELECT name, json, table_checksum FROM experiment") {
       guard let name = String.fromDatabaseValue(row[0]), let text = String.fromDatabaseValue(row[1]),
         let checksum = String.fromDatabaseValue(row[2]),
@@ -295,7 +299,9 @@ public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  public var description: String {
+  public var description: String { sentence.inOneLine }
+
+  private var sentence: String {
     switch self {
     case .missing(let path): "there is no run store \(path); make it with 'anytime run'"
     case .noFolder(let path): "the run store \(path) cannot be made: its folder is not there; make the folder"

@@ -135,6 +135,7 @@ public final class Supernet {
         labels: batch.labels, dropPath: settings.dropPath > 0 ? { try self.dropPath(images: $0) } : nil,
         gates: gates)
       let value = try loss.value()
+      guard value.isFinite else { throw diverged("its loss is \(value)") }
       lossSum += value
       correct += try logits.correctCount(batch.labels)
       seen += batch.images.shape[0]
@@ -209,6 +210,10 @@ public final class Supernet {
     }
   }
 
+  private func diverged(_ sign: String) -> RunFailure {
+    RunFailure("the supernet diverged in epoch \(epoch + 1): \(sign); a smaller 'learning-rate' may help")
+  }
+
   private func dropPath(images: Int) throws -> Tensor {
     let keep = 1 - settings.dropPath * Double(epoch) / Double(max(1, settings.epochs - 1))
     return try Tensor(
@@ -276,10 +281,14 @@ public final class Supernet {
         note("supernet accuracy", Double(correct) / Double(seen))
       }
       let errors = try session.unchargedWork { try probe(architecture, gates) }
+      let weights = try architecture.map { try $0.softmax().doubles() }
+      guard weights.joined().allSatisfy(\.isFinite), notes.values.allSatisfy(\.isFinite) else {
+        throw diverged("its architecture weights are no numbers")
+      }
       session.trace.append(
         TracePoint(
           epoch: epoch, amount: session.spent, cell: cell.hash.description, values: notes,
-          weights: try architecture.map { try $0.softmax().doubles() }, errors: errors))
+          weights: weights, errors: errors))
       try checkpoint.write(epoch: epoch, random: random)
     }
   }

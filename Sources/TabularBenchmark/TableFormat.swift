@@ -1,3 +1,4 @@
+import CellSpace
 import Foundation
 
 // The table file, version 1. All numbers are little-endian.
@@ -126,7 +127,9 @@ public enum TableError: Error, Hashable, Sendable, CustomStringConvertible {
   case untrained(table: String, space: String, cells: Int, cell: String, epochs: Int)
   case badSeconds(table: String, cell: String, epochs: Int, repeat: Int, seconds: Double)
 
-  public var description: String {
+  public var description: String { sentence.inOneLine }
+
+  private var sentence: String {
     switch self {
     case .cannotOpen(let path, let reason):
       "\(path) cannot be read: \(reason)"

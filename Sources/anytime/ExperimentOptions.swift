@@ -120,15 +120,16 @@ func perform(
         + "(\(table.epochs[0])), so nothing is promoted and no training is cheaper than another")
   }
   let store = try RunStore(path: storePath, registry: registry)
-  func runner(_ numerics: Numerics?) throws -> Runner {
+  func makeRunner(_ numerics: Numerics?) throws -> Runner {
     try Runner(experiment: experiment, benchmark: benchmark, registry: registry, store: store, numerics: numerics)
   }
-  var (runner, before) = (try runner(nil), try runner(nil).results())
+  var runner = try makeRunner(nil)
+  var before = try runner.results()
   if methods.contains(where: \.usesImages) {
     do {
       // Better before the first run than in it.
       let (images, library) = try SearchTask(of: table).numerics()
-      runner = try runner(Numerics(images: images, library: library))
+      runner = try makeRunner(Numerics(images: images, library: library))
       before = try runner.results()
     } catch {
       // What was made elsewhere can be looked at where no network can be trained.

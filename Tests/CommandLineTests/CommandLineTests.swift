@@ -101,7 +101,6 @@ struct Program {
       ("methods tpee", "'tpee' is no method"), ("frobnicate", "frobnicate"),
       ("plot a.sqlite -o a.gif", "must end in .svg, .pdf or .png"),
       ("table query 0110", "is no cell"),
-      ("table import a.txt", "must end in .tfrecord, .csv or .jsonl"),
       ("bench --space 9", "'9' is no search space; did you mean '1'?"),
       ("cells --space 1 --configurations --count", "--configurations is for itself"),
       (
@@ -151,9 +150,9 @@ struct Program {
       ("a.table", "", "table info a.table", "a.table is no AnytimeNAS table: the file is empty"),
       ("a.table", "text\n", "table verify a.table", "it is text; convert it with 'anytime table import"),
       ("a.table", "text\n", "bench a.table", "it is text"),
-      ("a.csv", "", "table import a.csv", "a.csv: there is not a single row"),
+      ("a.csv", "", "table import a.csv", "a.csv: the file is empty"),
       ("a.csv", "a,b\0\n", "table import a.csv", "a.csv, line 1: this is no text in UTF-8"),
-      ("a.jsonl", "[1]\n", "table import a.jsonl", "a.jsonl, line 1: this is no JSON object"),
+      ("a.jsonl", "[1]\n", "table import a.jsonl", "a.jsonl, line 1: this is a JSON list"),
       ("a.tfrecord", "", "table import a.tfrecord", "a.tfrecord: the file is empty"),
       (
         "a.tfrecord", "no such framing", "table import a.tfrecord",
@@ -166,7 +165,7 @@ struct Program {
       ("a.sqlite", "", "plot a.sqlite -o a.svg", "a.sqlite is no run store; name one that 'anytime run' made"),
       ("folder/a", "", "table info folder", "folder cannot be read: not a regular file"),
       ("folder.csv/a", "", "table import folder.csv", "folder.csv: this is no file"),
-      ("folder.csv/a", "", "table export -o folder.csv", "folder.csv cannot be written: Is a directory"),
+      ("folder.csv/a", "", "table export -o folder.csv", "folder.csv cannot be written: it is a folder"),
       ("folder.yaml/a", "", "compare folder.yaml", "folder.yaml: the file cannot be read"),
       (
         "a.sqlite/a", "", "run --space mini --horizon 9 --seeds 1 --method tpe --store a.sqlite",

@@ -117,62 +117,73 @@ import Testing
     #expect(message("[]").hasPrefix("e.yaml: an experiment needs"))
     #expect(message("a: [").hasPrefix("e.yaml, line 2: this is not YAML"))
   }
-}
 
-@Suite("Run identity and store") struct StoreTests {
-  @Test("digest changes with every part of a run") func digest() throws {
-    let settings = try Settings(RegularizedEvolution.method)
-    let base = RunIdentity(
-      method: "m", revision: 1, settings: settings, space: "mini", tableChecksum: "0", horizon: 1, policy: .fair)
-    var others: [RunIdentity] = []
-    for change in 0..<6 {
-      var other = base
-      switch change {
-      case 0: other.method = "n"
-      case 1: other.settings = try Settings(RegularizedEvolution.method, ["sample": "3"])
-      case 2: other.space = "1"
-      case 3: other.tableChecksum = "1"
-      case 4: other.horizon = 2
-      default: other.policy.resume = true
-      }
-      others.append(other)
+  @Test("names and labels are one line of text") func names() {
+    for name in ["\"a\\nb\"", "\"\\u0007\"", "\"\\u2028\"", "\"\"", "\" \"", "|\n  a\n"] {
+      let text = message(Self.good.replacing("name: first", with: "name: \(name)"))
+      #expect(text.hasPrefix("e.yaml, line 1: the experiment's name "), "\(text)")
     }
-    #expect(Set((others + [base]).map(\.digest)).count == 7)
-    #expect(base.digest == base.digest && base.digest.count == 64)
+    #expect(
+      message(Self.good.replacing("label: big", with: "label: \"a\\tb\"")).hasPrefix(
+        "e.yaml, line 9: the method's label has a line break"))
   }
 
-  @Test("results come back as they went in, and a second one of the same run is ignored") func roundTrip()
-    throws
-  {
-    let path = FileManager.default.temporaryDirectory.appending(path: "store-\(UUID().uuidString).sqlite")
-      .path
-    defer { for end in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + end) } }
-    let benchmark = try OptimizerConformance.benchmark()
-    let settings = try Settings(RandomSearch.method)
-    let identity = RunIdentity(
-      method: "random-search", settings: settings, space: "mini", tableChecksum: "0", horizon: 900,
-      policy: .fair)
-    let result = try run(
-      RandomSearch(), on: benchmark, policy: .fair, horizon: 900, seed: .max)
-    let store = try RunStore(path: path)
-    try store.add(result, identity: identity, seed: .max)
-    try store.add(result, identity: identity, seed: .max)
-    let stored = try RunStore(reading: path).results(of: identity, seeds: [.max])
-    #expect(stored.map(\.seed) == [.max])
-    #expect(stored.first?.result == result)
-    #expect(try store.seeds(of: identity) == [.max])
+  @Test("aliases and merge keys share settings") func merged() throws {
+    let text = """
+      space: mini
+      horizon: &h 60
+      seeds: 1
+      methods:
+        - regularized-evolution: &r {population: 20, sample: 5}
+        - regularized-evolution: {<<: *r, population: 40, label: b}
+        - regularized-evolution: {<<: [*r, {sample: 7, mutation: one-parameter}], label: "*r"}
+      """
+    let methods = try Experiment(yaml: text, file: "e.yaml", registry: registry).methods
+    #expect(methods[1].settings.values == ["population": "40", "sample": "5"])
+    #expect(methods[2].settings.values == ["population": "20", "sample": "5", "mutation": "one-parameter"])
+    #expect(methods[2].label == "*r")
   }
 
-  @Test("a file that is no store, or no file, is an error that says so") func wrongFile() throws {
-    let url = FileManager.default.temporaryDirectory.appending(path: "store-\(UUID().uuidString).sqlite")
-    defer { try? FileManager.default.removeItem(at: url) }
-    #expect(throws: RunStoreError.missing(url.path)) { try RunStore(reading: url.path) }
-    let text = Data("this is not SQLite, whatever its name says".utf8)
-    try text.write(to: url)
-    #expect(throws: RunStoreError.self) { try RunStore(path: url.path) }
-    #expect(try Data(contentsOf: url) == text, "it is left as it was")
-    try Data().write(to: url)
-    #expect(throws: RunStoreError.notAStore(url.path)) { try RunStore(reading: url.path) }
-    #expect(try Data(contentsOf: url).isEmpty, "it is left as it was")
+  @Test("aliases of aliases, depth and size come to an end at once, with a line")
+  func bombs() {
+    let lists = (1...20).map { "k\($0): &k\($0) [\(Array(repeating: "*k\($0 - 1)", count: 9).joined(separator: ", "))]" }
+    let bomb = "k0: &k0 [x]\n" + lists.joined(separator: "\n")
+    #expect(message(bomb).contains("aliases make more than a hundred thousand values"))
+    #expect(message(bomb + "\n? *k20\n: v\n? *k19\n: w\n").hasPrefix("e.yaml, line "))
+    #expect(message("a: &a [*a]").hasPrefix("e.yaml, line 1: '*a' refers to an anchor '&a' that is not there before it"))
+    for deep in [String(repeating: "[", count: 100_000), String(repeating: "- ", count: 50_000)] {
+      #expect(message(deep) == "e.yaml, line 1: lists and mappings are nested too deeply")
+    }
+    #expect(message(String(repeating: "#\n", count: 600_000)).contains("more than a million letters"))
+  }
+
+  @Test("flags and files are read alike") func flags() throws {
+    let file = try Experiment(
+      yaml: """
+        name: x
+        space: mini
+        policy: {base: fair, resume: true}
+        horizon: 60
+        seeds: 3-4
+        holes: skip
+        methods:
+          - tpe
+          - regularized-evolution: {population: 20, sample: 5, seeds: 1, label: RE}
+        """, file: "e.yaml", registry: registry)
+    let flags = try Experiment(
+      parts: [
+        "name": "x", "space": "mini", "policy": "fair,resume=true", "horizon": "60", "seeds": "3-4", "holes": "skip",
+      ],
+      methods: ["tpe", "regularized-evolution:population=20,sample=5,seeds=1,label=RE"], registry: registry)
+    #expect(file == flags)
+    func message(_ parts: [String: String], _ methods: [String]) -> String {
+      do {
+        _ = try Experiment(parts: parts, methods: methods, registry: registry)
+        return "no error"
+      } catch { return "\(error)" }
+    }
+    #expect(message(["seeds": "1"], ["tpe"]) == "--horizon is missing")
+    #expect(message(["seeds": "1", "horizon": "9"], ["tpe:gama=1"]).contains("did you mean 'gamma'?"))
+    #expect(message(["seeds": "1", "horizon": "1e308d"], ["tpe"]).hasPrefix("'1e308d' is no horizon"))
   }
 }

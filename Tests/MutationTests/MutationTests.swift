@@ -81,10 +81,9 @@ import Testing
     for number in 0..<Mutator.rounds {
       try Data(mutator.mutated(sound, header: 4_096)).write(to: url)
       tally.attempt {
-        let store = try RunStore(reading: url.path)
+        let store = try RunStore(reading: url.path, registry: registry)
         for stored in try store.experiments() {
-          let results = try store.results(
-            of: stored.experiment(), tableChecksum: stored.tableChecksum, registry: registry)
+          let results = try store.results(of: stored, registry: registry)
           let runs = RegretRuns(results)
           _ = Leaderboard(runs).text
           guard number % 20 == 0 else { continue }
@@ -97,8 +96,9 @@ import Testing
   }
 
   private func store(_ experiment: Experiment, _ benchmark: Benchmark, _ registry: Registry, at url: URL) async throws {
-    let store = try RunStore(path: url.path)
-    try await Runner(experiment: experiment, benchmark: benchmark, registry: registry, store: store).run(threads: 1)
+    let store = try RunStore(path: url.path, registry: registry)
+    let runner = try Runner(experiment: experiment, benchmark: benchmark, registry: registry, store: store)
+    try await runner.run(threads: 1)
   }
 
   @Test("experiment files") func experiments() throws {

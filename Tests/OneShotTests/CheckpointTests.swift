@@ -85,9 +85,11 @@ import Testing
     }
     // Of a run with other tensors.
     try Data(whole).write(to: file)
-    let (session, tensors, _) = try example(value: 2)
+    let tensor = try example(value: 2).tensors[0]
+    let session = Session(
+      benchmark: try OptimizerConformance.benchmark(), policy: .fair, horizon: 1_000, seed: 3, checkpoint: file)
     let error = #expect(throws: CheckpointError.self) {
-      try Checkpoint(session: session, tensors: [tensors[0]]).read()
+      try Checkpoint(session: session, tensors: [tensor]).read()
     }
     #expect(error?.description.contains("it is of another run") == true)
   }

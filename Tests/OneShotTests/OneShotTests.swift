@@ -304,7 +304,7 @@ private func result(
     #expect(stated.network == .nasBench101)
     #expect(stated.dataset.name == .cifar10 && stated.dataset.trainingImages == 40_000)
     #expect(stated.imageShape == (3, 32, 32))
-    #expect(DARTS.method.trainsSupernet && !ImportedTrace.method.trainsSupernet)
+    #expect(DARTS.method.usesImages && !ImportedTrace.method.usesImages)
   }
 
   @Test("halves share no image, and images to choose by are never augmented")
@@ -456,7 +456,7 @@ private func result(
       return try Settings(ImportedTrace.method, ["file": url.path])
     }
     let first = try settings("one")
-    #expect(first.values == ["file": "7692c3ad3540bb80 \(url.path)"])
+    #expect(first.values == ["file": "1a08aa1921ca5caf \(url.path)"])
     #expect(try settings("two") != first)
     #expect(try settings("one") == first)
     #expect(try ImportedTrace(settings: first).file.path == url.path)

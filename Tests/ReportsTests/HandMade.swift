@@ -26,7 +26,8 @@ struct HandMade {
       methods: zip(methods, entries).map { method, entry in
         MethodResults(
           entry: entry, title: entry.label, family: .blackbox,
-          runs: method.runs.enumerated().map { (UInt64($0), $1.map { $0 }.result(horizon)) })
+          runs: method.runs.enumerated().map { (UInt64($0), $1.map { $0 }.result(horizon)) },
+          digest: String(repeating: "d", count: 64))
       })
   }
 }

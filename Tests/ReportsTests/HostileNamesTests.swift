@@ -2,7 +2,7 @@ import Anytime
 import Experiments
 import Foundation
 import FoundationXML
-@testable import Reports
+import Reports
 import TabularBenchmark
 import Testing
 

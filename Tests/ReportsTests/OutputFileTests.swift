@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Reports
+import Reports
 
 /// A folder that goes with the test.
 final class TemporaryFolder {

@@ -4,7 +4,7 @@ public struct ImportError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// - Parameter location: As in "line 3"; may be empty.
   init(_ path: String, _ location: String, _ problem: String) {
-    description = location.isEmpty ? "\(path): \(problem)" : "\(path), \(location): \(problem)"
+    description = (location.isEmpty ? "\(path): \(problem)" : "\(path), \(location): \(problem)").inOneLine
   }
 }
 

@@ -115,7 +115,7 @@ struct TableDescribe: ParsableCommand {
     ]
     let hasDetails = numbers.contains { $0 != nil }
     guard base != nil || dataset != nil || hasDetails else { return nil }
-    guard var task = try base ?? (dataset != nil ? StatedTask() : (try? StatedTask(of: table))) else {
+    guard var task = base ?? (dataset != nil ? StatedTask() : (try? StatedTask(of: table))) else {
       throw UsageError(
         "say which images these are with --dataset \(StatedTask.datasets.keys.sorted().joined(separator: " or "))"
       )
