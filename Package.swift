@@ -64,8 +64,7 @@ let package = Package(
     // Optimizer, settings, session, account, ledger, policy, trajectory
     .target(name: "Anytime", dependencies: ["TabularBenchmark", "CellSpace", "Statistics"]),
     .target(
-      name: "OptimizerConformance",
-      dependencies: ["Anytime", "Experiments", .product(name: "Crypto", package: "swift-crypto")]),
+      name: "OptimizerConformance", dependencies: ["Anytime", "TabularBenchmark", "CellSpace", "Statistics"]),
 
     // Experiment files, runner, run store
     .target(
@@ -127,11 +126,11 @@ let package = Package(
       ],
       resources: [.copy("Resources/store-0.1")]),
     .testTarget(
-      name: "BlackboxTests", dependencies: ["Blackbox", "Anytime", "OptimizerConformance", "Statistics"]),
+      name: "BlackboxTests", dependencies: ["Blackbox", "Anytime", "Experiments", "OptimizerConformance", "Statistics"]),
     .testTarget(
       name: "OneShotTests",
       dependencies: [
-        "OneShot", "Supernet", "Anytime", "OptimizerConformance", "Mutation",
+        "OneShot", "Supernet", "Anytime", "Experiments", "OptimizerConformance", "Mutation",
       ],
       resources: [.copy("Resources/supernet-golden.json")]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),

@@ -46,7 +46,7 @@ public struct BOHB: Optimizer {
   public func search(_ session: Session) throws {
     var model = BOHBModel(session.space.parameters, self)
     try brackets.run(session) {
-      session.space.firstCell(using: &session.random) {
+      session.space.firstValid(using: &session.random) {
         model.suggest(using: &$0) ?? session.space.sample(using: &$0)
       }
     } observe: { configuration, fidelity, loss in

@@ -104,7 +104,7 @@ public struct DEHB: Optimizer {
               round == 0 && level > 0
               ? promotion(from: below, to: rung, &populations)
               : evolve(target, at: rung, from: below, populations, &session.random)
-            if !session.space.isCell(configuration(point)) { point = randomPoint() }
+            if !session.space.isValid(configuration(point)) { point = randomPoint() }
             let epochs = session.fidelities[rung.fidelity]
             let loss =
               1 - (try session.evaluate(configuration(point), epochs: epochs).validationAccuracy)

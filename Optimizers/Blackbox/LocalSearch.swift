@@ -63,7 +63,7 @@ public struct LocalSearch: Optimizer {
       for value in values {
         var neighbour = current
         neighbour.values[index] = value
-        if space.isCell(neighbour) { result.append(neighbour) }
+        if space.isValid(neighbour) { result.append(neighbour) }
       }
     }
     random.shuffle(&result)

@@ -35,7 +35,7 @@ public struct Reinforce: Optimizer {
     var (numerator, denominator) = (0.0, 0.0)
     while true {
       var choices: [Int] = []
-      let configuration = session.space.firstCell(using: &session.random) {
+      let configuration = session.space.firstValid(using: &session.random) {
         choices = policy.sample(using: &$0)
         return policy.configuration(choices, using: &$0)
       }

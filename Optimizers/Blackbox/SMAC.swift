@@ -58,7 +58,7 @@ public struct SMAC: Optimizer {
       if served > retrainAfter || suggestions.isEmpty {
         served = 1
         suggestions = model.suggest(retrainAfter, using: &session.random) {
-          session.space.isCell($0)
+          session.space.isValid($0)
         }.reversed()
       }
       return suggestions.popLast() ?? session.space.sample(using: &session.random)

@@ -39,7 +39,7 @@ public struct TPE: Optimizer {
       let configuration =
         model.count < startup
         ? session.space.sample(using: &session.random)
-        : session.space.firstCell(using: &session.random) { model.suggest(using: &$0) }
+        : session.space.firstValid(using: &session.random) { model.suggest(using: &$0) }
       let loss = 1 - (try session.evaluate(configuration).validationAccuracy)
       model.add(configuration, loss: loss)
     }

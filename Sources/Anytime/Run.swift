@@ -36,13 +36,16 @@ public func run(
     failure: failure, children: session.children)
 }
 
-/// Removes what a run kept of itself, of its other supernets and of its children.
-private func removeCheckpoints(_ checkpoint: URL) {
+/// Removes what a run, or a child, kept of itself, of its other supernets and of its children. What cannot be removed
+/// stays: a result is not lost for that.
+///
+/// - Parameter kept: A file among them that stays.
+func removeCheckpoints(_ checkpoint: URL, keeping kept: URL? = nil) {
   let folder = checkpoint.deletingLastPathComponent()
   let name = checkpoint.lastPathComponent
   let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-  // A damaged file that was set aside is the user's to look at.
-  for file in names where (file == name || file.hasPrefix(name + ".")) && !file.hasSuffix(".damaged") {
-    try? FileManager.default.removeItem(at: folder.appending(path: file))
+  for file in names where (file == name || file.hasPrefix(name + ".")) && file != kept?.lastPathComponent {
+    // A damaged file that was set aside is the user's to look at.
+    if !file.hasSuffix(".damaged") { try? FileManager.default.removeItem(at: folder.appending(path: file)) }
   }
 }

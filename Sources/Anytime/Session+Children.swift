@@ -8,7 +8,9 @@ public struct ChildRun: Hashable, Sendable, Codable {
   public enum End: String, Sendable, Codable {
     /// The method was done.
     case finished
-    /// The child's budget was spent: its limit, or all that its parent had left.
+    /// The limit that the child was given was spent.
+    case limit
+    /// All that the parent had left was spent: the child had no limit, or a greater one.
     case budget
     /// The method failed; see ``ChildRun/failure``.
     case failed
@@ -55,38 +57,62 @@ extension Session {
   ///   - objective: What the method searches; the architectures of this run's table if `nil`.
   ///   - limit: The child's budget, in the policy's currency; all that is left if `nil`.
   ///   - name: Names the child, once in a session. Its random numbers are derived from this session's seed and the name.
-  /// - Throws: ``SessionError/nameTaken(_:)``, and whatever the method throws but ``BudgetExhausted`` and ``RunFailure``:
-  ///   the end of a child's budget ends the child alone. If this session's budget has ended with it, the next call says
-  ///   so.
+  /// - Throws: ``BudgetExhausted`` if nothing is left; ``SessionError``; and whatever the method throws but
+  ///   ``BudgetExhausted`` and ``RunFailure``: the end of a child's budget ends the child alone. If this session's budget
+  ///   has ended with it, ``ChildRun/end`` says so.
   @discardableResult
   public func run(
     _ optimizer: any Optimizer, on objective: (any Objective)? = nil, limit: Double? = nil, name: String
   ) throws -> ChildRun {
+    if let fidelities = objective?.fidelities {
+      guard let least = fidelities.first, least > 0, zip(fidelities, fidelities.dropFirst()).allSatisfy(<) else {
+        throw SessionError.wrongFidelities(fidelities)
+      }
+    }
+    if let limit, !(limit >= 0) { throw SessionError.wrongLimit(limit) }
     guard names.insert(name).inserted else { throw SessionError.nameTaken(name) }
     try think()
+    // A method that spends by children alone learns here that there is nothing left.
+    guard spent < horizon, !endedInChild else { throw BudgetExhausted() }
     defer { resumeThinking() }
     let base = checkpoint?.appendingPathExtension("c\(names.count)")
-    if let base, let record = try ChildRecord(at: base) {
+    let child = Session(child: name, of: self, objective: objective, limit: limit, checkpoint: base)
+    let method = type(of: optimizer).method.name
+    if let base, let record = try ChildRecord(at: base), record.isOf(child, name, method, in: account) {
       account.ledgers = record.ledgers
       thinking = record.thinking
-      children.append(record.child)
-      return record.child
+      return took(record.child)
     }
-    let child = Session(child: name, of: self, objective: objective, limit: limit, checkpoint: base)
     var end = ChildRun.End.finished
     var failure: String?
-    do { try optimizer.search(child) } catch is BudgetExhausted { end = .budget } catch let error as RunFailure {
-      (end, failure) = (.failed, error.description)
+    do {
+      do { try optimizer.search(child) } catch let error as RunFailure { (end, failure) = (.failed, error.description) }
+      // What it thought after its last call is paid too.
+      try child.think()
+    } catch is BudgetExhausted {
+      if end == .finished { end = isWhole(child, limit: limit) ? .limit : .budget }
     }
     thinking &+= child.thinking
     let result = ChildRun(
-      name: name, method: type(of: optimizer).method.name, end: end, failure: failure, incumbent: child.incumbent,
-      amount: child.spent, spent: child.ledger.total, ledger: child.ledger.summary, children: child.children)
-    children.append(result)
+      name: name, method: method, end: end, failure: failure, incumbent: child.incumbent, amount: child.spent,
+      spent: child.ledger.total, ledger: child.ledger.summary, children: child.children)
     if let base {
-      try ChildRecord(child: result, ledgers: account.ledgers, thinking: thinking).write(at: base)
+      try ChildRecord(child: result, seed: child.seed, ledgers: account.ledgers, thinking: thinking).write(at: base)
+      // What the child kept of itself is of no use any more.
+      removeCheckpoints(base, keeping: ChildRecord.url(at: base))
     }
-    return result
+    return took(result)
+  }
+
+  private func took(_ child: ChildRun) -> ChildRun {
+    if child.end == .budget { endedInChild = true }
+    children.append(child)
+    return child
+  }
+
+  /// Whether a child had as much as its limit says, but for rounding.
+  private func isWhole(_ child: Session, limit: Double?) -> Bool {
+    limit.map { $0 <= child.horizon + 1e-9 * horizon } ?? false
   }
 
   /// What the run would return now.
@@ -107,32 +133,46 @@ extension Session {
 /// What is kept of a child that has ended, until the whole run has.
 private struct ChildRecord: Codable {
   let child: ChildRun
+  /// The child's, which is derived from the run's and from the names of all sessions in between.
+  let seed: UInt64
   /// The ledgers of the parent and of those above as the child left them, to the bit.
   let ledgers: [Ledger]
   /// The parent's, in nanoseconds.
   let thinking: UInt64
+
+  static func url(at base: URL) -> URL { base.appendingPathExtension("done") }
+
+  init(child: ChildRun, seed: UInt64, ledgers: [Ledger], thinking: UInt64) {
+    (self.child, self.seed, self.ledgers, self.thinking) = (child, seed, ledgers, thinking)
+  }
+
+  /// Whether this is what became of a child that is about to run: a file may be another run's.
+  func isOf(_ session: Session, _ name: String, _ method: String, in account: Account) -> Bool {
+    func budget(_ ledger: Ledger) -> [String] { ["\(ledger.horizon)", ledger.currency.rawValue] }
+    return child.name == name && child.method == method && seed == session.seed
+      && ledgers.map(budget) == account.ledgers.map(budget)
+  }
 
   /// A checksum, a line break, and JSON.
   func write(at base: URL) throws {
     let text = try JSONEncoder().encode(self)
     let data = Data("\(text.withUnsafeBytes { crc32c($0) })\n".utf8) + text
     try FileManager.default.createDirectory(at: base.deletingLastPathComponent(), withIntermediateDirectories: true)
-    try data.write(to: base.appendingPathExtension("done"), options: .atomic)
+    try data.write(to: Self.url(at: base), options: .atomic)
   }
 
-  init(child: ChildRun, ledgers: [Ledger], thinking: UInt64) {
-    (self.child, self.ledgers, self.thinking) = (child, ledgers, thinking)
-  }
-
-  /// - Returns: `nil` if there is none, or a damaged one: the child is then run again, and ends alike.
+  /// - Returns: `nil` if there is none, or one that is damaged or of another version: the child is then run again, and
+  ///   ends alike.
   init?(at base: URL) throws {
-    guard let data = FileManager.default.contents(atPath: base.appendingPathExtension("done").path),
-      let end = data.firstIndex(of: UInt8(ascii: "\n")),
+    let url = Self.url(at: base)
+    guard FileManager.default.fileExists(atPath: url.path) else { return nil }
+    let data = try Data(contentsOf: url)
+    guard let end = data.firstIndex(of: UInt8(ascii: "\n")),
       let checksum = UInt32(String(decoding: data[..<end], as: UTF8.self))
     else { return nil }
     let text = Data(data[(end + 1)...])
     guard text.withUnsafeBytes({ crc32c($0) }) == checksum else { return nil }
-    self = try JSONDecoder().decode(Self.self, from: text)
+    do { self = try JSONDecoder().decode(Self.self, from: text) } catch is DecodingError { return nil }
   }
 }
 

@@ -32,10 +32,15 @@ public struct Evaluation: Hashable, Sendable {
 /// A wrong call of a session.
 public enum SessionError: Error, Hashable, Sendable, CustomStringConvertible {
   case notACell
+  case notAPoint(String)
   case notInTheTable(Cell)
   case noSuchFidelity(Int, available: [Int])
   case nameTaken(String)
-  case notCharged
+  case notCharged(BudgetPolicy.Currency)
+  case wrongCharge(Spending)
+  case notANumber(Double)
+  case wrongFidelities([Int])
+  case wrongLimit(Double)
 
   public var description: String {
     switch self {
@@ -44,7 +49,16 @@ public enum SessionError: Error, Hashable, Sendable, CustomStringConvertible {
     case .noSuchFidelity(let epochs, let available):
       "there are no trainings of \(epochs) epochs, only of \(available.map(String.init).joined(separator: ", "))"
     case .nameTaken(let name): "the session has a child '\(name)' already; give every child a name of its own"
-    case .notCharged: "an evaluation of the objective was charged nothing, so that the search would never end"
+    case .notAPoint(let problem): "the configuration is no point of the search space: \(problem)"
+    case .notCharged(let currency):
+      "an evaluation of the objective was charged no \(currency.rawValue), so that the search would never end"
+    case .wrongCharge(let cost):
+      "\(cost.seconds) seconds, \(cost.epochs) epochs and \(cost.evaluations) evaluations are no charge; charge finite "
+        + "amounts that are not negative"
+    case .notANumber(let value): "an evaluation of the objective showed \(value), which is no finite number"
+    case .wrongLimit(let limit): "a child's budget cannot be \(limit); give a limit that is not negative"
+    case .wrongFidelities(let fidelities):
+      "the objective's fidelities are \(fidelities); give at least one epoch count, from 1, ascending"
     }
   }
 }
@@ -74,7 +88,7 @@ public final class Session {
   let objective: (any Objective)?
   @_spi(Instruments) public let benchmark: Benchmark
   @_spi(Instruments) public let policy: BudgetPolicy
-  private let seed: UInt64
+  let seed: UInt64
   private let parent: Session?
   /// Draws which repeat of a training an evaluation sees.
   private var repeats: RandomGenerator
@@ -86,12 +100,18 @@ public final class Session {
   /// Names of children, and what those that have ended came to.
   var names: Set<String> = []
   var children: [ChildRun] = []
+  /// Whether a child ended because all that was left here was spent.
+  var endedInChild = false
+  /// Whether an objective is evaluating a point: its calls are then not the optimizer's.
+  private var isAnswering = false
   /// Where a run that takes long may keep how far it is: the path of a file, and the beginning of others'.
   let checkpoint: URL?
   private var checkpointCount = 0
   /// Progress through the method's own schedule (0...1), if it has one that may finish before the budget.
   @_spi(Instruments) public var planned = 0.0
   private let onProgress: (@Sendable (_ spent: Double, _ part: Double) -> Void)?
+  /// Told of every call before it is answered, of children's calls too. An error that it throws is the call's.
+  @_spi(Instruments) public var onCall: (() throws -> Void)?
   /// With `resume`: the last training of a row, which a longer one may go on from.
   private var trained: [Int: Trained] = [:]
   /// When the optimizer got its last answer, and how long it has thought so far, in nanoseconds.
@@ -135,6 +155,7 @@ public final class Session {
     self.parent = parent
     self.objective = objective
     onProgress = nil
+    onCall = parent.onCall
     space = objective?.space ?? parent.benchmark.space
     fidelities = objective?.fidelities ?? parent.benchmark.table.epochs
     account = Account(of: parent.account, limit: limit)
@@ -144,15 +165,18 @@ public final class Session {
     told = answered
   }
 
-  /// Trains the cell of a configuration from scratch and returns what the training showed.
+  /// Trains the cell of a configuration from scratch and returns what the training showed; in a child session with an
+  /// objective, evaluates the point by that.
   ///
-  /// The training costs its seconds in the table, every time anew. One of the table's repeats is drawn.
+  /// A training costs its seconds in the table, every time anew. One of the table's repeats is drawn.
   ///
   /// - Parameter epochs: One of ``fidelities``; the highest if `nil`.
   /// - Throws: ``BudgetExhausted`` if the training would end past the horizon, and from then on for every
-  ///   call; ``SessionError`` for a configuration without a cell or an unknown epoch count.
+  ///   call; ``SessionError`` for a configuration without a cell, one that is not of ``space``, or an unknown epoch
+  ///   count.
   @discardableResult
   public func evaluate(_ configuration: Configuration, epochs: Int? = nil) throws -> Evaluation {
+    if let problem = space.parameters.problem(with: configuration) { throw SessionError.notAPoint(problem) }
     if let objective { return try evaluate(configuration, epochs: epochs, by: objective) }
     guard let row = benchmark.row(of: configuration) else { throw SessionError.notACell }
     return try evaluate(row: row, epochs: epochs)
@@ -205,14 +229,12 @@ public final class Session {
     else { throw SessionError.notInTheTable(table.cell(row)) }
 
     var cost = Spending(seconds: seconds, epochs: Double(epochs), evaluations: 1)
-    if policy.resume {
-      if let earlier = trained[row], earlier.epochs < epochs {
-        cost.seconds = max(0, seconds - earlier.seconds)
-        cost.epochs -= Double(earlier.epochs)
-      }
-      trained[row] = Trained(epochs: epochs, seconds: seconds)
+    if policy.resume, let earlier = trained[row], earlier.epochs < epochs {
+      cost.seconds = max(0, seconds - earlier.seconds)
+      cost.epochs -= Double(earlier.epochs)
     }
     try account.charge(.training, cost)
+    if policy.resume { trained[row] = Trained(epochs: epochs, seconds: seconds) }
     incumbents.add(
       .init(spent: ledger.total, amount: ledger.spent, row: row, fidelity: fidelity, number: number), benchmark, policy)
     let evaluation = Evaluation(
@@ -231,12 +253,29 @@ public final class Session {
     defer { resumeThinking() }
     let epochs = fidelities[try fidelity(of: epochs)]
     let before = spent
-    let evaluation = try objective.evaluate(point, epochs: epochs, in: self)
-    guard spent > before else { throw SessionError.notCharged }
-    if best.map({ ($0.epochs, $0.accuracy) < (epochs, evaluation.validationAccuracy) }) ?? true {
-      best = (point, epochs, evaluation.validationAccuracy)
-    }
+    let evaluation = try answering { try objective.evaluate(point, epochs: epochs, in: self) }
+    // An evaluation that did not end by the horizon reveals nothing.
+    if endedInChild { throw BudgetExhausted() }
+    guard spent > before else { throw SessionError.notCharged(currency) }
+    let accuracy = evaluation.validationAccuracy
+    guard accuracy.isFinite else { throw SessionError.notANumber(accuracy) }
+    let isBest =
+      best.map { best in
+        switch policy.incumbent {
+        case .highestFidelity: (best.epochs, best.accuracy) < (epochs, accuracy)
+        case .anyFidelity: best.accuracy < accuracy
+        }
+      } ?? true
+    if isBest { best = (point, epochs, accuracy) }
     return evaluation
+  }
+
+  /// Calls an objective, whose own time and calls are not the optimizer's thinking.
+  private func answering<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let before = isAnswering
+    isAnswering = true
+    defer { isAnswering = before }
+    return try body()
   }
 
   /// The incumbents so far, when they count by the policy.
@@ -248,10 +287,11 @@ public final class Session {
 
   // MARK: Work of one's own
 
-  /// Does work that is no stand-alone training, and charges it. Its time is not the optimizer's own.
+  /// Does work that is no look-up of a training, and charges it. Its time is not the optimizer's own.
   ///
   /// - Parameter cost: What it costs, given the CPU seconds that the body took.
-  /// - Throws: What the body throws; ``BudgetExhausted`` if the work ended past the horizon: what it showed is lost.
+  /// - Throws: What the body throws; ``BudgetExhausted`` if the work ended past the horizon: what it showed is lost;
+  ///   ``SessionError/wrongCharge(_:)`` for a cost that is negative or no number.
   public func work<Result>(
     _ kind: Ledger.Kind, cost: (_ seconds: Double) -> Spending, _ body: () throws -> Result
   ) throws -> Result {
@@ -259,7 +299,11 @@ public final class Session {
     defer { resumeThinking() }
     let start = Self.threadSeconds
     let result = try body()
-    try account.charge(kind, cost(Self.threadSeconds - start))
+    let cost = cost(Self.threadSeconds - start)
+    for amount in [cost.seconds, cost.epochs, cost.evaluations] where !(amount >= 0 && amount.isFinite) {
+      throw SessionError.wrongCharge(cost)
+    }
+    try account.charge(kind, cost)
     tell()
     return result
   }
@@ -292,7 +336,9 @@ public final class Session {
   var overheadSeconds: Double { Double(thinking) * 1e-9 }
 
   /// Counts the time since the last answer as the optimizer's, and charges it if the policy says so.
-  func think() throws(BudgetExhausted) {
+  func think() throws {
+    try onCall?()
+    if isAnswering { return }
     let elapsed = Self.now &- answered
     thinking &+= elapsed
     if policy.chargeOverhead { try account.charge(.overhead, Spending(seconds: Double(elapsed) * 1e-9)) }
@@ -339,6 +385,8 @@ public final class Session {
     fileprivate var trained: [Int: Trained]
     fileprivate var trace: [TracePoint]
     fileprivate var thinking: UInt64
+    /// Of this session, those that have ended.
+    fileprivate var children: [ChildRun]
 
     /// Whether all rows and indices are a benchmark's: a state may come from a file.
     public func isOf(_ benchmark: Benchmark) -> Bool {
@@ -354,7 +402,7 @@ public final class Session {
     get {
       State(
         random: random, repeats: repeats, ledgers: account.ledgers, incumbents: incumbents, trained: trained,
-        trace: trace, thinking: thinking)
+        trace: trace, thinking: thinking, children: children)
     }
     set {
       random = newValue.random
@@ -364,6 +412,8 @@ public final class Session {
       trained = newValue.trained
       trace = newValue.trace
       thinking = newValue.thinking
+      children = newValue.children
+      names = Set(children.map(\.name))
       resumeThinking()
     }
   }

@@ -38,6 +38,11 @@ public struct Parameter: Hashable, Sendable {
     }
   }
 
+  /// Whether there is one value only.
+  var isConstant: Bool {
+    if case .real(let range, _) = domain { range.lowerBound == range.upperBound } else { count == 1 }
+  }
+
   /// A value as text: the choice's name, or the number.
   public func text(of value: Double) -> String {
     switch domain {

@@ -81,7 +81,7 @@ public struct ParameterSpace: Hashable, Sendable {
       let other = random.below(digits[index].radix - 1)
       return Double(other < Int(present) ? other : other + 1)
     case .integer, .real:
-      guard parameters[index].count != 1 else { return present }
+      guard !parameters[index].isConstant else { return present }
       while true {
         let value = sampleValue(of: index, using: &random)
         if value != present { return value }
@@ -89,7 +89,25 @@ public struct ParameterSpace: Hashable, Sendable {
     }
   }
 
-  /// The place of a configuration in the enumeration of a finite space, 0..<``count``: parameters are
+  /// Why a configuration is not one of this space, in a few words that name the parameter; `nil` if it is.
+  public func problem(with configuration: Configuration) -> String? {
+    guard configuration.values.count == digits.count else {
+      return "it has \(configuration.values.count) values where there are \(digits.count) parameters"
+    }
+    for (index, value) in configuration.values.enumerated() {
+      let digit = digits[index]
+      if digit.radix > 0 {
+        let (low, high) = (Double(digit.lowest), Double(digit.lowest + digit.radix - 1))
+        if value >= low, value <= high, value == value.rounded() { continue }
+      } else if case .real(let range, _) = parameters[index].domain, range.contains(value) {
+        continue
+      }
+      return "\(value) is no value of parameter '\(parameters[index].name)'"
+    }
+    return nil
+  }
+
+  /// The index of a configuration in the enumeration of a finite space, 0..<``count``: parameters are
   /// digits, the last one running fastest.
   ///
   /// - Precondition: ``count`` is not `nil`, and the configuration belongs to this space.
@@ -97,20 +115,20 @@ public struct ParameterSpace: Hashable, Sendable {
     configuration.values.withUnsafeBufferPointer { values in
       precondition(values.count == digits.count, "the configuration belongs to another space")
       var index = 0
-      for place in 0..<values.count {
-        index = index &* digits[place].radix &+ (Int(values[place]) &- digits[place].lowest)
+      for position in 0..<values.count {
+        index = index &* digits[position].radix &+ (Int(values[position]) &- digits[position].lowest)
       }
       return index
     }
   }
 
-  /// The configuration at a place in the enumeration of a finite space.
+  /// The configuration at an index of the enumeration of a finite space.
   public func configuration(at index: Int) -> Configuration {
     var rest = index
     var values = [Double](repeating: 0, count: parameters.count)
-    for place in digits.indices.reversed() {
-      values[place] = Double(digits[place].lowest + rest % digits[place].radix)
-      rest /= digits[place].radix
+    for (position, digit) in digits.enumerated().reversed() {
+      values[position] = Double(digit.lowest + rest % digit.radix)
+      rest /= digit.radix
     }
     return Configuration(values: values)
   }

@@ -1,11 +1,12 @@
 extension SearchSpace {
-  /// Every cell of the space once, in ascending order of ``Cell/code``.
+  /// Every cell of the space once, in ascending order of ``Cell/code``; none where the parameters describe no graph.
   ///
   /// Linear in the number of configurations; for NAS-Bench-101's whole space, unlabelled graphs are made
   /// unique first and labelled afterwards, which takes well under a second.
   public func uniqueCells() -> [Cell] {
     var cells: Set<Cell> = []
     switch wiring {
+    case .none: break
     case .fixedParents:
       for index in 0..<(parameters.count ?? 0) {
         if let cell = cell(parameters.configuration(at: index)) { cells.insert(cell) }

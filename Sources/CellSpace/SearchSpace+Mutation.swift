@@ -1,6 +1,7 @@
 import Statistics
 
-/// How regularized evolution changes a configuration.
+/// How regularized evolution changes a configuration. In a space of other parameters than a cell's, all rules are
+/// ``oneParameter``.
 public enum MutationRule: String, CaseIterable, Sendable {
   /// NAS-Bench-1Shot1's `mutate_arch`: with probability 1/3 each, nothing changes, one parent of one vertex
   /// that has a choice is replaced by a vertex that is no parent, or one operation becomes another one.
@@ -16,10 +17,12 @@ public enum MutationRule: String, CaseIterable, Sendable {
 }
 
 extension SearchSpace {
-  /// A mutated configuration that gives a cell. Mutants that give none are drawn again.
+  /// A mutated configuration that is valid. Mutants that are not are drawn again.
   public func mutate(
     _ parent: Configuration, rule: MutationRule, using random: inout RandomGenerator
   ) -> Configuration {
+    var rule = rule
+    if case .none = wiring { rule = .oneParameter }
     while true {
       var child = parent
       switch rule {
@@ -27,8 +30,7 @@ extension SearchSpace {
       case .nasBench101: mutateEveryParameter(&child, using: &random)
       case .oneParameter: resample(random.below(parameters.parameters.count), of: &child, using: &random)
       }
-      if case .fixedParents = wiring { return child }
-      if cell(child) != nil { return child }
+      if isValid(child) { return child }
     }
   }
 
@@ -42,7 +44,7 @@ extension SearchSpace {
     let wiringProbability: Double =
       switch wiring {
       case .everyEdge: 1 / Double(Cell.maximumVertices)
-      case .fixedParents: 1 / Double(others)
+      case .fixedParents, .none: 1 / Double(others)
       }
     for index in child.values.indices {
       let probability = operations.contains(index) ? 1 / Double(operations.count) : wiringProbability
@@ -60,18 +62,21 @@ extension SearchSpace {
     case (_, .everyEdge):
       resample(random.below(operations.lowerBound), of: &child, using: &random)
     case (_, .fixedParents(let wiring)):
-      let place = random.below(wiring.choices.count)
-      let index = wiring.blocks + place
+      let choice = random.below(wiring.choices.count)
+      let index = wiring.blocks + choice
       child[choice: index] =
-        wiring.choices[place].replacingOneParent(of: child[choice: index], using: &random)
+        wiring.choices[choice].replacingOneParent(of: child[choice: index], using: &random)
+    case (_, .none):
+      resample(random.below(parameters.parameters.count), of: &child, using: &random)
     }
   }
 
-  /// The places of the parameters that choose an operation.
+  /// The indices of the parameters that choose an operation.
   var operationParameters: Range<Int> {
     switch wiring {
     case .everyEdge: 21..<26
     case .fixedParents(let wiring): 0..<wiring.blocks
+    case .none: 0..<0
     }
   }
 }

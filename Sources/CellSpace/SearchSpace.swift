@@ -1,6 +1,6 @@
 import Statistics
 
-/// A set of architectures to search: parameters, and a map from their configurations to cells.
+/// A set of points to search: parameters, and for architectures a map from their configurations to cells.
 ///
 /// Several configurations may give one cell (after pruning, or by isomorphism), and in NAS-Bench-101's
 /// whole space most give none.
@@ -9,8 +9,15 @@ import Statistics
 ///     var random = RandomGenerator(seed: 0)
 ///     let configuration = space.sample(using: &random)
 ///     print(space.cell(configuration)!)
+///
+/// Any other parameters, such as hyperparameters, make a space too, whose configurations give no cell:
+///
+///     let tuning = SearchSpace(name: "tuning", parameters: ParameterSpace([
+///       Parameter("learning-rate", .real(1e-4...1, log: true))
+///     ]))
 public struct SearchSpace: Sendable {
-  /// A short name for files and the command line: `1`, `2`, `3`, `mini` or `nas-bench-101`.
+  /// A short name for files and the command line: `1`, `2`, `3`, `mini` or `nas-bench-101`, or that of a space of other
+  /// parameters.
   public let name: String
   /// A line for people.
   public let summary: String
@@ -23,9 +30,11 @@ public struct SearchSpace: Sendable {
     case fixedParents(OneShotWiring)
     /// One parameter per edge of a graph of seven vertices, then one operation per interior vertex.
     case everyEdge
+    /// The parameters describe no graph.
+    case none
   }
 
-  /// All spaces, by growing size.
+  /// All spaces of cells, by growing size.
   public static let all: [SearchSpace] = [.mini, .oneShot1, .oneShot2, .oneShot3, .nasBench101]
 
   /// The space of a name, if there is one.
@@ -68,6 +77,11 @@ public struct SearchSpace: Sendable {
     Parameter("operation-\(vertex)", .categorical(Cell.Operation.allCases.map(\.name)))
   }
 
+  /// A space of any parameters. Its configurations are all valid, and give no cell.
+  public init(name: String, summary: String = "", parameters: ParameterSpace) {
+    self.init(name: name, summary: summary, parameters: parameters, wiring: .none)
+  }
+
   private init(name: String, summary: String, parameters: ParameterSpace, wiring: Wiring) {
     self.name = name
     self.summary = summary
@@ -89,7 +103,8 @@ public struct SearchSpace: Sendable {
       wiring: .fixedParents(wiring))
   }
 
-  /// The cell of a configuration; `nil` where the graph is no cell (only in NAS-Bench-101's whole space).
+  /// The cell of a configuration; `nil` where the graph is no cell (only in NAS-Bench-101's whole space), or where the
+  /// parameters describe none.
   public func cell(_ configuration: Configuration) -> Cell? {
     switch wiring {
     case .fixedParents(let wiring):
@@ -100,36 +115,37 @@ public struct SearchSpace: Sendable {
       for bit in 0..<21 { edges |= UInt32(configuration[choice: bit]) << UInt32(bit) }
       for vertex in 0..<5 { labels |= UInt32(configuration[choice: 21 + vertex]) << UInt32(2 * vertex) }
       return try? Cell(edges: edges, labels: labels, vertexCount: 7)
+    case .none:
+      return nil
     }
   }
 
-  /// Whether a configuration gives a cell: always, except in NAS-Bench-101's whole space.
-  public func isCell(_ configuration: Configuration) -> Bool {
-    if case .fixedParents = wiring { return true }
-    return cell(configuration) != nil
+  /// Whether a configuration can be evaluated: always, except where a graph of NAS-Bench-101's whole space is no cell.
+  public func isValid(_ configuration: Configuration) -> Bool {
+    if case .everyEdge = wiring { return cell(configuration) != nil }
+    return true
   }
 
-  /// The first suggestion that gives a cell; after a hundred that give none, a random configuration.
+  /// The first suggestion that is valid; after a hundred that are not, a random configuration.
   ///
   /// For methods whose models know nothing of what makes a cell.
-  public func firstCell(
+  public func firstValid(
     using random: inout RandomGenerator, _ suggest: (inout RandomGenerator) -> Configuration
   ) -> Configuration {
     for _ in 0..<100 {
       let configuration = suggest(&random)
-      if isCell(configuration) { return configuration }
+      if isValid(configuration) { return configuration }
     }
     return sample(using: &random)
   }
 
-  /// A configuration drawn uniformly from those that give a cell.
+  /// A configuration drawn uniformly from the valid ones.
   ///
   /// In NAS-Bench-101's whole space by rejection, as `random_spec` in its authors' notebook does.
   public func sample(using random: inout RandomGenerator) -> Configuration {
     while true {
       let configuration = parameters.sample(using: &random)
-      if case .fixedParents = wiring { return configuration }
-      if cell(configuration) != nil { return configuration }
+      if isValid(configuration) { return configuration }
     }
   }
 }

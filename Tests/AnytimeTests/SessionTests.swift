@@ -199,20 +199,6 @@ struct Scripted: Optimizer {
     #expect(try await OptimizerConformance(type).failures() == [])
   }
 
-  @Test("conformance notices a method that cheats") func cheat() async throws {
-    struct Impure: Optimizer {
-      static let method = Method(name: "impure", title: "", summary: "", citation: "")
-      func search(_ session: Session) throws {
-        var random = SystemRandomNumberGenerator()
-        while true {
-          let index = Int.random(in: 0..<486, using: &random)
-          try session.evaluate(session.space.parameters.configuration(at: index))
-        }
-      }
-    }
-    #expect(try await !OptimizerConformance(Impure.self).failures().isEmpty)
-  }
-
   @Test("regularized evolution finds better cells than random search on a smooth table") func evolution()
     throws
   {

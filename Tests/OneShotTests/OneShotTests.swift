@@ -341,7 +341,7 @@ private func result(
     try Torch.withoutGradients {
       for _ in 0..<draws {
         let drawn = try controller.sample(using: &random)
-        #expect(space.isCell(drawn.configuration))
+        #expect(space.isValid(drawn.configuration))
         for row in counts.indices { counts[row][drawn.configuration[choice: row]] += 1 }
       }
     }
