@@ -14,9 +14,9 @@ public struct HTMLReport: Sendable {
   let variants: [Curves]
   let leaderboard: Leaderboard
   var significance: SignificanceTable { leaderboard.significance }
-  /// What methods and settings mean.
+  /// Explains methods and settings.
   let registry: Registry
-  /// Where cells are looked up; `nil` if the table is not at hand, or another one is.
+  /// The experiment's table; `nil` if it is not available.
   let benchmark: Benchmark?
   /// `nil` leaves the plots out.
   let vega: VegaLibrary?
@@ -52,7 +52,7 @@ public struct HTMLReport: Sendable {
     let runs = RegretRuns(results, reference: reference)
     var accountings = [runs]
     let hasFinalTrainings = results.methods.contains { method in
-      method.runs.contains { $0.result.trajectory.contains { $0.finalTrainingSeconds > 0 } }
+      method.endedRuns.contains { $0.result.trajectory.contains { $0.finalTrainingSeconds > 0 } }
     }
     if runs.accounting == .recommendedNow, hasFinalTrainings,
       let charged = try? RegretRuns(
@@ -64,7 +64,7 @@ public struct HTMLReport: Sendable {
     leaderboard = Leaderboard(runs)
   }
 
-  /// A part of the page.
+  /// A section of the page.
   struct Section {
     let id: String
     let title: String
@@ -96,6 +96,13 @@ public struct HTMLReport: Sendable {
 
       """
     }
+    let failures = results.failureTexts.map { text -> HTML in
+      """
+      <p class="warning" role="note"><strong>Failed runs.</strong> \(text). They are <a href="#failures">listed</a> and \
+      in no statistic.</p>
+
+      """
+    }
     let page: HTML = """
       <!DOCTYPE html>
       <html lang="en">
@@ -106,7 +113,7 @@ public struct HTMLReport: Sendable {
       script-src 'unsafe-inline'\(evaluation); img-src data:" />
       <meta name="color-scheme" content="light dark" />
       <meta name="generator" content="\(generator)" />
-      <title>\(experiment.name): \(Figures.count(results.methods.count, "method", "methods")), space \
+      <title>\(experiment.name): \(Numbers.count(results.methods.count, "method", "methods")), space \
       \(experiment.space)</title>
       <style>
       \(HTML(markup: style))</style>
@@ -116,7 +123,7 @@ public struct HTMLReport: Sendable {
       <header>
       <h1>\(experiment.name)</h1>
       <p class="caption">\(curves.runs.caption)</p>
-      \(warning)</header>
+      \(warning)\(failures)</header>
       <nav aria-label="On this page"><ul>
       \(links)</ul></nav>
       <main id="main">
@@ -129,10 +136,11 @@ public struct HTMLReport: Sendable {
     return Data(page.text.utf8)
   }
 
-  /// All parts that there is something to say in, in their order.
+  /// All parts that are not empty, in their order.
   private func sections() throws(ReportError) -> [Section] {
     let parts = [
       ("summary", "Summary", summary), ("leaderboard", "Leaderboard", leaderboardTable),
+      ("failures", "Failed runs", failures),
       ("regret", "Regret over budget", try regretPlot()), ("ranks", "Rank over budget", try rankPlot()),
       ("targets", "Targets reached", try targetPlot()),
       ("significance", "Critical differences", significanceTables),
