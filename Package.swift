@@ -25,6 +25,7 @@ let package = Package(
     .library(name: "OptimizerConformance", targets: ["OptimizerConformance"]),
     .library(name: "Blackbox", targets: ["Blackbox"]),
     .library(name: "OneShot", targets: ["OneShot", "Supernet"]),
+    .library(name: "Experiments", targets: ["Experiments"]),
     .library(name: "Reports", targets: ["Reports"]),
     .executable(name: "anytime", targets: ["anytime"]),
   ]
@@ -33,7 +34,6 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -61,18 +61,22 @@ let package = Package(
     .target(name: "CellNetworks", dependencies: ["Tensor", "CellSpace", "Statistics", "CZlib"]),
     .target(name: "TableBuilder", dependencies: ["CellNetworks", "TabularBenchmark"]),
 
-    // Protocol, session, ledger, trajectory, runner, run store
-    .target(
-      name: "Anytime",
-      dependencies: [
-        "TabularBenchmark", "CellSpace", "Statistics",
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "GRDB", package: "GRDB.swift"),
-        .product(name: "Yams", package: "Yams"),
-      ]),
+    // Optimizer, settings, session, account, ledger, policy, trajectory
+    .target(name: "Anytime", dependencies: ["TabularBenchmark", "CellSpace", "Statistics"]),
     .target(
       name: "OptimizerConformance",
-      dependencies: ["Anytime", .product(name: "Crypto", package: "swift-crypto")]),
+      dependencies: ["Anytime", "Experiments", .product(name: "Crypto", package: "swift-crypto")]),
+
+    // Experiment files, runner, run store
+    .target(
+      name: "Experiments",
+      dependencies: [
+        "Anytime", "TabularBenchmark", "CellSpace",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "GRDBSQLite", package: "GRDB.swift"),
+        .product(name: "Yams", package: "Yams"),
+      ]),
 
     // Methods: one file each
     .target(
@@ -91,7 +95,7 @@ let package = Package(
     .target(
       name: "Reports",
       dependencies: [
-        "Anytime", "TabularBenchmark", "CellSpace", "Statistics",
+        "Experiments", "Anytime", "TabularBenchmark", "CellSpace", "Statistics",
         .product(name: "Subprocess", package: "swift-subprocess"),
       ], path: "Reports",
       resources: [.copy("Resources")]),
@@ -100,9 +104,8 @@ let package = Package(
     .executableTarget(
       name: "anytime",
       dependencies: [
-        "Blackbox", "OneShot", "Supernet", "TableBuilder", "Tensor", "Reports", "Anytime", "OptimizerConformance",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
+        "Blackbox", "OneShot", "Supernet", "TableBuilder", "Tensor", "Reports", "Experiments", "Anytime",
+        "OptimizerConformance", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     // Tests, a target per layer
@@ -116,6 +119,7 @@ let package = Package(
       name: "CellNetworksTests",
       dependencies: ["CellNetworks", "TableBuilder", "Mutation", "CellSpace", "CZlib"]),
     .testTarget(name: "AnytimeTests", dependencies: ["Anytime", "Blackbox", "OptimizerConformance"]),
+    .testTarget(name: "ExperimentsTests", dependencies: ["Experiments", "Blackbox", "OptimizerConformance"]),
     .testTarget(
       name: "BlackboxTests", dependencies: ["Blackbox", "Anytime", "OptimizerConformance", "Statistics"]),
     .testTarget(
@@ -127,7 +131,9 @@ let package = Package(
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
     .testTarget(
       name: "MutationTests",
-      dependencies: ["Mutation", "Anytime", "Blackbox", "OptimizerConformance", "Reports", "TabularBenchmark"]),
+      dependencies: [
+        "Mutation", "Anytime", "Experiments", "Blackbox", "OptimizerConformance", "Reports", "TabularBenchmark",
+      ]),
     .testTarget(name: "CommandLineTests", dependencies: ["anytime", "Blackbox", "OptimizerConformance"]),
   ]
     // libtorch behind CTorch's table of functions: a library of its own, without Swift

@@ -1,5 +1,6 @@
 import Anytime
 import CellSpace
+import Experiments
 import Foundation
 
 /// Files in IOHprofiler's format (Doerr et al. 2018, https://iohprofiler.github.io): a folder per method that

@@ -1,4 +1,5 @@
 import Anytime
+import Experiments
 import Foundation
 
 /// The experiment behind a file: all that determines its runs, which of them are missing or failed, and the version of
@@ -33,12 +34,7 @@ public struct ExperimentIdentity: Encodable, Sendable {
     accounting = runs.accounting
     currency = runs.currency
     digests = Dictionary(
-      results.methods.map {
-        (
-          $0.entry.label,
-          results.experiment.identity(of: $0.entry, tableChecksum: results.tableChecksum).digest
-        )
-      }, uniquingKeysWith: { first, _ in first })
+      results.methods.map { ($0.entry.label, $0.digest) }, uniquingKeysWith: { first, _ in first })
     missingRuns = results.missingRuns
     missingSeeds = Dictionary(results.missingSeeds.map { ($0.label, $0.seeds) }) { first, _ in first }
     failures = results.methods.flatMap { method in

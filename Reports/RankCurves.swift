@@ -1,4 +1,5 @@
 import Anytime
+import Experiments
 import Statistics
 
 /// The average rank of every method over spent budget, on one grid.

@@ -1,4 +1,5 @@
 import Anytime
+import Experiments
 import Statistics
 
 /// Which differences between methods are significant at pre-stated budgets.

@@ -1,4 +1,5 @@
 import Anytime
+import Experiments
 import Foundation
 
 /// A format for traces of one-shot methods. The same results give the same bytes.

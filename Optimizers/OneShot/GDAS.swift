@@ -36,7 +36,8 @@ public struct GDAS: Optimizer {
   public func validate() throws {
     guard lowestTemperature <= highestTemperature else {
       throw SettingError(
-        "the temperature cannot fall from \(highestTemperature) to \(lowestTemperature); set 'tau-min' to at most 'tau-max'")
+        "the temperature cannot fall from \(highestTemperature) to \(lowestTemperature); set 'tau-min' to at most "
+          + "'tau-max'")
     }
   }
 

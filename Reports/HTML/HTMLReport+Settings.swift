@@ -1,4 +1,5 @@
 import Anytime
+import Experiments
 import Foundation
 
 /// What was asked for, where its numbers come from, and how to do it again.

@@ -126,7 +126,7 @@ public struct BudgetPolicy: Hashable, Sendable, Codable {
   }
 
   /// The fields that differ from another policy's, by name, with their values as text.
-  func differences(from other: BudgetPolicy) -> [(name: String, value: String)] {
+  package func differences(from other: BudgetPolicy) -> [(name: String, value: String)] {
     Self.settings.filter { $0.text(in: self) != $0.text(in: other) }.map { ($0.name, $0.text(in: self)) }
   }
 }

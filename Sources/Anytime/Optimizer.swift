@@ -58,6 +58,8 @@ public struct Method: Sendable {
   public let usesImages: Bool
   /// Whether the method gains by trainings of several epoch counts.
   public let usesFidelities: Bool
+  /// Counts the changes after which equal settings and seeds give other runs. Runs of another revision are other runs.
+  public let revision: Int
   public let settings: [Setting]
   /// Named sets of settings, chosen with `preset=name`; single settings may still be given beside it.
   public let presets: [Preset]
@@ -82,8 +84,10 @@ public struct Method: Sendable {
 
   public init(
     name: String, title: String, family: Family = .blackbox, summary: String, citation: String,
-    usesImages: Bool = false, usesFidelities: Bool = false, settings: [Setting] = [], presets: [Preset] = []
+    usesImages: Bool = false, usesFidelities: Bool = false, revision: Int = 1,
+    settings: [Setting] = [], presets: [Preset] = []
   ) {
+    self.revision = revision
     self.usesImages = usesImages
     self.usesFidelities = usesFidelities
     self.presets = presets

@@ -47,7 +47,7 @@ extension Configurable {
     at part: WritableKeyPath<Whole, Self> & Sendable, without absent: [PartialKeyPath<Self>] = []
   ) -> [Setting] {
     settings.filter { setting in !absent.contains { ($0 as AnyKeyPath) == (setting.property as AnyKeyPath) } }
-      .map { $0.inside(part) }
+      .map { Setting($0, at: part) }
   }
 }
 
@@ -142,38 +142,31 @@ public struct Setting: Sendable {
     read = { text(Self.cast($0, to: Root.self)[keyPath: property]) }
     write = { root, canonical in
       guard let value = value(canonical) else { return false }
-      Self.change(&root) { (root: inout Root) in root[keyPath: property] = value }
+      var changed = Self.cast(root, to: Root.self)
+      changed[keyPath: property] = value
+      root = changed
       return true
     }
   }
 
   /// The setting of a part, in a whole that holds one.
-  fileprivate func inside<Whole: Configurable, Part: Configurable>(
-    _ part: WritableKeyPath<Whole, Part> & Sendable
-  ) -> Setting {
-    Setting(inner: self, part)
-  }
-
-  private init<Whole: Configurable, Part: Configurable>(
-    inner: Setting, _ part: WritableKeyPath<Whole, Part> & Sendable
+  fileprivate init<Whole: Configurable, Part: Configurable>(
+    _ inner: Setting, at part: WritableKeyPath<Whole, Part> & Sendable
   ) {
     name = inner.name
     domain = inner.domain
     summary = inner.summary
     property = part
-    defaultValue = inner.read(Whole()[keyPath: part])
+    defaultValue = inner.text(in: Whole()[keyPath: part])
     owner = Whole.self
     self.part = Part.self
     canonical = inner.canonical
     validatePart = { try Self.cast($0, to: Whole.self)[keyPath: part].validate() }
-    read = { inner.read(Self.cast($0, to: Whole.self)[keyPath: part]) }
-    write = { root, text in
-      var isValue = false
-      Self.change(&root) { (whole: inout Whole) in
-        var value: any Configurable = whole[keyPath: part]
-        isValue = inner.write(&value, text)
-        whole[keyPath: part] = Self.cast(value, to: Part.self)
-      }
+    read = { inner.text(in: Self.cast($0, to: Whole.self)[keyPath: part]) }
+    write = { whole, text in
+      var changed = Self.cast(whole, to: Whole.self)
+      let isValue = inner.set(text, in: &changed[keyPath: part])
+      whole = changed
       return isValue
     }
   }
@@ -183,12 +176,6 @@ public struct Setting: Sendable {
       preconditionFailure("a setting of \(type) was asked of a \(Swift.type(of: value))")
     }
     return root
-  }
-
-  private static func change<Root: Configurable>(_ value: inout any Configurable, _ body: (inout Root) -> Void) {
-    var root = cast(value, to: Root.self)
-    body(&root)
-    value = root
   }
 
   // MARK: Values

@@ -1,11 +1,10 @@
-import Crypto
 import Foundation
 
 /// The path of a file that is a setting. Its content belongs to the value: a changed file makes other runs.
 public struct SettingFile: Hashable, Sendable {
   /// The path as it was given; empty if none was.
   public var path = ""
-  /// The first 8 bytes of the SHA-256 of the content, in hexadecimal digits.
+  /// The FNV-1a hash of the content, in 16 hexadecimal digits.
   public private(set) var digest = ""
 
   /// No file.
@@ -15,7 +14,9 @@ public struct SettingFile: Hashable, Sendable {
   public init?(path: String) {
     guard let content = FileManager.default.contents(atPath: path) else { return nil }
     self.path = path
-    digest = SHA256.hash(data: content).prefix(8).hexadecimal
+    let hash = content.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    let digits = String(hash, radix: 16)
+    digest = String(repeating: "0", count: 16 - digits.count) + digits
   }
 
   /// A file by its ``text``.
@@ -40,7 +41,7 @@ extension Setting {
   }
 
   /// A value in canonical text as a user enters it: of a file its path.
-  func entry(_ text: String) -> String {
+  package func entry(_ text: String) -> String {
     domain == nil ? SettingFile(text: text)?.path ?? text : text
   }
 }

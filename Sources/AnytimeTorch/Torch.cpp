@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #define STRING_OF(x) #x
@@ -481,6 +482,23 @@ const char *ct_version(void) {
 #endif
 }
 
+// What else than the version decides the last bits: the instruction levels of ATen's kernels and of oneDNN's.
+const char *ct_level(void) {
+  static const std::string level = [] {
+    const std::string text = at::show_config();
+    const std::string name = "CPU capability usage: ";
+    const auto start = text.find(name);
+    std::string level = "unknown";
+    if (start != std::string::npos) {
+      const auto from = start + name.size();
+      level = text.substr(from, text.find_first_of(" \n", from) - from);
+    }
+    const char *limit = std::getenv("ONEDNN_MAX_CPU_ISA");
+    return limit ? level + ", oneDNN " + limit : level;
+  }();
+  return level.c_str();
+}
+
 int ct_start(int threads) {
   return done([&] {
     at::set_num_threads(threads);
@@ -876,6 +894,7 @@ const ct_functions functions = {
     .bytes = sizeof(ct_functions),
     .last_error = ct_last_error,
     .version = ct_version,
+    .level = ct_level,
     .start = ct_start,
     .set_device = ct_set_device,
     .set_twice_differentiable = ct_set_twice_differentiable,

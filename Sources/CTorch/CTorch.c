@@ -45,6 +45,7 @@ static const ct_functions missing = {
     .bytes = sizeof(ct_functions),
     .last_error = missing_last_error,
     .version = missing_version,
+    .level = missing_version,
     .start = missing_start,
     .set_device = missing_set_device,
     .set_twice_differentiable = missing_mode,

@@ -1,6 +1,7 @@
 import Anytime
 import CellSpace
 import Crypto
+import Experiments
 import Foundation
 import Statistics
 import TabularBenchmark
@@ -84,17 +85,16 @@ public struct OptimizerConformance: Sendable {
     var half = experiment
     half.seeds = [1, 4, 5]
 
-    let whole = try RunStore(path: folder.appending(path: "whole.sqlite").path)
-    let parts = try RunStore(path: folder.appending(path: "parts.sqlite").path)
-    func runner(_ experiment: Experiment, _ store: RunStore) -> Runner {
-      Runner(experiment: experiment, benchmark: benchmark, registry: registry, store: store)
+    let whole = try RunStore(path: folder.appending(path: "whole.sqlite").path, registry: registry)
+    let parts = try RunStore(path: folder.appending(path: "parts.sqlite").path, registry: registry)
+    func runner(_ experiment: Experiment, _ store: RunStore) throws -> Runner {
+      try Runner(experiment: experiment, benchmark: benchmark, registry: registry, store: store)
     }
     try await runner(experiment, whole).run(threads: 1)
     try await runner(half, parts).run(threads: 2)
     try await runner(experiment, parts).run(threads: 4)
-    let identity = experiment.identity(of: entry, tableChecksum: benchmark.table.checksum)
-    let results = try [whole, parts].map { store in
-      try store.results(of: identity, seeds: experiment.seeds).map { ($0.seed, $0.result.trajectory) }
+    let results = try [whole, parts].map { store -> [(UInt64, [TrajectoryPoint])] in
+      try runner(experiment, store).results().methods[0].runs.map { ($0.seed, $0.result.trajectory) }
     }
     let agree =
       results[0].count == experiment.seeds.count

@@ -29,7 +29,7 @@ package final class SearchData {
   ///   - task: Its training and validation images together are halved.
   ///   - random: Draws the halves.
   package init(_ task: SearchTask, random: inout RandomGenerator) throws {
-    part = try Self.development(task.dataset)
+    part = try Self.development(task.dataset).images
     images = try Tensor(part.values, shape: [part.count, part.channels, part.height, part.width])
     labels = try Tensor(labels: part.labels)
     var places = (0..<Int64(part.count)).map { $0 }
@@ -87,7 +87,9 @@ package final class SearchData {
   }
 
   /// A data set's images but those of the test, read once per process.
-  private static func development(_ settings: DatasetSettings) throws -> LabelledImages {
+  ///
+  /// - Returns: The images, and the checksum of their files.
+  fileprivate static func development(_ settings: DatasetSettings) throws -> (images: LabelledImages, checksum: UInt32) {
     var settings = settings
     settings.testImages = 0
     return try cache.withLock { cache in
@@ -98,10 +100,22 @@ package final class SearchData {
       var part = dataset.training
       part.values += dataset.validation.values
       part.labels += dataset.validation.labels
-      cache[settings] = part
-      return part
+      cache[settings] = (part, dataset.checksum)
+      return (part, dataset.checksum)
     }
   }
 
-  private static let cache = Mutex<[DatasetSettings: LabelledImages]>([:])
+  private static let cache = Mutex<[DatasetSettings: (images: LabelledImages, checksum: UInt32)]>([:])
+}
+
+extension SearchTask {
+  /// What else determines the runs of supernets here: the checksum of the images' files, and the library with its
+  /// version and instruction level.
+  ///
+  /// - Throws: `DataError`, `TorchError`.
+  public func numerics() throws -> (images: String, library: String) {
+    try Torch.load()
+    let checksum = try SearchData.development(dataset).checksum
+    return ("crc32 \(String(checksum, radix: 16))", "libtorch \(Torch.version) \(Torch.level)")
+  }
 }

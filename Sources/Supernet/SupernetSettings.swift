@@ -54,7 +54,8 @@ public struct SupernetSettings: Configurable {
     Setting("momentum", \SupernetSettings.momentum, 0...0.999_999, "of the weights' gradient descent"),
     Setting("weight-decay", \SupernetSettings.weightDecay, 0...1, "of the weights (L2)"),
     Setting(
-      "gradient-clip", \SupernetSettings.gradientClip, 1e-9...1e9, log: true, "greatest norm of the weights' gradients"),
+      "gradient-clip", \SupernetSettings.gradientClip, 1e-9...1e9, log: true,
+      "greatest norm of the weights' gradients"),
     Setting("channels", \SupernetSettings.channels, 0...256, "of the stem; 0 for the table's"),
     Setting("cells-per-stack", \SupernetSettings.cellsPerStack, 0...16, "in each of the stacks; 0 for the table's"),
     Setting("drop-path", \SupernetSettings.dropPath, 0...0.9, "probability at the last epoch"),

@@ -88,6 +88,7 @@ public final class TableWriter {
     cell: Cell, hash: CellHash? = nil, parameters: Int64? = nil, multiplyAccumulates: Int64? = nil
   ) -> Int {
     if let row = rows[cell] {
+      if hashes[row] == nil { hashes[row] = hash }
       if self.parameters[row] < 0, let parameters { self.parameters[row] = parameters }
       if macs[row] < 0, let multiplyAccumulates { macs[row] = multiplyAccumulates }
       return row
@@ -100,11 +101,6 @@ public final class TableWriter {
     macs.append(multiplyAccumulates ?? -1)
     repeatCounts.append(contentsOf: repeatElement(0, count: Self.maximumEpochCounts))
     return row
-  }
-
-  /// What is known of a cell, -1 where it is not.
-  package func counts(row: Int) -> (parameters: Int64, multiplyAccumulates: Int64) {
-    (parameters[row], macs[row])
   }
 
   /// Adds a training of a cell.

@@ -25,6 +25,9 @@ public enum Torch {
   /// The library's version; `none` where it cannot be loaded.
   public static var version: String { torch.version().map { String(cString: $0) } ?? "none" }
 
+  /// The instruction level that the library's kernels use on this machine, such as `AVX2`.
+  public static var level: String { torch.level().map { String(cString: $0) } ?? "none" }
+
   /// Sets the number of threads within an operation for the calling thread. Results depend on it in the last
   /// bits: everything here uses one.
   public static func start(threads: Int32 = 1) throws(TorchError) {

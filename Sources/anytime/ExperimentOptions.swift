@@ -1,6 +1,7 @@
 import Anytime
 import ArgumentParser
 import CellSpace
+import Experiments
 import Foundation
 import Supernet
 import Synchronization
@@ -111,17 +112,34 @@ func perform(
   let registry = AnytimeCommand.registry
   let benchmark = try experiment.openBenchmark()
   let table = benchmark.table
-  // Better before the first run than in it.
   let methods = try experiment.methods.map { try registry.method(named: $0.method).method }
-  if methods.contains(where: \.usesImages) { _ = try SearchTask(of: table) }
   let needy = methods.filter(\.usesFidelities).map(\.name)
   if table.epochs.count == 1, !needy.isEmpty {
     Console.say(
       "note: \(Set(needy).sorted().joined(separator: ", ")): made for several epoch counts, and the table has only one "
         + "(\(table.epochs[0])), so nothing is promoted and no training is cheaper than another")
   }
-  let store = try RunStore(path: storePath)
-  let before = try store.results(of: experiment, tableChecksum: table.checksum, registry: registry)
+  let store = try RunStore(path: storePath, registry: registry)
+  func runner(_ numerics: Numerics?) throws -> Runner {
+    try Runner(experiment: experiment, benchmark: benchmark, registry: registry, store: store, numerics: numerics)
+  }
+  var (runner, before) = (try runner(nil), try runner(nil).results())
+  if methods.contains(where: \.usesImages) {
+    do {
+      // Better before the first run than in it.
+      let (images, library) = try SearchTask(of: table).numerics()
+      runner = try runner(Numerics(images: images, library: library))
+      before = try runner.results()
+    } catch {
+      // What was made elsewhere can be looked at where no network can be trained.
+      guard let stored = try store.experiments().first(where: { $0.name == experiment.name }),
+        try stored.experiment() == experiment, stored.tableChecksum == table.checksum,
+        let results = try? store.results(of: stored, registry: registry), results.missingRuns == 0
+      else { throw error }
+      Console.say("note: all runs are done, and none could be made here: \(error)")
+      return results
+    }
+  }
   let display = style.display(
     of: experiment, done: before, metric: table.has(.testAccuracy) ? .test : .validation)
   let done = Atomic(experiment.runCount - before.missingRuns)
@@ -129,7 +147,6 @@ func perform(
     "stopped; \(done.load(ordering: .relaxed)) of \(experiment.runCount) runs are in \(storePath), and the same "
       + "command goes on with the others"
   }
-  let runner = Runner(experiment: experiment, benchmark: benchmark, registry: registry, store: store)
   var problem: (any Error)?
   do {
     try await runner.run(threads: threads, retryFailed: retryFailed) { progress in
@@ -140,19 +157,28 @@ func perform(
   display.finish()
   interruption.end()
   if let problem { throw problem }
-  let results = try store.results(of: experiment, tableChecksum: table.checksum, registry: registry)
-  for sentence in results.failures { Console.say("note: \(sentence)") }
+  let results = try runner.results()
+  for sentence in results.notes { Console.say("note: \(sentence)") }
   return results
 }
 
 extension ExperimentResults {
-  /// A sentence for every method some of whose runs failed.
-  var failures: [String] {
-    methods.compactMap { method in
+  /// What a reader should know of runs that are not counted, a sentence each.
+  var notes: [String] {
+    methods.flatMap { method in
+      var notes: [String] = []
       let failed = method.runs.filter { $0.result.failure != nil }
-      guard let first = failed.first, let reason = first.result.failure else { return nil }
-      return "\(failed.count) of \(method.runs.count) runs of \(method.entry.label) failed and are left out of means "
-        + "(seed \(first.seed): \(reason)); '--retry-failed' makes them again"
+      if let first = failed.first, let reason = first.result.failure {
+        notes.append(
+          "\(failed.count) of \(method.runs.count) runs of \(method.entry.label) failed and are left out of means "
+            + "(seed \(first.seed): \(reason)); '--retry-failed' makes them again")
+      }
+      if method.otherRuns > 0 {
+        notes.append(
+          "\(method.otherRuns) runs of \(method.entry.label) in the store are left out: another revision of the method, "
+            + "other images or another library made them; 'anytime run' makes those that are missing anew")
+      }
+      return notes
     }
   }
 }
@@ -189,7 +215,7 @@ struct StoredExperiment: ParsableArguments {
   /// The results of an experiment of a store, or of its only one.
   static func results(_ source: String, named name: String?) throws -> ExperimentResults {
     let path = storePath(source)
-    let store = try RunStore(reading: path)
+    let store = try RunStore(reading: path, registry: AnytimeCommand.registry)
     let experiments = try store.experiments()
     let known = experiments.map(\.name)
     let chosen: RunStore.Stored
@@ -206,8 +232,8 @@ struct StoredExperiment: ParsableArguments {
       }
       chosen = only
     }
-    let results = try store.results(
-      of: chosen.experiment(), tableChecksum: chosen.tableChecksum, registry: AnytimeCommand.registry)
+    let results = try store.results(of: chosen, registry: AnytimeCommand.registry)
+    for sentence in results.notes { Console.say("note: \(sentence)") }
     if let missing = results.missingText { Console.say("note: \(missing); 'anytime run' goes on with them") }
     return results
   }

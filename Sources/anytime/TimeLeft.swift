@@ -1,4 +1,5 @@
 import Anytime
+import Experiments
 
 /// How long an experiment still takes, from the runs that ended since it was started and those in progress: method by
 /// method, as a run may take a microsecond or an hour.

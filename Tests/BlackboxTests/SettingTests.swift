@@ -1,6 +1,7 @@
 import Anytime
 import Blackbox
 import CellSpace
+import Experiments
 import Foundation
 import OptimizerConformance
 import Statistics
@@ -40,7 +41,8 @@ private func properties(of value: some Configurable) -> [String] {
     #expect(try Settings(Hyperband.method, ["brackets": "hpbandster"]).values == ["brackets": "hpbandster"])
   }
 
-  @Test("at its default is not stored, however it is written: equal settings have one identity") func defaults() throws {
+  @Test("at its default is not stored, however it is written: equal settings have one identity")
+  func defaults() throws {
     let none = try Settings(BOHB.method)
     for given in [["samples": "64"], ["samples": "+64"], ["bandwidth-factor": "3"], ["bandwidth-factor": "3.000"]] {
       #expect(try Settings(BOHB.method, given) == none)
@@ -51,7 +53,8 @@ private func properties(of value: some Configurable) -> [String] {
     #expect(json == #"{"values":{}}"#)
   }
 
-  @Test("of a store of the first version, which held all defaults, is the same after migration") func migration() throws {
+  @Test("of a store of the first version, which held all defaults, is the same after migration")
+  func migration() throws {
     let old = """
       {"values":{"brackets":"hpbandster","crossover":"0.25","encoding":"middle","eta":"3","gone":"1",
       "mutation-factor":"0.5"}}
@@ -117,7 +120,8 @@ private func properties(of value: some Configurable) -> [String] {
   @Test("is a dimension that another method can search", arguments: blackboxMethods.indices)
   func tuning(index: Int) throws {
     let method = blackboxMethods[index].method
-    let space = ParameterSpace(method.settings.compactMap { setting in setting.domain.map { Parameter(setting.name, $0) } })
+    let space = ParameterSpace(
+      method.settings.compactMap { setting in setting.domain.map { Parameter(setting.name, $0) } })
     var random = RandomGenerator(seed: 5)
     for _ in 0..<50 {
       let values = zip(space.parameters, space.sample(using: &random).values).map { ($0.name, $0.text(of: $1)) }
@@ -237,7 +241,8 @@ private func properties(of value: some Configurable) -> [String] {
     #expect(
       message { try policy.set("supernett", to: "corrected") }
         == "'supernett' is no part of a policy; did you mean 'supernet'?")
-    #expect(message { try policy.set("clock", to: "modell") } == "'modell' is no value for 'clock'; did you mean 'model'?")
+    #expect(
+      message { try policy.set("clock", to: "modell") } == "'modell' is no value for 'clock'; did you mean 'model'?")
     #expect(
       message { try policy.set("resume", to: "perhaps") }
         == "'perhaps' is no value for 'resume'; use one of true, false")

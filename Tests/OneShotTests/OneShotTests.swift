@@ -1,6 +1,7 @@
 @_spi(Instruments) import Anytime
 import CellNetworks
 import CellSpace
+import Experiments
 import Foundation
 import OneShot
 import OptimizerConformance
@@ -80,10 +81,10 @@ private func result(
   @Test("a supernet that no memory holds is refused before a weight is drawn")
   func tooLarge() throws {
     let error = #expect(throws: SupernetError.self) {
-      try result(DARTS.self, ["channels": "1024", "cells-per-stack": "16"])
+      try result(DARTS.self, ["channels": "256", "cells-per-stack": "16"])
     }
     #expect(
-      error?.description == "1024 channels, 3 stacks and 16 cells per stack are more weights than a computer's memory "
+      error?.description == "256 channels, 3 stacks and 16 cells per stack are more weights than a computer's memory "
         + "holds; set fewer 'channels' or 'cells-per-stack'")
   }
 

@@ -1,10 +1,11 @@
 import Anytime
+import Experiments
 import Foundation
 import FoundationXML
+@testable import Reports
 import TabularBenchmark
 import Testing
 
-@testable import Reports
 
 /// Names of which every character means something to some format, or that differ only in such characters.
 enum Hostile {

@@ -555,8 +555,8 @@ private let other = "011|001|000,\"input,maxpool3x3,output\",108,40,0.83,0.82"
     let curve = "\(header)\n" + (1...50).map { "01|00,\"input,output\",\($0),1,0.5,0.\($0)\n" }.joined()
     #expect(
       failure(curve)
-        == "a.csv, line 18: 17 epochs are the 17th epoch count, and a table holds up to 16; choose up to 16 of them, as "
-        + "in "
+        == "a.csv, line 18: 17 epochs are the 17th epoch count, and a table holds up to 16; choose up to 16 of "
+        + "them, as in "
         + "'--keep-epochs 1,6,11,16'")
     #expect(
       try Imported(curve, "a.csv", ImportOptions(keptEpochs: [50, 10, 20])).table.epochs == [10, 20, 50])

@@ -35,6 +35,8 @@ typedef struct {
   const char *_Nonnull (*_Nonnull last_error)(void);
   // The version of libtorch.
   const char *_Nullable (*_Nonnull version)(void);
+  // The instruction level that its kernels use on this machine.
+  const char *_Nullable (*_Nonnull level)(void);
   // The number of threads within an operation, and malloc's thresholds.
   int (*_Nonnull start)(int threads);
   // Where new tensors lie from now on: `cpu`, `cuda`, `cuda:1`.

@@ -86,27 +86,31 @@ struct TrainingCollector {
       lists.append(contentsOf: repeatElement(-1, count: TableWriter.maximumEpochCounts))
       indices[graph] = index
     }
+    // Most rows say what an earlier one has said.
+    var isNews = false
     if let hash, entries[index].hash != hash {
       guard entries[index].hash == nil else {
-        throw ImportProblem(
-          "the hash \(hash) is unknown: the row's cell has the hash \(entries[index].cell.hash)")
+        throw ImportProblem("the hash \(hash) is unknown: the row's cell has the hash \(entries[index].cell.hash)")
       }
       entries[index].hash = hash
       hashCheck.add(entries[index].cell, hash, record: line)
       if line & 0x3fff == 0, let wrong = hashCheck.mismatch { throw Self.problem(wrong, line) }
+      isNews = true
     }
-    if let parameters {
+    if let parameters, parameters != entries[index].parameters {
       try Self.state(
         parameters, in: &entries[index].parameters, "trainable parameters", line: entries[index].line)
+      isNews = true
     }
-    if let multiplyAccumulates {
+    if let multiplyAccumulates, multiplyAccumulates != entries[index].multiplyAccumulates {
       try Self.state(
         multiplyAccumulates, in: &entries[index].multiplyAccumulates, "multiply-accumulates",
         line: entries[index].line)
+      isNews = true
     }
-    if parameters != nil || multiplyAccumulates != nil {
+    if isNews {
       writer.add(
-        cell: entries[index].cell, parameters: parameters, multiplyAccumulates: multiplyAccumulates)
+        cell: entries[index].cell, hash: hash, parameters: parameters, multiplyAccumulates: multiplyAccumulates)
     }
     return index
   }

@@ -2,6 +2,7 @@ import Anytime
 import ArgumentParser
 import CellNetworks
 import CellSpace
+import Experiments
 import Foundation
 import TableBuilder
 import TabularBenchmark

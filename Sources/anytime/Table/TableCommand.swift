@@ -1,6 +1,7 @@
 import Anytime
 import ArgumentParser
 import CellSpace
+import Experiments
 import Foundation
 import Reports
 import Statistics

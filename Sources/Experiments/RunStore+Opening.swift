@@ -1,3 +1,4 @@
+import Anytime
 import Foundation
 import GRDB
 import GRDBSQLite
@@ -11,7 +12,7 @@ extension RunStore {
   private static let applicationID: Int32 = 0x416e_7954
 
   /// Earlier stores are brought up to date step by step; a step that was done stays as it is for ever.
-  private static let migrator: DatabaseMigrator = {
+  private static func migrator(_ registry: Registry) -> DatabaseMigrator {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("1: experiments, identities, runs") { database in
       // Version 0.1 made these without a migrator.
@@ -36,18 +37,81 @@ extension RunStore {
             json TEXT NOT NULL, PRIMARY KEY (run_id, epoch)) WITHOUT ROWID;
           """)
     }
-    migrator.registerMigration("2: failed runs, runs inside runs") { database in
-      try database.execute(sql: "ALTER TABLE run ADD COLUMN failure TEXT; ALTER TABLE run ADD COLUMN children TEXT")
+    migrator.registerMigration("2: failed runs, runs inside runs, identities with revision and numerics") { database in
+      try database.execute(
+        sql: """
+          ALTER TABLE run ADD COLUMN failure TEXT;
+          ALTER TABLE run ADD COLUMN children TEXT;
+          ALTER TABLE identity ADD COLUMN question TEXT;
+          ALTER TABLE experiment ADD COLUMN identities TEXT;
+          CREATE INDEX identity_question ON identity (question);
+          """)
+      try migrateIdentities(database, registry)
       try database.execute(sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = 2")
     }
     return migrator
-  }()
+  }
+
+  /// Version 0.1 stored all settings, defaults too, and the policy with its name. What it did not store (images and
+  /// library) stays unknown, so that runs of supernets count as another program's.
+  private static func migrateIdentities(_ database: Database, _ registry: Registry) throws {
+    struct Old: Decodable {
+      var method: String
+      var settings: Settings
+      var space, tableChecksum: String
+      var horizon: Double
+      var policy: BudgetPolicy
+    }
+    func migrated(_ settings: Settings, _ method: String) -> Settings {
+      guard let type = registry.methods.first(where: { $0.method.name == method }) else { return settings }
+      return settings.migrated(to: type.method)
+    }
+    for row in try Row.fetchAll(database, sql: "SELECT id, json FROM identity") {
+      guard let id = Int64.fromDatabaseValue(row[0]), let text = String.fromDatabaseValue(row[1]),
+        // One that cannot be read belongs to no experiment that can.
+        let old = try? JSONDecoder().decode(Old.self, from: Data(text.utf8))
+      else { continue }
+      let identity = RunIdentity(
+        method: old.method, revision: 1, settings: migrated(old.settings, old.method), space: old.space,
+        tableChecksum: old.tableChecksum, horizon: old.horizon, policy: old.policy)
+      let digest = identity.digest
+      if let other = try Int64.fetchOne(
+        database, sql: "SELECT id FROM identity WHERE digest = ? AND id != ?", arguments: [digest, id])
+      {
+        // The same runs under two names of one policy.
+        try database.execute(
+          sql: """
+            UPDATE OR IGNORE run SET identity_id = ? WHERE identity_id = ?; DELETE FROM run WHERE identity_id = ?;
+            DELETE FROM identity WHERE id = ?
+            """, arguments: [other, id, id, id])
+      } else {
+        try database.execute(
+          sql: "UPDATE identity SET digest = ?, json = ?, question = ? WHERE id = ?",
+          arguments: [digest, try canonicalJSON(identity), identity.question, id])
+      }
+    }
+    for row in try Row.fetchAll(database, sql: "SELECT name, json, table_checksum FROM experiment") {
+      guard let name = String.fromDatabaseValue(row[0]), let text = String.fromDatabaseValue(row[1]),
+        let checksum = String.fromDatabaseValue(row[2]),
+        var experiment = try? JSONDecoder().decode(Experiment.self, from: Data(text.utf8))
+      else { continue }
+      for index in experiment.methods.indices {
+        experiment.methods[index].settings = migrated(
+          experiment.methods[index].settings, experiment.methods[index].method)
+      }
+      // A method that is not known here is complained of when the experiment is read.
+      let identities = (try? experiment.identities(tableChecksum: checksum, registry: registry)) ?? [:]
+      try database.execute(
+        sql: "UPDATE experiment SET json = ?, identities = ? WHERE name = ?",
+        arguments: [try canonicalJSON(experiment), try canonicalJSON(identities), name])
+    }
+  }
 
   /// Opens a file to write to; makes it if it is not there.
-  static func openToWrite(_ path: String) throws(RunStoreError) -> DatabaseQueue {
+  static func openToWrite(_ path: String, _ registry: Registry) throws(RunStoreError) -> DatabaseQueue {
     // A database that is not ours is left alone, so look before writing. What only others know is in the file's head.
     if let head = try Head(path), head.applicationID != applicationID {
-      _ = try openToRead(path)
+      _ = try openToRead(path, registry)
     }
     return try reported(path, writes: true) {
       var configuration = Configuration()
@@ -59,14 +123,14 @@ extension RunStore {
         try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
       }
       try check(queue, path)
-      try migrator.migrate(queue)
+      try migrator(registry).migrate(queue)
       return queue
     }
   }
 
   /// Reads a file into memory, and brings it up to date there: the file itself, its folder and whoever writes to it
   /// notice nothing.
-  static func openToRead(_ path: String) throws(RunStoreError) -> DatabaseQueue {
+  static func openToRead(_ path: String, _ registry: Registry) throws(RunStoreError) -> DatabaseQueue {
     guard try Head(path) != nil else {
       throw FileManager.default.fileExists(atPath: path) ? .notAStore(path) : .missing(path)
     }
@@ -75,7 +139,7 @@ extension RunStore {
       let tables = try queue.read { try $0.tableExists("experiment") && $0.tableExists("run") }
       guard tables else { throw RunStoreError.notAStore(path) }
       try check(queue, path)
-      try migrator.migrate(queue)
+      try migrator(registry).migrate(queue)
       return queue
     }
   }

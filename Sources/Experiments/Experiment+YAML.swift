@@ -1,3 +1,4 @@
+import Anytime
 extension Experiment {
   /// The experiment as a file that ``init(yaml:file:registry:)`` reads as the same experiment.
   ///

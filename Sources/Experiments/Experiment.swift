@@ -1,3 +1,4 @@
+import Anytime
 import CellSpace
 import Foundation
 import TabularBenchmark
@@ -39,11 +40,22 @@ public struct Experiment: Hashable, Sendable, Codable {
   /// The number of runs of all methods.
   public var runCount: Int { methods.reduce(0) { $0 + seeds(of: $1).count } }
 
-  /// The identity of the runs of a method on a table with a given checksum.
-  public func identity(of entry: MethodEntry, tableChecksum: String) -> RunIdentity {
-    RunIdentity(
-      method: entry.method, settings: entry.settings, space: space, tableChecksum: tableChecksum,
-      horizon: horizon, policy: policy)
+  /// The identity of every method's runs on a table, by label.
+  ///
+  /// - Parameter numerics: Of methods that train on images.
+  /// - Throws: ``UnknownWord`` for a method that the registry does not have.
+  public func identities(
+    tableChecksum: String, registry: Registry, numerics: Numerics? = nil
+  ) throws -> [String: RunIdentity] {
+    var identities: [String: RunIdentity] = [:]
+    for entry in methods {
+      let method = try registry.method(named: entry.method).method
+      identities[entry.label] = RunIdentity(
+        method: entry.method, revision: method.revision, settings: entry.settings, space: space,
+        tableChecksum: tableChecksum, horizon: horizon, policy: policy,
+        numerics: method.usesImages ? numerics : nil)
+    }
+    return identities
   }
 
   /// A table by its path, or the embedded one, after a check of its whole content.
@@ -122,10 +134,18 @@ public struct MethodResults: Sendable {
   public let family: Method.Family
   /// By ascending seed.
   public let runs: [(seed: UInt64, result: RunResult)]
+  /// The digest of the runs' identity: the key of the run store.
+  public let digest: String
+  /// Runs of the same method and settings in the store that another revision of the method, other images or another
+  /// library made. They are not among ``runs``.
+  public let otherRuns: Int
 
   public init(
-    entry: MethodEntry, title: String, family: Method.Family, runs: [(seed: UInt64, result: RunResult)]
+    entry: MethodEntry, title: String, family: Method.Family, runs: [(seed: UInt64, result: RunResult)],
+    digest: String = "", otherRuns: Int = 0
   ) {
+    self.digest = digest
+    self.otherRuns = otherRuns
     self.entry = entry
     self.title = title
     self.family = family

@@ -1,3 +1,4 @@
+import Anytime
 import Foundation
 import Yams
 

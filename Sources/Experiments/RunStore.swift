@@ -1,3 +1,4 @@
+import Anytime
 import CellSpace
 import Foundation
 import GRDB
@@ -8,8 +9,10 @@ import GRDB
 /// share results, and an experiment that was killed goes on where it was. Any SQLite client can read the
 /// file; the tables and columns are these:
 ///
-/// - `experiment`: `name` (key), `json` (an ``Experiment``), `table_checksum`
-/// - `identity`: `id`, `digest` (unique), `json` (a ``RunIdentity``)
+/// - `experiment`: `name` (key), `json` (an ``Experiment``), `table_checksum`, `identities` (JSON: by label a
+///   ``RunIdentity``)
+/// - `identity`: `id`, `digest` (unique), `json` (a ``RunIdentity``), `question` (a digest too, see
+///   ``RunIdentity/question``)
 /// - `run`: `id`, `identity_id`, `seed` (text, as SQLite's integers are signed), `spent_seconds`,
 ///   `spent_epochs`, `evaluations`, `overhead_seconds`, `ledger` (JSON: kind, amount and count of entries), `failure`
 ///   (why a run came to no result), `children` (JSON: runs inside this one)
@@ -24,20 +27,21 @@ public struct RunStore: Sendable {
 
   /// Opens a store to add runs, or makes a new one. A store of an earlier program is brought up to date.
   ///
+  /// - Parameter registry: Knows the defaults of methods, which earlier programs stored as settings.
   /// - Throws: ``RunStoreError``, also for a file that is something else; it is left as it is.
-  public init(path: String) throws(RunStoreError) {
+  public init(path: String, registry: Registry) throws(RunStoreError) {
     self.path = path
     writes = true
-    queue = try Self.openToWrite(path)
+    queue = try Self.openToWrite(path, registry)
   }
 
   /// Reads a store as it is now. Nothing is written, not even beside the file, and another program may add runs.
   ///
   /// - Throws: ``RunStoreError``.
-  public init(reading path: String) throws(RunStoreError) {
+  public init(reading path: String, registry: Registry) throws(RunStoreError) {
     self.path = path
     writes = false
-    queue = try Self.openToRead(path)
+    queue = try Self.openToRead(path, registry)
   }
 
   private func access<T>(_ body: (DatabaseQueue) throws -> T) throws(RunStoreError) -> T {
@@ -47,12 +51,15 @@ public struct RunStore: Sendable {
   // MARK: Experiments
 
   /// Keeps an experiment under its name, in place of an earlier one of that name.
-  public func save(_ experiment: Experiment, tableChecksum: String) throws(RunStoreError) {
+  public func save(
+    _ experiment: Experiment, tableChecksum: String, identities: [String: RunIdentity]
+  ) throws(RunStoreError) {
     try access { queue in
+      let texts = (try canonicalJSON(experiment), try canonicalJSON(identities))
       try queue.write { database in
         try database.execute(
-          sql: "INSERT OR REPLACE INTO experiment (name, json, table_checksum) VALUES (?, ?, ?)",
-          arguments: [experiment.name, try canonicalJSON(experiment), tableChecksum])
+          sql: "INSERT OR REPLACE INTO experiment (name, json, table_checksum, identities) VALUES (?, ?, ?, ?)",
+          arguments: [experiment.name, texts.0, tableChecksum, texts.1])
       }
     }
   }
@@ -61,7 +68,7 @@ public struct RunStore: Sendable {
   public struct Stored: Sendable {
     public let name: String
     public let tableChecksum: String
-    fileprivate let json: String
+    fileprivate let json, identitiesJSON: String
     fileprivate let path: String
 
     /// - Throws: ``RunStoreError``.
@@ -70,10 +77,21 @@ public struct RunStore: Sendable {
         let experiment = try JSONDecoder().decode(Experiment.self, from: Data(json.utf8))
         try experiment.validate()
         return experiment
-      } catch {
-        let reason = (error as? SettingError)?.description ?? "it was written by another version or is damaged"
-        throw .unusable(path, reason: "its experiment '\(name)' cannot be read: \(reason)")
-      }
+      } catch { throw refusal(error) }
+    }
+
+    /// By label, which runs the experiment is made of.
+    ///
+    /// - Throws: ``RunStoreError``.
+    public func identities() throws(RunStoreError) -> [String: RunIdentity] {
+      do {
+        return try JSONDecoder().decode([String: RunIdentity].self, from: Data(identitiesJSON.utf8))
+      } catch { throw refusal(error) }
+    }
+
+    private func refusal(_ error: any Error) -> RunStoreError {
+      let reason = (error as? SettingError)?.description ?? "it was written by another version or is damaged"
+      return .unusable(path, reason: "its experiment '\(name)' cannot be read: \(reason)")
     }
   }
 
@@ -81,12 +99,14 @@ public struct RunStore: Sendable {
   public func experiments() throws(RunStoreError) -> [Stored] {
     try access { queue in
       let rows = try queue.read { database in
-        try Row.fetchAll(database, sql: "SELECT name, json, table_checksum FROM experiment ORDER BY name")
+        try Row.fetchAll(
+          database, sql: "SELECT name, json, table_checksum, identities FROM experiment ORDER BY name")
       }
       return try rows.map { row in
         Stored(
           name: try value(row, 0, "experiment"), tableChecksum: try value(row, 2, "experiment"),
-          json: try value(row, 1, "experiment"), path: path)
+          json: try value(row, 1, "experiment"),
+          identitiesJSON: row.hasNull(atIndex: 3) ? "{}" : try value(row, 3, "experiment"), path: path)
       }
     }
   }
@@ -143,13 +163,14 @@ public struct RunStore: Sendable {
   /// Adds a run in one transaction, in place of one that failed. A run that is there already stays as it is.
   public func add(_ result: RunResult, identity: RunIdentity, seed: UInt64) throws {
     let digest = identity.digest
-    let (identityText, ledger) = (try canonicalJSON(identity), try canonicalJSON(result.ledger))
+    let (identityText, question) = (try canonicalJSON(identity), identity.question)
+    let ledger = try canonicalJSON(result.ledger)
     let children = result.children.isEmpty ? nil : try canonicalJSON(result.children)
     let trace = try result.trace.map { ($0.epoch, try canonicalJSON($0)) }
     try access { queue in
       try queue.write { database in
-        try database.cachedStatement(sql: "INSERT OR IGNORE INTO identity (digest, json) VALUES (?, ?)")
-          .execute(arguments: [digest, identityText])
+        try database.cachedStatement(sql: "INSERT OR IGNORE INTO identity (digest, json, question) VALUES (?, ?, ?)")
+          .execute(arguments: [digest, identityText, question])
         try database.cachedStatement(
           sql: """
             DELETE FROM run WHERE seed = ? AND failure IS NOT NULL
@@ -275,20 +296,46 @@ public struct RunStore: Sendable {
     }
   }
 
+  /// How many runs there are of the same method, settings and table as an identity's, by another revision, with other
+  /// images or another library.
+  private func otherRuns(than identity: RunIdentity) throws -> Int {
+    try access { queue in
+      try queue.read { database in
+        try Int.fetchOne(
+          database,
+          sql: """
+            SELECT COUNT(*) FROM run JOIN identity ON identity.id = run.identity_id
+            WHERE identity.question = ? AND identity.digest != ?
+            """, arguments: [identity.question, identity.digest]) ?? 0
+      }
+    }
+  }
+
   /// An experiment's runs that are done.
   ///
+  /// - Parameter identities: Of the runs, by label.
   /// - Throws: ``RunStoreError``, or ``UnknownWord`` for a method that the registry does not have.
   public func results(
-    of experiment: Experiment, tableChecksum: String, registry: Registry
+    of experiment: Experiment, tableChecksum: String, identities: [String: RunIdentity], registry: Registry
   ) throws -> ExperimentResults {
     ExperimentResults(
       experiment: experiment, tableChecksum: tableChecksum,
       methods: try experiment.methods.map { entry in
         let method = try registry.method(named: entry.method).method
-        let identity = experiment.identity(of: entry, tableChecksum: tableChecksum)
+        guard let identity = identities[entry.label] else {
+          return MethodResults(entry: entry, title: method.title, family: method.family, runs: [])
+        }
         return MethodResults(
           entry: entry, title: method.title, family: method.family,
-          runs: try results(of: identity, seeds: experiment.seeds(of: entry)))
+          runs: try results(of: identity, seeds: experiment.seeds(of: entry)), digest: identity.digest,
+          otherRuns: try otherRuns(than: identity))
       })
+  }
+
+  /// A stored experiment's runs that are done.
+  public func results(of stored: Stored, registry: Registry) throws -> ExperimentResults {
+    try results(
+      of: stored.experiment(), tableChecksum: stored.tableChecksum, identities: stored.identities(),
+      registry: registry)
   }
 }

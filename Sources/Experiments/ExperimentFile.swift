@@ -1,3 +1,4 @@
+import Anytime
 import CellSpace
 import Foundation
 import TabularBenchmark

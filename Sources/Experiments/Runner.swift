@@ -1,3 +1,4 @@
+import Anytime
 import Foundation
 import Synchronization
 import TabularBenchmark
@@ -32,12 +33,26 @@ public struct Runner: Sendable {
   public let benchmark: Benchmark
   public let registry: Registry
   public let store: RunStore
+  /// Of the runs, by label.
+  public let identities: [String: RunIdentity]
 
-  public init(experiment: Experiment, benchmark: Benchmark, registry: Registry, store: RunStore) {
+  /// - Parameter numerics: Of methods that train on images.
+  /// - Throws: ``UnknownWord`` for a method that the registry does not have.
+  public init(
+    experiment: Experiment, benchmark: Benchmark, registry: Registry, store: RunStore, numerics: Numerics? = nil
+  ) throws {
+    identities = try experiment.identities(
+      tableChecksum: benchmark.table.checksum, registry: registry, numerics: numerics)
     self.experiment = experiment
     self.benchmark = benchmark
     self.registry = registry
     self.store = store
+  }
+
+  /// The experiment's runs that are done.
+  public func results() throws -> ExperimentResults {
+    try store.results(
+      of: experiment, tableChecksum: benchmark.table.checksum, identities: identities, registry: registry)
   }
 
   /// Runs what is missing, on threads of its own.
@@ -60,7 +75,7 @@ public struct Runner: Sendable {
     var byMethod: [[Job]] = []
     for entry in experiment.methods {
       let optimizer = try registry.method(named: entry.method).init(settings: entry.settings)
-      let identity = experiment.identity(of: entry, tableChecksum: checksum)
+      guard let identity = identities[entry.label] else { continue }
       let done = try store.seeds(of: identity, failed: !retryFailed)
       byMethod.append(
         experiment.seeds(of: entry).filter { !done.contains($0) }.map { seed in
@@ -69,7 +84,7 @@ public struct Runner: Sendable {
             checkpoint: store.checkpoint(of: identity, seed: seed))
         })
     }
-    try store.save(experiment, tableChecksum: checksum)
+    try store.save(experiment, tableChecksum: checksum, identities: identities)
     // A run of every method first: then it is known how long the others take.
     let work = Work(
       self, byMethod.compactMap(\.first) + byMethod.flatMap { $0.dropFirst() }, progress: progress)
