@@ -1,4 +1,5 @@
 import Anytime
+import Experiments
 import Statistics
 
 /// The statistic that lines of regret show, and that of their bands.

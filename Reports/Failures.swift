@@ -1,4 +1,5 @@
 import Anytime
+import Experiments
 
 /// A failed run is a result without a regret: it is counted and its reason is shown, and no statistic includes it.
 extension MethodResults {
@@ -19,6 +20,17 @@ extension ExperimentResults {
         "\(method.failedRuns.count) of \(Numbers.count(method.runs.count, "run", "runs")) of \(method.entry.label) "
           + "failed (seed \(first.seed): \(first.reason.onOneLine))"
       }
+    }
+  }
+}
+
+extension ExperimentResults {
+  /// A line for every method with runs of another revision or library in the store.
+  public var otherRunTexts: [String] {
+    methods.filter { $0.otherRuns > 0 }.map { method in
+      "\(Numbers.count(method.otherRuns, "run", "runs")) of \(method.entry.label) in the store "
+        + "\(method.otherRuns == 1 ? "is" : "are") left out: another revision of the method, other images or another "
+        + "library made \(method.otherRuns == 1 ? "it" : "them"); 'anytime run' makes those that are missing anew"
     }
   }
 }

@@ -1,4 +1,5 @@
 import Anytime
+import Experiments
 import Foundation
 
 /// Curves and tables for LaTeX.
@@ -123,12 +124,11 @@ enum LatexExport {
           index.flatMap { board.significance.rows.last?.pair(best, $0).map { $0.better == nil } }
         } ?? false)
       let label = escaped(row.label)
-      let cells =
-        [
-          isBold ? "\\textbf{\(label)}" : label, row.final.map { Numbers.percent($0.mean) } ?? "--",
-          row.final?.standardError.map { Numbers.percent($0) } ?? "--",
-        ] + row.medians.map { $0.map { Numbers.percent($0) } ?? "--" } 
-          + [row.failed > 0 ? "\(row.runs) of \(row.runs + row.failed)" : String(row.runs)]
+      let error = row.final?.standardError.map { Numbers.percent($0) }
+      var cells = [isBold ? "\\textbf{\(label)}" : label, row.final.map { Numbers.percent($0.mean) } ?? "--"]
+      cells.append(error ?? "--")
+      cells += row.medians.map { median in median.map { Numbers.percent($0) } ?? "--" }
+      cells.append(row.failed > 0 ? "\(row.runs) of \(row.runs + row.failed)" : String(row.runs))
       text += cells.joined(separator: " & ") + " \\\\\n"
     }
     return text + "\\bottomrule\n\\end{tabular}\n"

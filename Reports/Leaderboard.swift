@@ -51,7 +51,8 @@ public struct Leaderboard: Sendable {
   public let range: ClosedRange<Double>?
   /// A line for every method some of whose runs failed.
   public let failureTexts: [String]
-  private let childTexts: [String]
+  /// Lines on other runs of the store, and on child runs.
+  private let notes: [String]
   private let caption: String
 
   public init(_ results: ExperimentResults) { self.init(RegretRuns(results)) }
@@ -69,7 +70,7 @@ public struct Leaderboard: Sendable {
     self.range = range
     caption = regrets.caption
     failureTexts = regrets.results.failureTexts
-    childTexts = regrets.results.methods.compactMap { method in
+    notes = regrets.results.otherRunTexts + regrets.results.methods.compactMap { method in
       let children = ChildSpending.all(method)
       guard !children.isEmpty else { return nil }
       let horizon = regrets.results.experiment.horizon
@@ -134,8 +135,7 @@ public struct Leaderboard: Sendable {
     }.joined(separator: "\n")
     let empty = rows.reduce(0) { $0 + $1.emptyRuns }
     if empty > 0 { text += "\n\(empty) runs ended before their first result and are left out of the regret." }
-    for line in failureTexts { text += "\n" + line }
-    for line in childTexts { text += "\n" + line }
+    for line in failureTexts + notes { text += "\n" + line }
     if !significance.rows.isEmpty { text += "\n\n" + significance.text }
     return text
       + "\n\n(\(caption); ± standard error of the mean; at 1 % and 10 % of the budget: median; µs each: the "

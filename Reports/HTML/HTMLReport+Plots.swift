@@ -42,8 +42,8 @@ extension HTMLReport {
           let values = method.runs.compactMap { $0.curve(metric)?.value(at: amount) }
           guard let summary = Curves.Summary(values) else { return "–" }
           return """
-            <span class="pair">\(Numbers.percent(summary.mean, error: summary.standardError))</span> <span class="pair">\
-            \(Numbers.percent(summary.median)) [\(Numbers.percent(summary.lowerQuartile)), \
+            <span class="pair">\(Numbers.percent(summary.mean, error: summary.standardError))</span> \
+            <span class="pair">\(Numbers.percent(summary.median)) [\(Numbers.percent(summary.lowerQuartile)), \
             \(Numbers.percent(summary.upperQuartile))]</span> <span class="pair">n = \(summary.n)</span>
             """
         }

@@ -97,10 +97,13 @@ public struct HTMLReport: Sendable {
 
       """
     }
+    let others = results.otherRunTexts.map { text -> HTML in
+      "<p class=\"warning\" role=\"note\"><strong>Other runs.</strong> \(text).</p>\n"
+    }
     let failures = results.failureTexts.map { text -> HTML in
       """
-      <p class="warning" role="note"><strong>Failed runs.</strong> \(text). They are <a href="#failures">listed</a> and \
-      in no statistic.</p>
+      <p class="warning" role="note"><strong>Failed runs.</strong> \(text). They are in no statistic; \
+      <a href="#failures">all of them</a>.</p>
 
       """
     }
@@ -124,7 +127,7 @@ public struct HTMLReport: Sendable {
       <header>
       <h1>\(experiment.name)</h1>
       <p class="caption">\(curves.runs.caption)</p>
-      \(warning)\(failures)</header>
+      \(warning)\(failures)\(others)</header>
       <nav aria-label="On this page"><ul>
       \(links)</ul></nav>
       <main id="main">
