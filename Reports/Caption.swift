@@ -3,18 +3,18 @@ import Experiments
 import Foundation
 
 extension RegretRuns {
-  /// What is shown, in a line: space, budget, runs, policy, accounting, table, version.
+  /// The caption of all outputs, in a line: space, budget, runs, policy, accounting, table, version.
   public var caption: String {
     Curves.caption(results, accounting: accounting)
   }
 }
 
 extension Curves {
-  /// What curves are of, in a line: space, budget, runs, policy, accounting, table, version.
+  /// The caption of curves, in a line: space, budget, runs, policy, accounting, table, version.
   public static func caption(_ results: ExperimentResults, accounting: Accounting? = nil) -> String {
     let experiment = results.experiment
     let budget =
-      "\(experiment.horizon.formatted(.number.grouping(.never))) \(experiment.policy.currency.unit)"
+      "\(Numbers.digits(experiment.horizon, 12)) \(experiment.policy.currency.unit)"
     let own: Accounting = experiment.policy.chargeFinalTraining ? .finalTrainingCharged : .recommendedNow
     return "space \(experiment.space), \(budget), \(results.runCounts), policy \(experiment.policy), "
       + "\((accounting ?? own).text), table \(results.tableChecksum), AnytimeNAS \(anytimeVersion)"
@@ -22,12 +22,16 @@ extension Curves {
 }
 
 extension ExperimentResults {
-  /// How many runs each method has: `n = 200`, or `n = 180 to 200` where some are not done yet.
+  /// The number of each method's runs that ended well: `n = 200`, or `n = 180 to 200 (20 runs failed)`.
   var runCounts: String {
-    let counts = methods.map(\.runs.count)
+    let counts = methods.map(\.endedRuns.count)
     guard let least = counts.min(), let most = counts.max() else { return "no runs" }
     let text = least == most ? "n = \(most)" : "n = \(least) to \(most)"
-    return missingRuns > 0 ? text + " (\(missingRuns) runs missing)" : text
+    let failed = methods.reduce(0) { $0 + $1.failedRuns.count }
+    let others = [(missingRuns, "missing"), (failed, "failed")].filter { $0.0 > 0 }.map {
+      Numbers.count($0, "run", "runs") + " " + $1
+    }
+    return others.isEmpty ? text : text + " (\(others.joined(separator: ", ")))"
   }
 
   /// The seeds of every method whose runs are not done yet, for methods that lack any.
@@ -39,7 +43,7 @@ extension ExperimentResults {
     }
   }
 
-  /// What is missing, in a sentence; `nil` if nothing is.
+  /// A sentence on the missing runs; `nil` if there are none. A failed run is not missing.
   public var missingText: String? {
     let missing = missingSeeds
     guard !missing.isEmpty else { return nil }

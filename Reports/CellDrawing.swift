@@ -3,7 +3,7 @@ import Foundation
 
 /// A cell as a small picture: layers by the longest path from the input, from the top downwards.
 package struct CellDrawing {
-  /// Something in a layer: a vertex, or a place that a long edge passes through.
+  /// An element of a layer: a vertex, or a point that a long edge passes through.
   private struct Node {
     var layer: Int
     var vertex: Int?
@@ -11,9 +11,9 @@ package struct CellDrawing {
   }
 
   private var nodes: [Node] = []
-  /// Places of nodes by layer, from left to right.
+  /// Indices of nodes by layer, from left to right.
   private var layers: [[Int]] = []
-  /// Edges as the nodes that they lead through.
+  /// Edges as the indices of the nodes on them.
   private var paths: [[Int]] = []
   private let labels: [String]
 
@@ -54,17 +54,17 @@ package struct CellDrawing {
     }
   }
 
-  /// Sorts every layer by the mean place of its neighbours, down and up, and keeps the order of fewest crossings.
+  /// Sorts every layer by the mean position of its neighbours, down and up, and keeps the order of fewest crossings.
   private mutating func order() {
     var best = (crossings: crossings(), layers: layers)
     for sweep in 0..<8 where best.crossings > 0 {
       let down = sweep % 2 == 0
       for layer in down ? Array(layers.indices.dropFirst()) : layers.indices.dropLast().reversed() {
         let other = layers[down ? layer - 1 : layer + 1]
-        let place = Dictionary(uniqueKeysWithValues: other.enumerated().map { ($1, Double($0)) })
+        let position = Dictionary(uniqueKeysWithValues: other.enumerated().map { ($1, Double($0)) })
         let centre = layers[layer].map { node -> Double in
           let near = links.compactMap { link in
-            link.0 == node ? place[link.1] : link.1 == node ? place[link.0] : nil
+            link.0 == node ? position[link.1] : link.1 == node ? position[link.0] : nil
           }
           return near.isEmpty ? 0 : near.reduce(0, +) / Double(near.count)
         }
@@ -79,13 +79,13 @@ package struct CellDrawing {
   private var links: [(Int, Int)] { paths.flatMap { path in zip(path, path.dropFirst()).map { ($0, $1) } } }
 
   private func crossings() -> Int {
-    var place = [Int](repeating: 0, count: nodes.count)
-    for layer in layers { for (index, node) in layer.enumerated() { place[node] = index } }
+    var position = [Int](repeating: 0, count: nodes.count)
+    for layer in layers { for (index, node) in layer.enumerated() { position[node] = index } }
     let links = links
     var count = 0
     for (index, a) in links.enumerated() {
       for b in links[..<index] where nodes[a.0].layer == nodes[b.0].layer {
-        if (place[a.0] - place[b.0]) * (place[a.1] - place[b.1]) < 0 { count += 1 }
+        if (position[a.0] - position[b.0]) * (position[a.1] - position[b.1]) < 0 { count += 1 }
       }
     }
     return count
@@ -93,7 +93,7 @@ package struct CellDrawing {
 
   private func width(_ node: Int) -> Double { nodes[node].vertex == nil ? 8 : Self.box.width }
 
-  /// Gives every node its place in its layer: vertices in the middle, long edges beside them.
+  /// Gives every node its coordinate in its layer: vertices in the middle, long edges beside them.
   private mutating func spread() {
     for layer in layers {
       var x = 0.0
@@ -108,12 +108,12 @@ package struct CellDrawing {
     straighten()
   }
 
-  /// Leads a long edge that stays on one side along the outermost of its places, unless something is there.
+  /// Leads a long edge that stays on one side along its outermost coordinate, unless a node is in the way.
   private mutating func straighten() {
     for path in paths where path.count > 3 {
       let inner = path.dropFirst().dropLast()
-      let places = inner.map { nodes[$0].x }
-      guard let least = places.min(), let greatest = places.max(), least * greatest > 0 else { continue }
+      let xs = inner.map { nodes[$0].x }
+      guard let least = xs.min(), let greatest = xs.max(), least * greatest > 0 else { continue }
       let outer = least > 0 ? greatest : least
       let isFree = inner.allSatisfy { node in
         layers[nodes[node].layer].allSatisfy { other in
@@ -128,7 +128,7 @@ package struct CellDrawing {
 
   private var left: Double { nodes.indices.map { nodes[$0].x - width($0) / 2 }.min() ?? 0 }
 
-  /// Of the whole picture, whose corner at the top left is (0, 0).
+  /// The size of the picture, whose corner at the top left is (0, 0).
   var size: (width: Double, height: Double) {
     let right = nodes.indices.map { nodes[$0].x + width($0) / 2 }.max() ?? 0
     return (right - left + 4, Double(layers.count - 1) * Self.step + Self.box.height + 2)
@@ -180,9 +180,9 @@ package struct CellDrawing {
     }
   }
 
-  /// The picture, with a description for who does not see it.
+  /// The picture, with an alternative text.
   package func svg(description: String) -> HTML {
-    func text(_ value: Double) -> String { String(format: "%.1f", value) }
+    func text(_ value: Double) -> String { Numbers.decimals(value, 1) }
     let lines = edges.map { curves -> HTML in
       let start = curves.first.map { "M\(text($0.start.x)) \(text($0.start.y))" } ?? ""
       let line = curves.map { curve in

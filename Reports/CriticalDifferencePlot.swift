@@ -12,7 +12,7 @@ public struct CriticalDifferencePlot: Sendable {
         "critical differences need at least two methods with the runs of two common seeds, or with any runs for "
           + "the test mann-whitney-holm")
     }
-    let styles = MethodStyle.byLabel(diagrams.map(\.table.runs))
+    let styles = MethodStyle.byLabel(diagrams.flatMap(\.table.runs.names))
     // How far below the axis the lowest label is, in lines.
     let depth = diagrams.map {
       0.9 + Self.spacing * Double($0.groups.count) + Double(($0.order.count + 1) / 2)
@@ -60,13 +60,13 @@ public struct CriticalDifferencePlot: Sendable {
     line(first, 0, last, 0, axis)
     for rank in stride(from: first, through: last, by: last - first > 2 ? 1 : 0.5) {
       line(rank, 0, rank, 0.25, axis)
-      text += "set label '\(String(format: "%g", rank))' at \(rank),0.65 center\n"
+      text += "set label '\(Numbers.digits(rank))' at \(rank),0.65 center\n"
     }
     if let width = diagram.criticalDifference, width <= last - first {
       line(
         first, 1.35, first + width, 1.35, "heads size screen 0.004,90 linewidth 1.5 linecolor rgb '#333333'")
       text +=
-        "set label '{/*0.8 critical difference \(String(format: "%.2f", width))}' at "
+        "set label '{/*0.8 critical difference \(Numbers.decimals(width, 2))}' at "
         + "\(first + width),1.35 left offset 1,0\n"
     }
     for (number, group) in diagram.groups.enumerated() {
@@ -76,16 +76,16 @@ public struct CriticalDifferencePlot: Sendable {
         diagram.ranks[group.lowerBound] - overhang, y, diagram.ranks[group.upperBound] + overhang, y,
         "nohead linewidth 5 linecolor rgb '#333333' front")
     }
-    for (place, label) in labels.enumerated() {
-      let isLeft = place < half
-      let y = -0.9 - Self.spacing * Double(diagram.groups.count) - Double(isLeft ? place : count - 1 - place)
-      let rank = diagram.ranks[place]
+    for (index, label) in labels.enumerated() {
+      let isLeft = index < half
+      let y = -0.9 - Self.spacing * Double(diagram.groups.count) - Double(isLeft ? index : count - 1 - index)
+      let rank = diagram.ranks[index]
       let edge = isLeft ? first - 0.01 * unit : last + 0.01 * unit
-      let colour = styles[table.labels[diagram.order[place]]]?.colour ?? "333333"
+      let colour = styles[table.labels[diagram.order[index]]]?.colour ?? "333333"
       let style = "nohead linewidth 1.6 linecolor rgb '#\(colour)'"
       line(rank, 0, rank, y, style)
       line(rank, y, edge, y, style)
-      let number = String(format: "%.2f", rank)
+      let number = Numbers.decimals(rank, 2)
       let title = isLeft ? "\(label)  \(number)" : "\(number)  \(label)"
       text +=
         "set label \(Figure.quoted("{/*\(scale) \(Figure.escaped(title))}")) at \(edge),\(y) "
@@ -95,7 +95,7 @@ public struct CriticalDifferencePlot: Sendable {
     text += "plot NaN notitle\n"
     return Figure.Panel(
       title: "\(table.runs.results.experiment.name), "
-        + "\(SignificanceTable.percent(diagram.row.fraction)) of the budget",
+        + "\(Numbers.part(diagram.row.fraction)) of the budget",
       caption: table.runs.caption + ", \(table.caption), bars join methods without a significant difference",
       commands: text, height: 150 + Int(32 * (depth + 2)))
   }

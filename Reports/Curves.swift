@@ -9,13 +9,13 @@ import Statistics
 /// incumbent a run has no regret: there is no back-fill, and statistics are over the `n` runs that have one.
 /// All curves end at the horizon; in a currency without a horizon, each where its longest run ended.
 public struct Curves: Sendable {
-  /// Every run's own curve.
+  /// The curve of every run.
   public let runs: RegretRuns
   /// Amounts of the currency, from the first incumbent of any run to the end, exactly.
   public let grid: [Double]
   /// A curve per method and metric, without test curves where the table has no test accuracy.
   public let curves: [Curve]
-  /// What is shown where one metric is: by default test, where any run has it.
+  /// The metric of outputs that show one: by default test, if any run has it.
   public let defaultMetric: RegretMetric
 
   public var results: ExperimentResults { runs.results }
@@ -25,7 +25,7 @@ public struct Curves: Sendable {
     public let label: String
     public let method: String
     public let metric: RegretMetric
-    /// The number of runs, with or without an incumbent.
+    /// The number of runs that ended well, with or without an incumbent.
     public let runs: Int
     /// One per point of the grid; `nil` where no run has an incumbent, and after the last run's end.
     public let points: [Summary?]
@@ -64,7 +64,7 @@ public struct Curves: Sendable {
   ///   - gridSize: The number of points, at least 2.
   ///   - scale: Whether they are evenly spaced, or in the logarithm.
   ///   - bootstrap: Whether summaries have a bootstrap interval of the mean, of ``MeanBand/level``.
-  ///   - metric: What ranks, targets and tests go by; by default test, where any run has it.
+  ///   - metric: The metric of ranks, targets and tests; by default test, if any run has it.
   public init(
     _ runs: RegretRuns, gridSize: Int = 200, scale: StepCurve.Scale = .log, bootstrap: Bool = false,
     metric: RegretMetric? = nil
@@ -81,12 +81,12 @@ public struct Curves: Sendable {
       return RegretMetric.allCases.compactMap { metric -> Curve? in
         let rows = method.runs.map { $0.curve(metric)?.values(at: grid) ?? [] }
         guard metric == .validation || rows.contains(where: { !$0.isEmpty }) else { return nil }
-        var points = grid.indices.map { place -> Summary? in
-          place < length ? Summary(rows.compactMap { $0.isEmpty ? nil : $0[place] }) : nil
+        var points = grid.indices.map { index -> Summary? in
+          index < length ? Summary(rows.compactMap { $0.isEmpty ? nil : $0[index] }) : nil
         }
         if bootstrap {
           let band = MeanBand(rows.filter { !$0.isEmpty }, stream: "\(method.label) \(metric.rawValue)")
-          for place in points.indices { points[place]?.interval = band.intervals[place] }
+          for index in points.indices { points[index]?.interval = band.intervals[index] }
         }
         return Curve(
           label: method.label, method: method.method, metric: metric, runs: method.runs.count,
@@ -117,25 +117,25 @@ public struct MeanBand: Sendable {
     var means = [[Double]](repeating: [], count: size)
     var weights = [Double](repeating: 0, count: rows.count)
     for _ in 0..<(rows.count > 1 ? Self.resamples : 0) {
-      for place in weights.indices { weights[place] = 0 }
+      for index in weights.indices { weights[index] = 0 }
       for _ in rows { weights[random.below(rows.count)] += 1 }
       var sums = [Double](repeating: 0, count: size)
       var added = [Double](repeating: 0, count: size + 1)
       for (run, weight) in weights.enumerated() where weight > 0 {
         added[firsts[run]] += weight
         values[run].withUnsafeBufferPointer { row in
-          for place in 0..<size { sums[place] += weight * row[place] }
+          for index in 0..<size { sums[index] += weight * row[index] }
         }
       }
       var count = 0.0
-      for place in 0..<size {
-        count += added[place]
-        if count > 0 { means[place].append(sums[place] / count) }
+      for index in 0..<size {
+        count += added[index]
+        if count > 0 { means[index].append(sums[index] / count) }
       }
     }
-    intervals = means.indices.map { place in
-      guard firsts.count(where: { $0 <= place }) > 1 else { return nil }
-      return Bootstrap.percentile(means[place], level: Self.level)
+    intervals = means.indices.map { index in
+      guard firsts.count(where: { $0 <= index }) > 1 else { return nil }
+      return Bootstrap.percentile(means[index], level: Self.level)
     }
   }
 }

@@ -43,7 +43,7 @@ public struct CurveExport: Sendable {
     return table.data
   }
 
-  /// A row per method, seed and change of the incumbent: the raw data behind every curve.
+  /// A row per method, seed of a run that ended well and change of the incumbent: the raw data behind every curve.
   public static let events = CurveExport(fileName: "events.csv") { curves in
     var table = CSV([
       "experiment", "space", "method", "seed", "amount", "spent_seconds", "spent_epochs", "evaluations",
@@ -51,7 +51,7 @@ public struct CurveExport: Sendable {
       "epochs", "validation_regret", "test_regret", "final_training_seconds",
     ])
     for method in curves.results.methods {
-      for run in method.runs {
+      for run in method.endedRuns {
         for point in run.result.trajectory {
           table.add([
             .text(curves.results.experiment.name), .text(curves.results.experiment.space),
@@ -92,8 +92,8 @@ public struct CurveExport: Sendable {
     var table = CSV([
       "experiment", "space", "method", "metric", "accounting", "spent", "currency", "pairs", "reached",
     ])
-    for (place, method) in distribution.methods.enumerated() {
-      for (spent, reached) in zip(curves.grid, distribution.curve(place, on: curves.grid)) {
+    for (index, method) in distribution.methods.enumerated() {
+      for (spent, reached) in zip(curves.grid, distribution.curve(index, on: curves.grid)) {
         table.add([
           .text(curves.results.experiment.name), .text(curves.results.experiment.space), .text(method.label),
           .text(distribution.metric.rawValue), .text(curves.runs.accounting.rawValue), .number(spent),
@@ -127,11 +127,11 @@ public struct CurveExport: Sendable {
   /// A row per method, by rank.
   public static let leaderboard = CurveExport(fileName: "leaderboard.csv") { curves in
     let board = Leaderboard(curves.runs, metric: curves.defaultMetric)
-    let percents = SignificanceTable.budgets.map { "\(($0 * 100).formatted(.number.grouping(.never)))" }
+    let percents = SignificanceTable.budgets.map { Numbers.digits(100 * $0) }
     var table = CSV(
       [
-        "experiment", "space", "rank", "method", "metric", "accounting", "runs", "n", "mean",
-        "standard_error", "interval_low", "interval_high", "median", "lower_quartile", "upper_quartile",
+        "experiment", "space", "rank", "method", "metric", "accounting", "runs", "failed", "n",
+        "mean", "standard_error", "interval_low", "interval_high", "median", "lower_quartile", "upper_quartile",
         "area", "log_area",
       ] + percents.map { "median_at_\($0)" } + percents.map { "better_than_at_\($0)" }
         + percents.map { "worse_than_at_\($0)" } + ["evaluations"])
@@ -141,7 +141,7 @@ public struct CurveExport: Sendable {
         [
           .text(curves.results.experiment.name), .text(curves.results.experiment.space), .number(row.rank),
           .text(row.label), .text(board.metric.rawValue), .text(curves.runs.accounting.rawValue),
-          .count(row.runs), .count(row.final?.n ?? 0), .number(row.final?.mean),
+          .count(row.runs), .count(row.failed), .count(row.final?.n ?? 0), .number(row.final?.mean),
           .number(row.final?.standardError), .number(row.interval?.lowerBound),
           .number(row.interval?.upperBound), .number(row.final?.median), .number(row.final?.lowerQuartile),
           .number(row.final?.upperQuartile), .number(row.area), .number(row.logArea),

@@ -31,14 +31,11 @@ public struct Figure: Sendable {
 
   private var rows: Int { (panels.count + columns - 1) / columns }
 
-  /// With more lines than this, bands lie over each other and are left out unless they are asked for.
-  static let bandedLines = 8
-
   /// What a file's extension may be.
   public static let formats = ["svg", "pdf", "png"]
 
   /// The gnuplot commands for a file, without its terminal.
-  func script() -> String {
+  package func script() -> String {
     guard panels.count != 1 else { return Self.commands(panels[0], width: 90) }
     return "set multiplot layout \(rows),\(columns)\n"
       + panels.map { "reset\n" + Self.commands($0, width: 72) }.joined() + "unset multiplot\n"
@@ -108,85 +105,49 @@ public struct Figure: Sendable {
     guard let key = data.range(of: Data("/CreationDate".utf8)),
       let end = data.range(of: Data(")".utf8), in: key.upperBound..<data.endIndex)
     else { return data }
-    for place in key.upperBound..<end.lowerBound where (0x30...0x39).contains(data[place]) {
-      data[place] = 0x30
+    for index in key.upperBound..<end.lowerBound where (0x30...0x39).contains(data[index]) {
+      data[index] = 0x30
     }
     return data
   }
 
-  /// 1, 2 and 5 times the powers of ten, the powers alone over many decades, or more than these over less than one.
-  static func tickPlaces(_ low: Double, _ high: Double) -> [Double] {
-    guard low > 0, high > low, high.isFinite else { return [] }
-    let decades = Int(log10(low).rounded(.down))...Int(log10(high).rounded(.up))
-    func places(_ factors: [Double]) -> [Double] {
-      decades.flatMap { decade in factors.map { $0 * pow(10, Double(decade)) } }.filter { low <= $0 && $0 <= high }
-    }
-    let usual = places(decades.count > 4 ? [1] : [1, 2, 5])
-    return usual.count > 2 ? usual : places([1, 1.5, 2, 3, 4, 5, 7])
+  /// Labels of an axis; none where gnuplot is to choose.
+  static func ticks(_ axis: String, _ ticks: [Double]) -> String {
+    guard !ticks.isEmpty else { return "" }
+    return "set \(axis)tics (" + ticks.map { "'\(Numbers.digits($0))' \($0)" }.joined(separator: ", ") + ")\n"
   }
 
-  /// Labels of a logarithmic axis.
-  static func ticks(_ axis: String, _ low: Double, _ high: Double) -> String {
-    let places = tickPlaces(low, high)
-    guard places.count > 1 else { return "" }
-    return "set \(axis)tics (" + places.map { String(format: "'%g' %g", $0, $0) }.joined(separator: ", ")
-      + ")\n"
-  }
-
-  /// Where the legend is: inside for a few lines if a place is given, else below.
-  struct Legend {
+  /// Where the legend stands: inside for a few lines if a corner is free, else below.
+  private struct Legend {
     private let labels: [String]
-    private let place: String?
+    private let corner: Chart.Corner?
     private let columns: Int
 
-    init(_ labels: [String], at place: String?) {
+    init(_ labels: [String], in corner: Chart.Corner?) {
       self.labels = labels
-      self.place = labels.count <= 4 ? place : nil
+      self.corner = labels.count <= 4 ? corner : nil
       // A letter has about 8 of 640 points, the sample 60.
       columns = max(1, min(4, 640 / (60 + 8 * (labels.map(\.shownInFigures.count).max() ?? 0))))
     }
 
     /// Of a panel with this legend, in points.
-    var height: Int { 520 + (place != nil ? 0 : 22 * ((labels.count + columns - 1) / columns)) }
+    var height: Int { 520 + (corner != nil ? 0 : 22 * ((labels.count + columns - 1) / columns)) }
 
     var command: String {
-      "set key noenhanced \(place ?? "below horizontal maxcols \(columns) height 0.7") Left reverse samplen 3"
+      "set key noenhanced "
+        + (corner?.rawValue ?? "below horizontal maxcols \(columns) height 0.7") + " Left reverse samplen 3"
     }
-  }
-
-  /// The settings that all curves share.
-  static func frame(_ legend: Legend, lines: Int) -> String {
-    """
-    set grid linetype 1 linecolor rgb '#dddddd' linewidth 0.8
-    set border 3 linecolor rgb '#555555'
-    set tics nomirror
-    \(legend.command)
-    set style fill transparent solid \(lines > 4 ? 0.12 : 0.18) noborder
-
-    """
   }
 
   /// A data block of right-continuous steps: a value holds until the next one.
   static func steps(_ name: String, _ points: [(x: Double, values: [Double])]) -> String {
     var text = "$\(name) << EOD\n"
-    for (place, point) in points.enumerated() {
+    for (index, point) in points.enumerated() {
       let values = point.values.map { $0.isFinite ? "\($0)" : "NaN" }.joined(separator: " ")
       text += "\(point.x) \(values)\n"
-      if place + 1 < points.count { text += "\(points[place + 1].x) \(values)\n" }
+      if index + 1 < points.count { text += "\(points[index + 1].x) \(values)\n" }
     }
     return text + "EOD\n"
-  }
-
-  /// A line of a data block in a method's style; without a label it is not in the legend.
-  static func line(_ name: String, _ style: MethodStyle, _ label: String?, width: Double = 2.2) -> String {
-    let title = label.map { "title \(quoted($0.shownInFigures))" } ?? "notitle"
-    return "$\(name) using 1:2 with lines linewidth \(width) dashtype \(style.dash) "
-      + "linecolor rgb '#\(style.colour)' \(title)"
-  }
-
-  /// A band between the third and the fourth column.
-  static func band(_ name: String, _ style: MethodStyle) -> String {
-    "$\(name) using 1:3:4 with filledcurves linecolor rgb '#\(style.colour)' notitle"
   }
 
   /// Text as a string of gnuplot, in double quotes. The only line breaks are those between lines of a title. Scalar by
@@ -197,7 +158,7 @@ public struct Figure: Sendable {
       switch scalar {
       case "\\", "\"": result += ["\\", scalar]
       case "\n": result += "\\n".unicodeScalars
-      // A shell's output would be put in its place.
+      // Otherwise a shell's output would replace it.
       case "`": result += "\\140".unicodeScalars
       default: result.append(scalar)
       }
@@ -234,5 +195,49 @@ public struct Figure: Sendable {
       }
     }
     return String(result)
+  }
+}
+
+extension Figure {
+  /// Charts side by side; a method looks the same in all of them.
+  public init(_ charts: [Chart]) {
+    let styles = MethodStyle.byLabel(charts.flatMap(\.methods))
+    self.init(charts.map { Self.panel($0, styles: styles) })
+  }
+
+  private static func panel(_ chart: Chart, styles: [String: MethodStyle]) -> Panel {
+    let legend = Legend(chart.methods.map(\.label) + chart.levels.map(\.label), in: chart.legend)
+    var text = """
+      set grid linetype 1 linecolor rgb '#dddddd' linewidth 0.8
+      set border 3 linecolor rgb '#555555'
+      set tics nomirror
+      \(legend.command)
+      set style fill transparent solid \(chart.methods.count > 4 ? 0.12 : 0.18) noborder
+
+      """
+    for (name, axis) in [("x", chart.x), ("y", chart.y)] {
+      let (low, high) = (axis.range.lowerBound, axis.range.upperBound)
+      text += "set \(name)label \(quoted(axis.title))\n"
+      text += "set \(name)range [\(axis.isReversed ? "\(high):\(low)" : "\(low):\(high)")]\n"
+      text += (axis.scale == .log ? "set logscale \(name)\n" : "") + ticks(name, axis.ticks)
+    }
+    var bands: [String] = []
+    var lines = chart.levels.map { level in
+      "\(level.value) with lines linewidth 1.4 dashtype 3 linecolor rgb '#888888' title \(quoted(level.label))"
+    }
+    var named: Set<String> = []
+    for (index, series) in chart.series.enumerated() where !series.points.isEmpty {
+      guard let style = styles[series.label] else { continue }
+      text += steps(
+        "data\(index)", series.points.map(chart.drawn).map { ($0.x, [$0.y, $0.low, $0.high]) })
+      let colour = "linecolor rgb '#\(style.colour)'"
+      if chart.showsBand(series) { bands.append("$data\(index) using 1:3:4 with filledcurves \(colour) notitle") }
+      let isFirst = named.insert(series.label).inserted
+      lines.append(
+        "$data\(index) using 1:2 with lines linewidth \(chart.isOfRuns ? 0.8 : 2.2) dashtype \(style.dash) \(colour) "
+          + (isFirst ? "title \(quoted(series.label.shownInFigures))" : "notitle"))
+    }
+    text += "plot " + (bands + lines).joined(separator: ", \\\n  ") + "\n"
+    return Panel(title: chart.title, caption: chart.caption, commands: text, height: legend.height)
   }
 }

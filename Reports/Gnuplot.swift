@@ -48,7 +48,7 @@ package struct Gnuplot: Sendable {
           + (message.map { ": \($0)" } ?? ""))
     case nil:
       throw ReportError(
-        "gnuplot was not done after \(String(format: "%g", limit / .seconds(1))) s and was ended; see whether it runs "
+        "gnuplot was not done after \(Numbers.digits(limit / .seconds(1))) s and was ended; see whether it runs "
           + "on its own, or draw less"
           + (message.map { "; its last message: \($0)" } ?? ""))
     }

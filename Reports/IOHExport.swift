@@ -26,10 +26,12 @@ public struct IOHExport: Sendable {
   public func files() throws(ReportError) -> [(path: String, data: Data)] {
     var files: [(path: String, data: Data)] = []
     for (method, folder) in zip(runs.methods, FileNames.distinct(runs.methods.map(\.label))) {
+      // Readers take a folder without a run for a damaged one.
+      if method.runs.isEmpty { continue }
       let curves = method.runs.map { points($0) }
       let raw = "data_f1_\(functionName)/IOHprofiler_f1_DIM\(dimension).dat"
       let text = curves.map { points in
-        "evaluations raw_y\n" + points.map { "\($0.time) \(String(format: "%.10f", $0.value))\n" }.joined()
+        "evaluations raw_y\n" + points.map { "\($0.time) \(Numbers.decimals($0.value, 10))\n" }.joined()
       }.joined()
       files.append(("\(folder)/IOHprofiler_f1_\(functionName).json", try meta(method.label, raw, curves)))
       files.append(("\(folder)/\(raw)", Data(text.utf8)))
@@ -55,7 +57,7 @@ public struct IOHExport: Sendable {
       points.append((time, value))
     }
     if let curve = run.curve(metric) {
-      for (place, value) in zip(curve.places, curve.values) { add(place, value) }
+      for (amount, value) in zip(curve.places, curve.values) { add(amount, value) }
     }
     add(max(run.end, 1), points[points.count - 1].value)
     return points

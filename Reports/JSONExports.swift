@@ -2,8 +2,8 @@ import Anytime
 import Experiments
 import Foundation
 
-/// Which experiment something is of: all that determines its runs, how many of them are missing, and the version
-/// that exports them.
+/// The experiment behind a file: all that determines its runs, which of them are missing or failed, and the version of
+/// the program that wrote the file.
 public struct ExperimentIdentity: Encodable, Sendable {
   public let experiment: Experiment
   public let tableChecksum: String
@@ -15,8 +15,16 @@ public struct ExperimentIdentity: Encodable, Sendable {
   public let missingRuns: Int
   /// The seeds that are missing, by label.
   public let missingSeeds: [String: [UInt64]]
-  /// Absent where the table was not at hand.
+  /// The runs that failed, which no statistic includes.
+  public let failures: [Failure]
+  /// Absent if the table was not available.
   public let reference: SpaceReference?
+
+  public struct Failure: Encodable, Sendable {
+    public let method: String
+    public let seed: UInt64
+    public let reason: String
+  }
 
   public init(_ runs: RegretRuns) {
     let results = runs.results
@@ -29,6 +37,9 @@ public struct ExperimentIdentity: Encodable, Sendable {
       results.methods.map { ($0.entry.label, $0.digest) }, uniquingKeysWith: { first, _ in first })
     missingRuns = results.missingRuns
     missingSeeds = Dictionary(results.missingSeeds.map { ($0.label, $0.seeds) }) { first, _ in first }
+    failures = results.methods.flatMap { method in
+      method.failedRuns.map { Failure(method: method.entry.label, seed: $0.seed, reason: $0.reason) }
+    }
     reference = runs.reference
   }
 }
@@ -84,7 +95,7 @@ extension CurveExport {
       Document(
         identity: ExperimentIdentity(curves.runs),
         runs: curves.results.methods.flatMap { method in
-          method.runs.map { seed, result in
+          method.endedRuns.map { seed, result in
             Run(
               method: method.entry.label, seed: seed, spent: result.spent, ledger: result.ledger,
               events: result.trajectory)

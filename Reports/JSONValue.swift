@@ -11,7 +11,7 @@ package enum JSONValue: Hashable, Sendable {
 
   /// A number of six significant digits, which is more than a plot shows; `null` for none.
   static func rounded(_ value: Double?) -> JSONValue {
-    guard let value, value.isFinite, let short = Double(String(format: "%.6g", value)) else { return .null }
+    guard let value, value.isFinite, let short = Double(Numbers.digits(value)) else { return .null }
     return .number(short)
   }
 

@@ -2,20 +2,20 @@ import CellSpace
 import Statistics
 import TabularBenchmark
 
-/// What a table says about the architectures in it, as NAS-Bench-101's paper describes its own data (Ying et al.
+/// Statistics of the architectures in a table, as NAS-Bench-101's paper describes its own data (Ying et al.
 /// 2019, section 4): how epoch counts agree, what depth and operations do, how smooth the space is.
 ///
 /// All accuracies are means over repeats on the validation images, at the highest epoch count where nothing else
 /// is said.
 public struct Landscape: Sendable {
-  /// Cells that have something in common.
+  /// Cells with the same depth or number of an operation.
   public struct Group: Hashable, Sendable {
     /// The depth, or the number of vertices with the operation.
     public let count: Int
     public let cells: Int
     public let accuracy: Double
-    /// Of a training at the highest epoch count.
-    public let seconds: Double
+    /// Mean seconds of a training at the highest epoch count; `nil` if the table has none.
+    public let seconds: Double?
   }
 
   /// Spearman's correlation over cells between two epoch counts.
@@ -24,14 +24,14 @@ public struct Landscape: Sendable {
   public let depths: [Group]
   /// By number of vertices with an operation.
   public let operations: [(operation: Cell.Operation, groups: [Group])]
-  /// Rows from the best downwards.
+  /// Rows, the best first.
   public let best: [Int]
 
   public init(_ table: Table) {
     let top = table.epochs.count - 1
     let rows = 0..<table.rowCount
-    func accuracy(_ row: Int, _ place: Int) -> Double? {
-      table.mean(.validationAccuracy, row: row, epochs: place)
+    func accuracy(_ row: Int, _ fidelity: Int) -> Double? {
+      table.mean(.validationAccuracy, row: row, epochs: fidelity)
     }
     var correlations: [(low: Int, high: Int, correlation: Double)] = []
     for high in table.epochs.indices {
@@ -54,7 +54,7 @@ public struct Landscape: Sendable {
       return members.sorted { $0.key < $1.key }.map { count, rows in
         Group(
           count: count, cells: rows.count, accuracy: rows.compactMap { accuracy($0, top) }.mean ?? 0,
-          seconds: rows.compactMap { table.mean(.seconds, row: $0, epochs: top) }.mean ?? 0)
+          seconds: rows.compactMap { table.mean(.seconds, row: $0, epochs: top) }.mean)
       }
     }
     depths = groups(\.depth)
@@ -78,16 +78,16 @@ public struct Landscape: Sendable {
     _ benchmark: Benchmark, distances: [Int], steps: Int = 100_000, seed: UInt64 = 0
   ) -> [(distance: Int, correlation: Double)] {
     var random = RandomGenerator(seed: seed, stream: "random walk")
-    var place = benchmark.space.sample(using: &random)
+    var configuration = benchmark.space.sample(using: &random)
     let top = benchmark.table.epochs.count - 1
     var accuracies: [Double] = []
     for _ in 0..<steps {
-      if let row = benchmark.row(of: place),
+      if let row = benchmark.row(of: configuration),
         let accuracy = benchmark.table.mean(.validationAccuracy, row: row, epochs: top)
       {
         accuracies.append(accuracy)
       }
-      place = benchmark.space.mutate(place, rule: .oneParameter, using: &random)
+      configuration = benchmark.space.mutate(configuration, rule: .oneParameter, using: &random)
     }
     return distances.compactMap { distance in
       accuracies.autocorrelation(lag: distance).map { (distance, $0) }

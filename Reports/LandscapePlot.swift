@@ -24,7 +24,8 @@ public struct LandscapePlot: Sendable {
     guard table.has(.validationAccuracy), let top = table.epochs.last else {
       throw ReportError("\(table.path) has no validation accuracy to draw")
     }
-    var panels = [accuracies(), times(top)]
+    var panels = [accuracies()]
+    if let times = times(top) { panels.append(times) }
     if table.repeats > 1 { panels.append(repeats(top)) }
     if table.epochs.count > 1 { panels.append(epochCounts(top)) }
     panels.append(parts(top))
@@ -49,8 +50,8 @@ public struct LandscapePlot: Sendable {
 
   private func name(_ epochs: Int) -> String { epochs == 1 ? "1 epoch" : "\(epochs) epochs" }
 
-  private func accuracy(_ row: Int, _ place: Int) -> Double? {
-    table.mean(.validationAccuracy, row: row, epochs: place)
+  private func accuracy(_ row: Int, _ fidelity: Int) -> Double? {
+    table.mean(.validationAccuracy, row: row, epochs: fidelity)
   }
 
   private func panel(
@@ -78,13 +79,13 @@ public struct LandscapePlot: Sendable {
   private func accuracies() -> Figure.Panel {
     var blocks = ""
     var plots: [String] = []
-    for (place, epochs) in table.epochs.enumerated() {
-      let values = (0..<table.rowCount).compactMap { accuracy($0, place) }.sorted()
+    for (fidelity, epochs) in table.epochs.enumerated() {
+      let values = (0..<table.rowCount).compactMap { accuracy($0, fidelity) }.sorted()
       blocks += Figure.steps(
-        "data\(place)",
+        "data\(fidelity)",
         values.enumerated().map { ($1, [Double($0 + 1) / Double(values.count)]) })
       plots.append(
-        "$data\(place) with lines linewidth 2 linecolor rgb '#\(Self.colours[place % Self.colours.count])' "
+        "$data\(fidelity) with lines linewidth 2 linecolor rgb '#\(Self.colours[fidelity % Self.colours.count])' "
           + "title '\(name(epochs))'")
     }
     return panel(
@@ -94,13 +95,13 @@ public struct LandscapePlot: Sendable {
       blocks + "set yrange [0:1]\nplot " + plots.joined(separator: ", "))
   }
 
-  /// By number of 3x3 convolutions.
-  private func times(_ top: Int) -> Figure.Panel {
-    let place = table.epochs.count - 1
+  /// By number of 3x3 convolutions; `nil` for a table without seconds.
+  private func times(_ top: Int) -> Figure.Panel? {
+    let last = table.epochs.count - 1
     var groups: [Int: [(Double, Double)]] = [:]
     for row in 0..<table.rowCount {
-      guard let accuracy = accuracy(row, place),
-        let seconds = table.mean(.seconds, row: row, epochs: place), seconds > 0
+      guard let accuracy = accuracy(row, last),
+        let seconds = table.mean(.seconds, row: row, epochs: last), seconds > 0
       else { continue }
       let cell = table.cell(row)
       let count = (1..<max(1, cell.vertexCount - 1)).count { cell.operation(of: $0) == .conv3x3 }
@@ -108,22 +109,24 @@ public struct LandscapePlot: Sendable {
     }
     let sorted = groups.sorted { $0.key < $1.key }
     let seconds = sorted.flatMap { $0.value.map(\.0) }
-    let (low, high) = ((seconds.min() ?? 1) * 0.9, (seconds.max() ?? 1) * 1.1)
+    guard let least = seconds.min(), let most = seconds.max() else { return nil }
+    let axis = Chart.Axis(seconds: "seconds of a training", least * 0.9...most * 1.1)
     return panel(
-      "Accuracy and time", "at \(name(top)), by number of 3x3 convolutions", "seconds of a training",
+      "Accuracy and time", "at \(name(top)), by number of 3x3 convolutions", axis.title,
       "validation accuracy", "bottom right",
       sorted.map { block("data\($0.key)", $0.value) }.joined()
-        + "set logscale x\nset xrange [\(low):\(high)]\n\(Figure.ticks("x", low, high))plot "
+        + "set logscale x\nset xrange [\(axis.range.lowerBound):\(axis.range.upperBound)]\n"
+        + Figure.ticks("x", axis.ticks) + "plot "
         + sorted.map { count, _ in
           points("data\(count)", colour: count, count == 1 ? "1 convolution" : "\(count) convolutions")
         }.joined(separator: ", "))
   }
 
   private func repeats(_ top: Int) -> Figure.Panel {
-    let place = table.epochs.count - 1
+    let last = table.epochs.count - 1
     let pairs = (0..<table.rowCount).compactMap { row in
-      table.value(.validationAccuracy, row: row, epochs: place, repeat: 0).flatMap { first in
-        table.value(.validationAccuracy, row: row, epochs: place, repeat: 1).map { (first, $0) }
+      table.value(.validationAccuracy, row: row, epochs: last, repeat: 0).flatMap { first in
+        table.value(.validationAccuracy, row: row, epochs: last, repeat: 1).map { (first, $0) }
       }
     }
     return panel(
@@ -135,16 +138,16 @@ public struct LandscapePlot: Sendable {
     let last = table.epochs.count - 1
     let lower = table.epochs.indices.dropLast()
     let correlations = landscape.fidelityCorrelations.filter { $0.high == top }
-    let blocks = lower.map { place in
+    let blocks = lower.map { fidelity in
       block(
-        "data\(place)",
+        "data\(fidelity)",
         (0..<table.rowCount).compactMap { row in
-          accuracy(row, place).flatMap { low in accuracy(row, last).map { (low, $0) } }
+          accuracy(row, fidelity).flatMap { low in accuracy(row, last).map { (low, $0) } }
         })
     }
-    let plots = zip(lower, table.epochs).map { place, epochs in
-      let rho = correlations.first { $0.low == epochs }.map { String(format: ", Spearman %.2f", $0.correlation) }
-      return points("data\(place)", colour: place, name(epochs) + (rho ?? ""))
+    let plots = zip(lower, table.epochs).map { fidelity, epochs in
+      let rho = correlations.first { $0.low == epochs }.map { ", Spearman " + Numbers.decimals($0.correlation, 2) }
+      return points("data\(fidelity)", colour: fidelity, name(epochs) + (rho ?? ""))
     }
     return panel(
       "Fewer epochs", "a point per cell, means over repeats", "validation accuracy at fewer epochs",
@@ -178,7 +181,7 @@ public struct LandscapePlot: Sendable {
   }
 
   /// A cell, drawn.
-  private func best(_ place: Int, row: Int) -> Figure.Panel {
+  private func best(_ index: Int, row: Int) -> Figure.Panel {
     let last = table.epochs.count - 1
     let drawing = CellDrawing(table.cell(row))
     // What a panel has room for at the size of its letters.
@@ -197,12 +200,12 @@ public struct LandscapePlot: Sendable {
         .map { "\(left + $0.x) \($0.y)\n" }.joined()
     }
     let values = [
-      accuracy(row, last).map { String(format: "validation accuracy %.4f", $0) },
-      table.mean(.testAccuracy, row: row, epochs: last).map { String(format: "test %.4f", $0) },
-      table.mean(.seconds, row: row, epochs: last).map { String(format: "%.1f s", $0) },
+      accuracy(row, last).map { "validation accuracy " + Numbers.decimals($0, 4) },
+      table.mean(.testAccuracy, row: row, epochs: last).map { "test " + Numbers.decimals($0, 4) },
+      table.mean(.seconds, row: row, epochs: last).map { Numbers.decimals($0, 1) + " s" },
     ]
     return panel(
-      ["Best cell", "Second best", "Third best"][place],
+      ["Best cell", "Second best", "Third best"][index],
       values.compactMap { $0 }.joined(separator: ", ") + ", \(table.hash(row))", "", "", "off",
       """
       unset border

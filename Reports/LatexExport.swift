@@ -1,111 +1,109 @@
 import Anytime
+import Experiments
 import Foundation
 
 /// Curves and tables for LaTeX.
 extension CurveExport {
   /// All that `anytime export latex` writes.
   public static func latex(metric: RegretMetric? = nil, center: CurveCenter = .median) -> [CurveExport] {
-    [
-      CurveExport(fileName: "curves.tex") { LatexExport(curves: $0, metric: metric, center: center).figure },
-      CurveExport(fileName: "table.tex") { LatexExport(curves: $0, metric: metric, center: center).table },
+    func picture(_ name: String, _ chart: @escaping @Sendable (Curves) throws(ReportError) -> Chart) -> CurveExport {
+      CurveExport(fileName: name) { curves in
+        do { return Data(LatexExport.picture(try chart(curves)).utf8) } catch {
+          // A document that reads the file compiles all the same.
+          return Data((LatexExport.head(curves.results.experiment.name, "\(error)")).utf8)
+        }
+      }
+    }
+    return [
+      picture("curves.tex") { curves throws(ReportError) in
+        try Chart.regret(curves, metric: metric, center: center)
+      },
+      CurveExport(fileName: "table.tex") { curves in
+        Data(LatexExport.table(curves.runs, metric ?? curves.defaultMetric).utf8)
+      },
+      picture("ranks.tex") { curves throws(ReportError) in
+        try Chart.ranks(RankCurves(curves.runs, metric: metric ?? curves.defaultMetric))
+      },
+      picture("ecdf.tex") { curves throws(ReportError) in
+        try Chart.targets(TargetDistribution(curves.runs, metric: metric ?? curves.defaultMetric))
+      },
     ]
   }
 }
 
-package struct LatexExport {
-  let curves: Curves
-  let metric: RegretMetric
-  let center: CurveCenter
-
-  init(curves: Curves, metric: RegretMetric?, center: CurveCenter) {
-    self.curves = curves
-    self.metric = metric ?? curves.defaultMetric
-    self.center = center
-  }
-
-  private var head: String {
-    "% \(curves.results.experiment.name.onOneLine): \(curves.runs.caption.onOneLine)\n"
-  }
+package enum LatexExport {
+  static func head(_ title: String, _ caption: String) -> String { "% \(title.onOneLine): \(caption.onOneLine)\n" }
 
   /// A `tikzpicture` for pgfplots 1.18.
-  var figure: Data {
-    var text = head
-    let series = RegretSeries.all(curves, metric: metric, center: center)
-    let reference = curves.runs.reference?.randomRegret(metric)
-    guard let axes = RegretAxes(series, reference: reference, logY: true) else {
-      return Data((text + "% There is nothing to draw: no run has a \(metric.rawValue) regret.\n").utf8)
-    }
-    let styles = MethodStyle.byLabel([curves.runs])
-    let band = center.band.map { " Bands: \(Self.escaped($0))." } ?? ""
-    text += """
-      % In the preamble: \\usepackage{pgfplots} \\pgfplotsset{compat=1.18} \\usepgfplotslibrary{fillbetween}
-      % Line: \(center.name) \(metric.rawValue) regret.\(band)\(axes.clips ? " Lower edge: zero regret." : "")
-      \\begin{tikzpicture}
-      \\begin{loglogaxis}[
-        xlabel={budget spent [\(curves.runs.currency.unit)]},
-        ylabel={\(center.name) \(metric.rawValue) regret [percent points]},
-        xmin=\(axes.left), xmax=\(curves.runs.end), ymin=\(axes.bottom), ymax=\(axes.top),
-        const plot, no markers, log ticks with fixed point, \(ticks(axes))
-        legend pos=outer north east, legend cell align=left,
-        legend style={draw=none, fill=none, font=\\footnotesize}, axis lines=left, grid=major,
-        grid style={gray!20},
-      ]
+  static func picture(_ chart: Chart) -> String {
+    let styles = MethodStyle.byLabel(chart.methods)
+    let (x, y) = (chart.x, chart.y)
+    let axes = [("x", x), ("y", y)].map { name, axis in
+      let ticks = axis.ticks.map { Numbers.digits($0) }.joined(separator: ",")
+      return """
+          \(name)mode=\(axis.scale == .log ? "log" : "linear"), \(name)label={\(escaped(axis.title))},
+          \(name)min=\(axis.range.lowerBound), \(name)max=\(axis.range.upperBound), \
+        \(ticks.isEmpty ? "" : "\(name)tick={\(ticks)}, ")\(axis.isReversed ? "\(name) dir=reverse, " : "")
 
-      """
-    if let reference {
+        """
+    }
+    var text =
+      head(chart.title, chart.caption) + """
+        % In the preamble: \\usepackage{pgfplots} \\pgfplotsset{compat=1.18} \\usepgfplotslibrary{fillbetween}
+        \\begin{tikzpicture}
+        \\begin{axis}[
+        \(axes.joined())  \(chart.isStepped ? "const plot, " : "")no markers, log ticks with fixed point,
+          legend pos=outer north east, legend cell align=left,
+          legend style={draw=none, fill=none, font=\\footnotesize}, grid=major, grid style={gray!20},
+        \(y.isReversed ? "" : "  axis lines=left,\n")\
+        ]
+
+        """
+    for level in chart.levels {
       text += "\\addplot[gray, densely dotted, thick, sharp plot] coordinates {"
-      text += "(\(axes.left),\(100 * reference)) (\(curves.runs.end),\(100 * reference))};\n"
-      text += "\\addlegendentry{average random cell}\n"
+      text += "(\(x.range.lowerBound),\(level.value)) (\(x.range.upperBound),\(level.value))};\n"
+      text += "\\addlegendentry{\(escaped(level.label))}\n"
     }
     var named: Set<String> = []
-    for (number, line) in series.enumerated() where !line.points.isEmpty {
-      guard let style = styles[line.label] else { continue }
+    for (index, series) in chart.series.enumerated() where !series.points.isEmpty {
+      guard let style = styles[series.label] else { continue }
       let colour = "anytime\(style.colour)"
+      let points = series.points.map(chart.drawn)
       text += "\\definecolor{\(colour)}{HTML}{\(style.colour)}\n"
-      func coordinates(_ value: ((x: Double, y: Double, low: Double, high: Double)) -> Double) -> String {
+      func coordinates(_ value: (Chart.Point) -> Double) -> String {
         var last: Double?
-        return line.points.enumerated().compactMap { place, point in
-          let y = max(value(point), axes.bottom)
+        return points.enumerated().compactMap { index, point in
           // Steps need their changes and the end only.
-          if y == last, place + 1 < line.points.count { return nil }
-          last = y
-          return "(\(point.x),\(y))"
+          if chart.isStepped, value(point) == last, index + 1 < points.count { return nil }
+          last = value(point)
+          return "(\(point.x),\(value(point)))"
         }.joined(separator: " ")
       }
-      if line.runs > 1, center.band != nil {
-        text +=
-          "\\addplot[name path=low\(number), draw=none, forget plot] coordinates {\(coordinates(\.low))};\n"
-        text +=
-          "\\addplot[name path=high\(number), draw=none, forget plot] coordinates {\(coordinates(\.high))};\n"
+      if chart.showsBand(series) {
+        for (name, values) in [("low", coordinates(\.low)), ("high", coordinates(\.high))] {
+          text += "\\addplot[name path=\(name)\(index), draw=none, forget plot] coordinates {\(values)};\n"
+        }
         text += "\\addplot[fill=\(colour), fill opacity=0.18, draw=none, forget plot] "
-        text += "fill between[of=low\(number) and high\(number)];\n"
+        text += "fill between[of=low\(index) and high\(index)];\n"
       }
       let pattern = style.pattern.enumerated().map { "\($0 % 2 == 0 ? "on" : "off") \($1 / 2)pt" }
       let dash = pattern.isEmpty ? "" : ", dash pattern=\(pattern.joined(separator: " "))"
-      let isFirst = named.insert(line.label).inserted
-      text +=
-        "\\addplot[\(colour), \(center == .runs ? "thin" : "thick")\(dash)\(isFirst ? "" : ", forget plot")] "
+      let isFirst = named.insert(series.label).inserted
+      text += "\\addplot[\(colour), \(chart.isOfRuns ? "thin" : "thick")\(dash)\(isFirst ? "" : ", forget plot")] "
       text += "coordinates {\(coordinates(\.y))};\n"
-      if isFirst { text += "\\addlegendentry{\(Self.escaped(line.label))}\n" }
+      if isFirst { text += "\\addlegendentry{\(escaped(series.label))}\n" }
     }
-    return Data((text + "\\end{loglogaxis}\n\\end{tikzpicture}\n").utf8)
-  }
-
-  private func ticks(_ axes: RegretAxes) -> String {
-    [("x", axes.left, curves.runs.end), ("y", axes.bottom, axes.top)].map { axis, low, high in
-      let places = Figure.tickPlaces(low, high)
-      return places.count > 1
-        ? "\(axis)tick={\(places.map { String(format: "%g", $0) }.joined(separator: ","))}, " : ""
-    }.joined()
+    return text + "\\end{axis}\n\\end{tikzpicture}\n"
   }
 
   /// A `tabular` with booktabs' rules: the leaderboard.
-  var table: Data {
-    let board = Leaderboard(curves.runs, metric: metric)
+  static func table(_ runs: RegretRuns, _ metric: RegretMetric) -> String {
+    let board = Leaderboard(runs, metric: metric)
     let budgets = SignificanceTable.budgets
     let best = board.rows.first.flatMap { row in board.significance.labels.firstIndex(of: row.label) }
-    let percents = budgets.dropLast().map { Self.escaped(SignificanceTable.percent($0)) }
-    var text = head
+    let parts = budgets.map { escaped(Numbers.part($0)) }
+    var text = head(runs.results.experiment.name, runs.caption)
+    text += board.failureTexts.map { "% \($0.onOneLine).\n" }.joined()
     text += """
       % In the preamble: \\usepackage{booktabs}
       % \(metric.rawValue) regret in percent points; mean with its standard error. Bold: the least mean, and those that
@@ -114,27 +112,26 @@ package struct LatexExport {
       \\toprule
       & \\multicolumn{2}{c}{mean} & \\multicolumn{\(budgets.count)}{c}{median at} & \\\\
       \\cmidrule(lr){2-3} \\cmidrule(lr){4-\(3 + budgets.count)}
-      method & \\multicolumn{2}{c}{} & \(percents.joined(separator: " & ")) & 100 \\% & runs \\\\
+      method & \\multicolumn{2}{c}{} & \(parts.joined(separator: " & ")) & runs \\\\
       \\midrule
 
       """
-    func percent(_ value: Double) -> String { String(format: "%.3f", 100 * value) }
     for row in board.rows {
-      let place = board.significance.labels.firstIndex(of: row.label)
+      let index = board.significance.labels.firstIndex(of: row.label)
       let isBold =
-        best == place
+        index != nil && best == index
         || (best.flatMap { best in
-          place.flatMap { board.significance.rows.last?.pair(best, $0).map { $0.better == nil } }
+          index.flatMap { board.significance.rows.last?.pair(best, $0).map { $0.better == nil } }
         } ?? false)
-      let label = Self.escaped(row.label)
-      let cells =
-        [
-          isBold ? "\\textbf{\(label)}" : label, row.final.map { percent($0.mean) } ?? "--",
-          row.final?.standardError.map(percent) ?? "--",
-        ] + row.medians.map { $0.map(percent) ?? "--" } + [String(row.runs)]
+      let label = escaped(row.label)
+      let error = row.final?.standardError.map { Numbers.percent($0) }
+      var cells = [isBold ? "\\textbf{\(label)}" : label, row.final.map { Numbers.percent($0.mean) } ?? "--"]
+      cells.append(error ?? "--")
+      cells += row.medians.map { median in median.map { Numbers.percent($0) } ?? "--" }
+      cells.append(row.failed > 0 ? "\(row.runs) of \(row.runs + row.failed)" : String(row.runs))
       text += cells.joined(separator: " & ") + " \\\\\n"
     }
-    return Data((text + "\\bottomrule\n\\end{tabular}\n").utf8)
+    return text + "\\bottomrule\n\\end{tabular}\n"
   }
 
   /// Text without a meaning in LaTeX, for any engine and any font encoding: what pdfTeX cannot print in every one of

@@ -5,31 +5,42 @@ import Statistics
 
 /// The methods of an experiment by what they reached at the horizon, and which differences are significant.
 public struct Leaderboard: Sendable {
-  /// A method's line.
+  /// One method.
   public struct Row: Sendable {
     public let label: String
-    /// 1 for the least mean final regret; ties share their mean rank.
+    /// 1 for the least mean final regret; ties share their mean rank, and methods without any regret the last one.
     public let rank: Double
     /// Final regret over the runs that have an incumbent, by ``metric``.
     public let final: Curves.Summary?
     /// The 95 % BCa bootstrap interval of the mean final regret, of 2,000 resamples; `nil` where it is undefined.
     public let interval: ClosedRange<Double>?
-    /// The median regret over all runs at every budget of ``SignificanceTable/budgets``; `nil` where half of the
-    /// runs have no incumbent yet.
+    /// The median regret over all runs that ended well at every budget of ``SignificanceTable/budgets``; `nil` where
+    /// half of the runs have no incumbent yet.
     public let medians: [Double?]
-    /// The numbers of methods than which this one is significantly better, and worse, at every budget.
+    /// At every budget, the number of methods that this one significantly outperforms, and that outperform it.
     public let wins, losses: [Int]
-    /// The mean over runs of the mean regret over ``Leaderboard/range``: the area under the curve by its length,
-    /// over the budget and over its logarithm.
+    /// The mean over runs of the mean regret over ``Leaderboard/range``: the area under the curve divided by its
+    /// length, over the budget and over its logarithm.
     public let area, logArea: Double?
+    /// The number of runs that ended well. All statistics are over these.
     public let runs: Int
-    /// Runs that ended without any incumbent.
+    /// The number of runs that failed.
+    public let failed: Int
+    /// The number of runs that ended well, but without any incumbent.
     public let emptyRuns: Int
-    /// Mean number of trainings.
-    public let evaluations: Double
+    /// Mean number of trainings; `nil` without a run that ended well.
+    public let evaluations: Double?
     /// A blackbox optimizer's own time per training, in microseconds, measured. `nil` for methods that train
     /// themselves.
     public let microsecondsPerEvaluation: Double?
+
+    /// In place of a mean.
+    var reason: String { runs > 0 ? "no incumbent" : failed > 0 ? "all runs failed" : "no run" }
+    /// The mean final regret with its standard error, in percent points.
+    var meanText: String? { final.map { Numbers.percent($0.mean, error: $0.standardError) } }
+    var rankText: String { Numbers.digits(rank) }
+    var evaluationsText: String? { evaluations.map { Numbers.decimals($0, 1) } }
+    var microsecondsText: String? { microsecondsPerEvaluation.map { Numbers.decimals($0, 2) } }
   }
 
   public let metric: RegretMetric
@@ -38,6 +49,10 @@ public struct Leaderboard: Sendable {
   public let significance: SignificanceTable
   /// From the last first incumbent of any run that has one to the end: where all curves are defined.
   public let range: ClosedRange<Double>?
+  /// A line for every method some of whose runs failed.
+  public let failureTexts: [String]
+  /// Lines on other runs of the store, and on child runs.
+  private let notes: [String]
   private let caption: String
 
   public init(_ results: ExperimentResults) { self.init(RegretRuns(results)) }
@@ -54,16 +69,28 @@ public struct Leaderboard: Sendable {
     self.significance = significance
     self.range = range
     caption = regrets.caption
+    failureTexts = regrets.results.failureTexts
+    notes = regrets.results.otherRunTexts + regrets.results.methods.compactMap { method in
+      let children = ChildSpending.all(method)
+      guard !children.isEmpty else { return nil }
+      let horizon = regrets.results.experiment.horizon
+      let parts = children.map { "\($0.name) (\($0.method)) \(Numbers.share($0.amount / horizon))" }
+      return "Of the budget of \(method.entry.label), child runs were given: \(parts.joined(separator: ", "))."
+    }
     let finals = regrets.methods.map { $0.runs.map { $0.curve(metric)?.value(at: regrets.end) } }
     let means = finals.map { $0.compactMap { $0 }.mean ?? .infinity }
-    rows = regrets.methods.indices.map { place in
-      let method = regrets.methods[place]
-      let better = means.count { $0 < means[place] }
-      let equal = means.count { $0 == means[place] }
-      let done = regrets.results.methods[place].runs.map(\.result)
+    rows = regrets.methods.indices.map { index in
+      let method = regrets.methods[index]
+      let better = means.count { $0 < means[index] }
+      let equal = means.count { $0 == means[index] }
+      let compared = significance.labels.firstIndex(of: method.label)
+      func others(_ number: (SignificanceTable.Row, Int) -> Int) -> [Int] {
+        compared.map { compared in significance.rows.map { number($0, compared) } } ?? []
+      }
+      let done = regrets.results.methods[index].endedRuns.map(\.result)
       let evaluations = done.map(\.spent.evaluations)
       let total = evaluations.reduce(0, +)
-      let reached = finals[place].compactMap { $0 }
+      let reached = finals[index].compactMap { $0 }
       var random = RandomGenerator(seed: 0, stream: "leaderboard \(method.label)")
       func area(_ scale: StepCurve.Scale) -> Double? {
         range.flatMap { range in
@@ -77,35 +104,27 @@ public struct Leaderboard: Sendable {
           // Finite, as interpolation makes no number of infinity.
           method.runs.map { $0.curve(metric)?.value(at: fraction * regrets.end) ?? .greatestFiniteMagnitude }
             .median.flatMap { $0 < 1 ? $0 : nil }
-        }, wins: significance.rows.map { $0.wins(place).count },
-        losses: significance.rows.map { $0.losses(place).count }, area: area(.linear), logArea: area(.log),
-        runs: method.runs.count, emptyRuns: finals[place].count { $0 == nil },
-        evaluations: evaluations.mean ?? 0,
-        microsecondsPerEvaluation: total > 0 && regrets.results.methods[place].family == .blackbox
+        }, wins: others { $0.wins($1).count }, losses: others { $0.losses($1).count }, area: area(.linear),
+        logArea: area(.log), runs: method.runs.count, failed: method.failed,
+        emptyRuns: finals[index].count { $0 == nil }, evaluations: evaluations.mean,
+        microsecondsPerEvaluation: total > 0 && regrets.results.methods[index].family == .blackbox
           ? done.map(\.overheadSeconds).reduce(0, +) / total * 1e6 : nil)
     }.sorted { ($0.rank, $0.label) < ($1.rank, $1.label) }
   }
 
   /// Aligned columns, the significant differences and a caption, for a terminal. Regret is in percent points.
   public var text: String {
-    func percent(_ value: Double) -> String { String(format: "%.3f", 100 * value) }
+    func percent(_ value: Double?) -> String { value.map { Numbers.percent($0) + " %" } ?? "-" }
     let budgets = SignificanceTable.budgets.dropLast()
     var lines = [
       ["rank", "method", "mean \(metric.rawValue) regret", "median"]
-        + budgets.map { "at \(SignificanceTable.percent($0))" } + ["runs", "trainings", "µs each"]
+        + budgets.map { "at \(Numbers.part($0))" } + ["runs", "trainings", "µs each"]
     ]
     for row in rows {
-      let mean = row.final.map { summary in
-        percent(summary.mean) + (summary.standardError.map { " ± " + percent($0) } ?? "") + " %"
-      }
-      let own = row.microsecondsPerEvaluation.map { String(format: "%.2f", $0) } ?? "-"
       lines.append(
-        [
-          row.rank.formatted(.number.precision(.fractionLength(0...1))), row.label, mean ?? "no incumbent",
-          row.final.map { percent($0.median) + " %" } ?? "-",
-        ] + budgets.indices.map { row.medians[$0].map { percent($0) + " %" } ?? "-" } + [
-          String(row.runs), String(format: "%.1f", row.evaluations), own,
-        ])
+        [row.rankText, row.label, row.meanText.map { $0 + " %" } ?? row.reason, percent(row.final?.median)]
+          + budgets.indices.map { percent(row.medians[$0]) }
+          + [String(row.runs), row.evaluationsText ?? "-", row.microsecondsText ?? "-"])
     }
     let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
     var text = lines.map { line in
@@ -116,6 +135,7 @@ public struct Leaderboard: Sendable {
     }.joined(separator: "\n")
     let empty = rows.reduce(0) { $0 + $1.emptyRuns }
     if empty > 0 { text += "\n\(empty) runs ended before their first result and are left out of the regret." }
+    for line in failureTexts + notes { text += "\n" + line }
     if !significance.rows.isEmpty { text += "\n\n" + significance.text }
     return text
       + "\n\n(\(caption); ± standard error of the mean; at 1 % and 10 % of the budget: median; µs each: the "
@@ -135,9 +155,9 @@ extension SignificanceTable {
         guard let most = row.pairs.filter({ $0.better == method }).map(\.pValue).max() else { return nil }
         let names = order.filter(beaten.contains).map { labels[$0] }
         return "  \(labels[method]) is better than \(names.joined(separator: separator)) "
-          + "(p \(most < 0.0001 ? "" : names.count > 1 ? "≤ " : "")\(Self.text(most)))"
+          + "(p \(most < 0.0001 ? "" : names.count > 1 ? "≤ " : "")\(Numbers.probability(most)))"
       }
-      let head = "At \(Self.percent(row.fraction)) of the budget: "
+      let head = "At \(Numbers.part(row.fraction)) of the budget: "
       return parts.isEmpty ? [head + "no significant difference"] : [head] + parts
     }
     return lines.map { $0.replacing(/\ +$/, with: "") }.joined(separator: "\n") + "\n(\(caption))"
@@ -147,15 +167,5 @@ extension SignificanceTable {
   public var caption: String {
     "\(test.text), level \(Self.level), \(metric.rawValue) regret over "
       + (test.isPaired ? "\(seeds) common seeds" : "all runs")
-  }
-
-  /// A part of the budget as a percentage.
-  public static func percent(_ fraction: Double) -> String {
-    "\((100 * fraction).formatted(.number.precision(.fractionLength(0...2)).grouping(.never))) %"
-  }
-
-  /// A p-value with two digits.
-  static func text(_ pValue: Double) -> String {
-    pValue < 0.0001 ? "< 0.0001" : String(format: pValue < 0.01 ? "%.1g" : "%.2g", pValue)
   }
 }

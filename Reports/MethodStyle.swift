@@ -11,7 +11,7 @@ public struct MethodStyle: Hashable, Sendable {
 
   private static let colours = ["0072B2", "D55E00", "009E73", "CC79A7", "56B4E9", "E69F00", "000000"]
   /// Methods keep their colour and dash in all figures.
-  private static let places = [
+  private static let fixed = [
     "random-search", "regularized-evolution", "tpe", "bohb", "hyperband", "smac", "reinforce", "local-search",
     "dehb", "darts", "gdas", "pc-darts", "enas", "random-search-ws", "darts-second-order", "spos",
   ]
@@ -24,22 +24,30 @@ public struct MethodStyle: Hashable, Sendable {
     let count = colours.count * 4
     var taken: Set<Int> = []
     var styles = [Int](repeating: 0, count: methods.count)
-    // First entries of methods before further variants, so that these never take another method's place.
+    // First entries of methods before further variants, so that these never take another method's style.
     let isFirst = methods.indices.map { !methods[..<$0].contains(methods[$0]) }
     for index in methods.indices.filter({ isFirst[$0] }) + methods.indices.filter({ !isFirst[$0] }) {
       let name = methods[index]
-      var place =
-        (places.firstIndex(of: name)
-          ?? places.count + name.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xff }) % count
+      var number =
+        (fixed.firstIndex(of: name)
+          ?? fixed.count + name.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xff }) % count
       // The same colour with the next dash, as long as there is one; then the next colour.
       var tries = 0
-      while taken.contains(place), tries < count {
+      while taken.contains(number), tries < count {
         tries += 1
-        place = (place + (tries % 4 == 0 ? colours.count + 1 : colours.count)) % count
+        number = (number + (tries % 4 == 0 ? colours.count + 1 : colours.count)) % count
       }
-      taken.insert(place)
-      styles[index] = place
+      taken.insert(number)
+      styles[index] = number
     }
     return styles.map { MethodStyle(colour: colours[$0 % colours.count], dash: $0 / colours.count + 1) }
+  }
+  /// Styles by label, so that a label looks the same in several plots.
+  ///
+  /// - Parameter methods: Labels with the names of their methods. Of several with one label the first counts.
+  static func byLabel(_ methods: [(label: String, method: String)]) -> [String: MethodStyle] {
+    var seen: Set<String> = []
+    let distinct = methods.filter { seen.insert($0.label).inserted }
+    return Dictionary(uniqueKeysWithValues: zip(distinct.map(\.label), styles(of: distinct.map(\.method))))
   }
 }

@@ -11,11 +11,11 @@ public struct RankCurves: Sendable {
   public let runs: RegretRuns
   public let metric: RegretMetric
   public let grid: [Double]
-  /// The number of seeds whose runs all methods have.
+  /// The number of seeds whose runs all of these methods have.
   public let seeds: Int
   /// Whether the runs of common seeds are ranked.
   public let isPaired: Bool
-  /// In the experiment's order; empty if there is nothing to rank.
+  /// In the experiment's order, without methods that have no run; empty if there is nothing to rank.
   public let curves: [Curve]
 
   /// One method's ranks.
@@ -41,33 +41,33 @@ public struct RankCurves: Sendable {
     self.isPaired = isPaired
     seeds = common.count
     // By method and run, the values on the grid; infinite before the first incumbent.
-    let values = runs.methods.map { method in
+    let values = runs.compared.map { method in
       method.runs.filter { !isPaired || common.contains($0.seed) }.map { run in
         run.curve(metric)?.values(at: grid).map { $0 ?? .infinity }
           ?? [Double](repeating: .infinity, count: grid.count)
       }
     }
-    guard values.allSatisfy({ !$0.isEmpty }) else {
+    guard !values.isEmpty, values.allSatisfy({ !$0.isEmpty }) else {
       curves = []
       return
     }
-    var points = runs.methods.map { _ in [(mean: Double, standardError: Double)]() }
-    for place in grid.indices {
-      let here = values.map { $0.map { $0[place] } }
+    var points = runs.compared.map { _ in [(mean: Double, standardError: Double)]() }
+    for index in grid.indices {
+      let here = values.map { $0.map { $0[index] } }
       for (method, ranks) in (isPaired ? here.pairedRanks : here.drawnRanks).enumerated() {
         points[method].append((ranks.mean ?? 0, ranks.standardError ?? 0))
       }
     }
-    curves = zip(runs.methods, points).map { Curve(label: $0.label, method: $0.method, points: $1) }
+    curves = zip(runs.compared, points).map { Curve(label: $0.label, method: $0.method, points: $1) }
   }
 }
 
 extension [[Double]] {
-  /// By sample and value, the rank of the value among those at the same place of all samples.
+  /// By sample and value, the rank of the value among those with the same index in all samples.
   fileprivate var pairedRanks: [[Double]] {
     var ranks = map { _ in [Double]() }
-    for place in (first ?? []).indices {
-      for (sample, rank) in map({ $0[place] }).ranks.enumerated() { ranks[sample].append(rank) }
+    for index in (first ?? []).indices {
+      for (sample, rank) in map({ $0[index] }).ranks.enumerated() { ranks[sample].append(rank) }
     }
     return ranks
   }
@@ -90,7 +90,7 @@ extension [[Double]] {
 }
 
 extension [Double] {
-  /// How many elements satisfy a condition that those of the beginning alone satisfy.
+  /// The number of elements before the first that does not satisfy a condition.
   fileprivate func leading(_ condition: (Double) -> Bool) -> Int {
     var (low, high) = (0, count)
     while low < high {

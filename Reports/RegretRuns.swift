@@ -3,7 +3,7 @@ import Experiments
 import Foundation
 import Statistics
 
-/// Since when an incumbent counts: both of Lindauer and Hutter's accountings (JMLR 2020), from the same runs.
+/// When an incumbent counts: both of Lindauer and Hutter's accountings (JMLR 2020), from the same runs.
 public enum Accounting: String, CaseIterable, Sendable, Codable {
   /// What a method would return now: architecture identification, final training free.
   case recommendedNow = "recommended-now"
@@ -14,19 +14,19 @@ public enum Accounting: String, CaseIterable, Sendable, Codable {
   public var text: String { self == .recommendedNow ? "final training free" : "final training charged" }
 }
 
-/// What regret is of.
+/// The accuracy whose regret is shown.
 public enum RegretMetric: String, CaseIterable, Sendable, Codable {
   case validation, test
 }
 
-/// Regret of every run of an experiment over what it has spent: all curves, ranks, targets and tests are made
-/// of this.
+/// Regret of every run of an experiment over the budget spent: the basis of all curves, ranks, targets and tests.
+/// Failed runs are left out here, and so everywhere.
 public struct RegretRuns: Sendable {
   public let results: ExperimentResults
-  /// What is spent.
+  /// The currency of all amounts.
   public let currency: BudgetPolicy.Currency
   public let accounting: Accounting
-  /// What is known of the space, where its table was at hand.
+  /// Facts on the whole search space, if its table was available.
   public let reference: SpaceReference?
   /// Where curves end: the horizon, or in another currency than the policy's, which has no horizon, the most
   /// that any run has spent.
@@ -38,8 +38,10 @@ public struct RegretRuns: Sendable {
   public struct MethodRuns: Sendable {
     public let label: String
     public let method: String
-    /// By ascending seed.
+    /// The runs that ended well, by ascending seed.
     public let runs: [Run]
+    /// How many runs failed. They are in no statistic.
+    public let failed: Int
   }
 
   /// One run's regret, as fractions (0.01 is one percent point).
@@ -106,24 +108,24 @@ public struct RegretRuns: Sendable {
     methods = results.methods.map { method in
       MethodRuns(
         label: method.entry.label, method: method.entry.method,
-        runs: method.runs.map { seed, result in
+        runs: method.endedRuns.map { seed, result in
           var points = result.trajectory
-          if !isOwn { for place in points.indices { points[place].amount = points[place].spent[currency] } }
+          if !isOwn { for index in points.indices { points[index].amount = points[index].spent[currency] } }
           if accounting == .finalTrainingCharged, !(isOwn && experiment.policy.chargeFinalTraining) {
             points = points.chargingFinalTraining(
               in: currency, epochs: Double(reference?.topEpochs ?? 0),
               horizon: isOwn ? experiment.horizon : .infinity)
           }
           let spent = result.ledger.reduce(0) { $0 + $1.amount }
-          let places = points.map(\.amount)
+          let amounts = points.map(\.amount)
           let tests = points.compactMap(\.testRegret)
           return Run(
             seed: seed,
             end: isOwn ? (spent > 0 ? spent : experiment.horizon) : result.spent[currency],
-            validation: StepCurve(places: places, values: points.map(\.validationRegret)),
+            validation: StepCurve(places: amounts, values: points.map(\.validationRegret)),
             test: tests.count == points.count && !points.isEmpty
-              ? StepCurve(places: places, values: tests) : nil)
-        })
+              ? StepCurve(places: amounts, values: tests) : nil)
+        }, failed: method.failedRuns.count)
     }
     let most = methods.flatMap { $0.runs.map(\.end) }.max()
     end = isOwn ? experiment.horizon : most ?? 0
@@ -134,10 +136,13 @@ public struct RegretRuns: Sendable {
     methods.contains { $0.runs.contains { $0.test != nil } } ? .test : .validation
   }
 
-  /// The seeds whose runs every method has, ascending.
+  /// The methods that can be ranked and tested: those with at least one run that ended well.
+  var compared: [MethodRuns] { methods.filter { !$0.runs.isEmpty } }
+
+  /// The seeds whose runs ended well for every method that is compared, ascending.
   public var commonSeeds: [UInt64] {
-    guard let first = methods.first else { return [] }
-    return methods.dropFirst().reduce(into: Set(first.runs.map(\.seed))) { seeds, method in
+    guard let first = compared.first else { return [] }
+    return compared.dropFirst().reduce(into: Set(first.runs.map(\.seed))) { seeds, method in
       seeds.formIntersection(method.runs.map(\.seed))
     }.sorted()
   }
@@ -156,10 +161,10 @@ public struct RegretRuns: Sendable {
   public func grid(_ size: Int, scale: StepCurve.Scale) -> [Double] {
     let count = max(2, size)
     let first = min(max(start ?? end, end * 1e-9), end)
-    return (0..<count).map { place in
-      let part = Double(place) / Double(count - 1)
-      if place == 0 { return first }
-      if place == count - 1 { return end }
+    return (0..<count).map { index in
+      let part = Double(index) / Double(count - 1)
+      if index == 0 { return first }
+      if index == count - 1 { return end }
       return scale == .log ? first * pow(end / first, part) : first + (end - first) * part
     }
   }

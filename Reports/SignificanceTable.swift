@@ -11,7 +11,7 @@ import Statistics
 public struct SignificanceTable: Sendable {
   /// 1 %, 10 % and all of the horizon.
   public static let budgets = [0.01, 0.1, 1]
-  /// From which p-value on a difference is not significant.
+  /// A difference is significant if its p-value is less.
   public static let level = 0.05
 
   /// How pairs are compared.
@@ -36,6 +36,7 @@ public struct SignificanceTable: Sendable {
   public let runs: RegretRuns
   public let metric: RegretMetric
   public let test: Test
+  /// The methods that are compared: those with a run that ended well.
   public let labels: [String]
   /// The number of common seeds.
   public let seeds: Int
@@ -62,12 +63,12 @@ public struct SignificanceTable: Sendable {
       pairs.first { ($0.first, $0.second) == (min(first, second), max(first, second)) }
     }
 
-    /// The methods than which a method is significantly better.
+    /// The methods that `method` significantly outperforms.
     public func wins(_ method: Int) -> [Int] {
       pairs.compactMap { $0.better == method ? $0.first + $0.second - method : nil }
     }
 
-    /// The methods than which a method is significantly worse.
+    /// The methods that significantly outperform `method`.
     public func losses(_ method: Int) -> [Int] {
       pairs.compactMap { pair in
         guard let better = pair.better, better != method, [pair.first, pair.second].contains(method) else {
@@ -80,7 +81,7 @@ public struct SignificanceTable: Sendable {
 
   /// A comparison of two methods.
   public struct Pair: Sendable {
-    /// Places in ``SignificanceTable/labels``; the first is less.
+    /// Indices of ``SignificanceTable/labels``; the first is less.
     public let first, second: Int
     /// Wilcoxon's or Mann and Whitney's p-value, alone and with Holm's correction.
     public let alone, holm: Double
@@ -111,10 +112,10 @@ public struct SignificanceTable: Sendable {
     self.runs = runs
     self.metric = metric
     self.test = test
-    labels = runs.methods.map(\.label)
+    labels = runs.compared.map(\.label)
     let common = Set(runs.commonSeeds)
     seeds = common.count
-    let curves = runs.methods.map { method in
+    let curves = runs.compared.map { method in
       method.runs.filter { !test.isPaired || common.contains($0.seed) }.map { $0.curve(metric) }
     }
     rows = budgets.compactMap { fraction in
@@ -136,23 +137,23 @@ public struct SignificanceTable: Sendable {
   }
 
   private static func pairs(_ values: [[Double]], friedman: Friedman? = nil, test: Test) -> [Pair] {
-    let places = values.indices.flatMap { first in ((first + 1)..<values.count).map { (first, $0) } }
-    let wilcoxon = places.map { test.isPaired ? Wilcoxon(values[$0.0], values[$0.1]) : nil }
-    let alone = places.indices.map { place in
-      let (first, second) = places[place]
-      return wilcoxon[place]?.pValue
+    let pairs = values.indices.flatMap { first in ((first + 1)..<values.count).map { (first, $0) } }
+    let wilcoxon = pairs.map { test.isPaired ? Wilcoxon(values[$0.0], values[$0.1]) : nil }
+    let alone = pairs.indices.map { index in
+      let (first, second) = pairs[index]
+      return wilcoxon[index]?.pValue
         ?? (test.isPaired ? 1 : MannWhitney(values[first], values[second])?.pValue ?? 1)
     }
     let holm = alone.holmAdjusted
-    return places.indices.map { place in
-      let (first, second) = places[place]
+    return pairs.indices.map { index in
+      let (first, second) = pairs[index]
       let nemenyi = friedman?.nemenyi(first, second)
-      let pValue = test == .nemenyi ? nemenyi ?? 1 : holm[place]
+      let pValue = test == .nemenyi ? nemenyi ?? 1 : holm[index]
       let a12 = EffectSize(values[second], values[first])?.a12 ?? 0.5
       let firstIsBetter =
         switch test {
         // Fewer and smaller positive differences: the first method's regret is less.
-        case .wilcoxonHolm: (wilcoxon[place]?.positive ?? 0) < (wilcoxon[place]?.negative ?? 0)
+        case .wilcoxonHolm: (wilcoxon[index]?.positive ?? 0) < (wilcoxon[index]?.negative ?? 0)
         case .mannWhitneyHolm: a12 > 0.5
         case .nemenyi: friedman.map { $0.averageRanks[first] < $0.averageRanks[second] } ?? false
         }
@@ -161,7 +162,7 @@ public struct SignificanceTable: Sendable {
         ? zip(values[first], values[second]).map { $0 - $1 }
         : [(values[first].median ?? .infinity) - (values[second].median ?? .infinity)]
       return Pair(
-        first: first, second: second, alone: alone[place], holm: holm[place], nemenyi: nemenyi, a12: a12,
+        first: first, second: second, alone: alone[index], holm: holm[index], nemenyi: nemenyi, a12: a12,
         medianDifference: differences.allSatisfy(\.isFinite) ? differences.median : nil, pValue: pValue,
         better: pValue < level ? (firstIsBetter ? first : second) : nil)
     }
@@ -173,7 +174,7 @@ public struct CriticalDifferences: Sendable {
   public let table: SignificanceTable
   /// Which of the table's budgets.
   public let row: SignificanceTable.Row
-  /// Places in the table's ``SignificanceTable/labels``, by ascending average rank.
+  /// Indices of the table's ``SignificanceTable/labels``, by ascending average rank.
   public let order: [Int]
   /// Average ranks in that order.
   public let ranks: [Double]
@@ -183,12 +184,12 @@ public struct CriticalDifferences: Sendable {
   /// more.
   public let groups: [ClosedRange<Int>]
 
-  /// - Parameter budget: A place in the table's rows; by default the last.
+  /// - Parameter budget: An index of the table's rows; by default the last.
   /// - Returns: `nil` if there is no such row.
   public init?(_ table: SignificanceTable, budget: Int? = nil) {
-    let place = budget ?? table.rows.count - 1
-    guard table.rows.indices.contains(place) else { return nil }
-    let row = table.rows[place]
+    let index = budget ?? table.rows.count - 1
+    guard table.rows.indices.contains(index) else { return nil }
+    let row = table.rows[index]
     self.table = table
     self.row = row
     let averages = row.averageRanks

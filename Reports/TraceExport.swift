@@ -11,11 +11,12 @@ public struct TraceExport: Sendable {
 
   public static let all = [csv, json]
 
-  /// A row per method, seed, epoch and number that was measured then; architecture weights as `weights.ROW.COLUMN`.
+  /// A row per method, seed of a run that ended well, epoch and number that was measured then; architecture weights as
+  /// `weights.ROW.COLUMN`.
   public static let csv = TraceExport(fileName: "trace.csv") { results in
     var table = CSV(["method", "seed", "epoch", "amount", "cell", "name", "value"])
     for method in results.methods {
-      for run in method.runs {
+      for run in method.endedRuns {
         for point in run.result.trace {
           func add(_ name: String, _ value: Double) {
             table.add([
@@ -33,11 +34,12 @@ public struct TraceExport: Sendable {
     return table.data
   }
 
-  /// Everything, with the experiment's identity.
+  /// Everything, with the experiment's identity; a failed run has its reason.
   public static let json = TraceExport(fileName: "trace.json") { results in
     struct Series: Encodable {
       var method: String
       var seed: UInt64
+      var failure: String?
       var epochs: [TracePoint]
     }
     struct Document: Encodable {
@@ -49,7 +51,7 @@ public struct TraceExport: Sendable {
       experiment: results.experiment, tableChecksum: results.tableChecksum,
       traces: results.methods.flatMap { method in
         method.runs.filter { !$0.result.trace.isEmpty }.map {
-          Series(method: method.entry.label, seed: $0.seed, epochs: $0.result.trace)
+          Series(method: method.entry.label, seed: $0.seed, failure: $0.result.failure, epochs: $0.result.trace)
         }
       })
     return try jsonData(document)

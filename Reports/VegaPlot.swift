@@ -1,67 +1,116 @@
 import Anytime
+import Experiments
 import Foundation
+import Statistics
 
-/// Lines over an axis as a Vega specification (version 5) with its data in it. The page draws it, and it opens
-/// in Vega's editor as it is.
+/// Charts of the same methods, one of which is shown, as a Vega specification (version 5) with its data in it. The page
+/// draws it, and it opens in Vega's editor as it is.
 public struct VegaPlot: Sendable {
+  /// A choice among words; together they say which chart is shown.
+  struct Choice: Sendable {
+    /// The name of the signal.
+    let signal: String
+    /// On the page.
+    let title: String
+    let options: [String]
+  }
+
   /// The specification, in JSON.
   public let json: String
-
-  /// An axis: its title, and whether it is logarithmic.
-  struct Axis {
-    var title: String
-    var isLogarithmic = false
-  }
-
-  /// What is drawn: data, and transforms that make it into what the template draws.
-  struct Content {
-    /// For every line its name and the method that gives it its style.
-    var methods: [(label: String, method: String)]
-    /// Signals that choose what is shown.
-    var choices: [JSONValue] = []
-    /// Data of lines; `lines` are transforms that give a row `method`, `x`, `y`, `low` and `high`.
-    var rows: [JSONValue]
-    var lines: [JSONValue] = []
-    /// Data of single runs; `single` are transforms that give a row `method`, `seed`, `x` and `y`.
-    var runs: [JSONValue] = []
-    var single: [JSONValue] = []
-    /// Data of level lines; `levels` are transforms that give a row `y` and `label`.
-    var reference: [JSONValue] = []
-    var levels: [JSONValue] = []
-    /// Whether bands are shown at first.
-    var showsBands = false
-    /// Whether values hold until the next one, and are not joined by straight lines.
-    var isStepped = true
-  }
+  /// The chart that is shown first.
+  let chart: Chart
+  /// The first option of each is chosen at first.
+  let choices: [Choice]
+  /// Whether any chart has bands.
+  let hasBands: Bool
+  /// The axes that can be switched to a linear scale.
+  var logarithmicAxes: [String] { [("x", chart.x), ("y", chart.y)].filter { $0.1.scale == .log }.map(\.0) }
 
   /// - Parameters:
-  ///   - xDomain: What the horizontal axis spans.
-  ///   - isReversed: Whether small values are above.
-  ///   - fromZero: Whether a linear vertical axis has zero on it.
+  ///   - charts: The charts by the option of every choice, the one to show first in front.
+  ///   - choices: Signals and titles of choices.
   init(
-    title: String, caption: String, description: String, _ content: Content, x: Axis, y: Axis,
-    xDomain: ClosedRange<Double>, isReversed: Bool = false, fromZero: Bool = false
+    _ charts: [(options: [String], chart: Chart)], choosing choices: [(signal: String, title: String)] = []
   ) throws(ReportError) {
-    let styles = MethodStyle.styles(of: content.methods.map(\.method))
-    func type(_ axis: Axis) -> JSONValue { axis.isLogarithmic ? "log" : "linear" }
+    guard let first = charts.first?.chart else { throw ReportError("there is nothing to draw") }
+    chart = first
+    hasBands = charts.contains { $0.chart.series.contains(where: \.hasBand) }
+    self.choices = choices.enumerated().map { index, choice in
+      var seen: Set<String> = []
+      return Choice(
+        signal: choice.signal, title: choice.title,
+        options: charts.map { $0.options[index] }.filter { seen.insert($0).inserted })
+    }
+    let styles = MethodStyle.byLabel(first.methods)
+    let labels = first.methods.map(\.label)
+    // A combination without a chart has the first one's axes and no lines.
+    let keys = self.choices.reduce([""]) { keys, choice in keys.flatMap { key in choice.options.map { key + $0 } } }
+    var frames = Dictionary(keys.map { ($0, Self.frame(first)) }) { first, _ in first }
+    for (options, chart) in charts { frames[options.joined()] = Self.frame(chart) }
     json = try Self.template().filled(with: [
-      "title": .text(title), "caption": .text(caption), "description": .text(description),
-      "methods": .texts(content.methods.map(\.label)), "colours": .texts(styles.map { "#" + $0.colour }),
-      "dashes": .list(styles.map { .list($0.pattern.map { .number($0) }) }),
-      "choices": .list(content.choices), "rows": .list(content.rows), "lines": .list(content.lines),
-      "runs": .list(content.runs), "single": .list(content.single), "reference": .list(content.reference),
-      "referenceView": .list(content.levels), "band": .flag(content.showsBands),
-      "interpolate": content.isStepped ? "step-after" : "linear", "xTitle": .text(x.title),
-      "yTitle": .text(y.title), "xType": type(x), "yType": type(y), "logY": .flag(y.isLogarithmic),
-      "xTicks": x.isLogarithmic ? Self.ticks : .null, "yTicks": y.isLogarithmic ? Self.ticks : .null,
-      "xDomain": [.number(xDomain.lowerBound), .number(xDomain.upperBound)],
-      "reverse": .flag(isReversed), "zero": .flag(fromZero),
+      "title": .text(first.title), "caption": .text(first.caption), "description": .text(first.description),
+      "methods": .texts(labels), "colours": .texts(labels.map { "#" + (styles[$0]?.colour ?? "000000") }),
+      "dashes": .list(labels.map { .list((styles[$0]?.pattern ?? []).map { .number($0) }) }),
+      "choices": .list(
+        self.choices.map { choice in
+          [
+            "name": .text(choice.signal), "value": .text(choice.options[0]),
+            "bind": ["input": "select", "options": .texts(choice.options)],
+          ]
+        }),
+      "frames": .object(frames), "chosen": .text((["''"] + self.choices.map(\.signal)).joined(separator: " + ")),
+      "rows": .list(charts.flatMap { Self.rows($0.options.joined(), $0.chart) }),
+      "levels": .list(
+        charts.flatMap { options, chart in
+          chart.levels.map {
+            ["chart": .text(options.joined()), "y": .rounded($0.value), "label": .text($0.label)] as JSONValue
+          }
+        }),
+      "band": .flag(first.showsBands), "interpolate": first.isStepped ? "step-after" : "linear",
+      "xType": Self.type(first.x), "yType": Self.type(first.y), "logX": .flag(first.x.scale == .log),
+      "logY": .flag(first.y.scale == .log), "reverse": .flag(first.y.isReversed),
     ]).text()
   }
 
-  /// 1, 2 and 5 times powers of ten; an axis takes those that are on it.
-  private static let ticks = JSONValue.list(
-    (-6...12).flatMap { power in [1.0, 2, 5].map { .rounded($0 * pow(10, Double(power))) } })
+  /// A plot of one chart.
+  public init(_ chart: Chart) throws(ReportError) { try self.init([([], chart)]) }
+
+  private static func type(_ axis: Chart.Axis) -> JSONValue { axis.scale == .log ? "log" : "linear" }
+
+  /// What the drawing of a chart needs beside its lines.
+  private static func frame(_ chart: Chart) -> JSONValue {
+    func axis(_ axis: Chart.Axis) -> JSONValue {
+      func on(_ scale: StepCurve.Scale) -> JSONValue {
+        let axis = axis.on(scale)
+        return [
+          "range": [.number(axis.range.lowerBound), .number(axis.range.upperBound)],
+          "ticks": axis.ticks.isEmpty ? .null : .list(axis.ticks.map { .rounded($0) }),
+        ]
+      }
+      return ["title": .text(axis.title), "linear": on(.linear), "log": on(.log)]
+    }
+    return [
+      "x": axis(chart.x), "y": axis(chart.y), "isOfRuns": .flag(chart.isOfRuns),
+      "width": chart.isOfRuns ? 1.2 : 2, "opacity": chart.isOfRuns ? 0.6 : 1,
+    ]
+  }
+
+  /// A row per point; a logarithmic axis raises zero to its lower edge when it is drawn.
+  private static func rows(_ key: String, _ chart: Chart) -> [JSONValue] {
+    chart.series.enumerated().flatMap { line, series in
+      series.points.map { point in
+        var row: [String: JSONValue] = [
+          "chart": .text(key), "line": .number(Double(line)), "method": .text(series.label), "x": .rounded(point.x),
+          "y": .rounded(point.y),
+        ]
+        if series.hasBand {
+          row["low"] = .rounded(point.low)
+          row["high"] = .rounded(point.high)
+        }
+        return .object(row)
+      }
+    }
+  }
 
   private static func template() throws(ReportError) -> JSONValue {
     let data = try resource("lines.vg.json")
@@ -81,16 +130,34 @@ func resource(_ name: String) throws(ReportError) -> Data {
 }
 
 extension VegaPlot {
-  /// A signal that is one of some words.
-  static func choice(_ name: String, _ value: String, among options: [String]) -> JSONValue {
-    [
-      "name": .text(name), "value": .text(value), "bind": ["input": "select", "options": .texts(options)],
-    ]
+  /// Regret over spent budget, with choices of accuracy, statistic and accounting.
+  ///
+  /// - Parameter variants: Curves of the same experiment in one currency, the one to show first in front; others
+  ///   differ in their accounting.
+  /// - Throws: ``ReportError`` if there is nothing to draw.
+  public init(regretOf variants: [Curves]) throws(ReportError) {
+    guard let main = variants.first else { throw ReportError("there are no curves to draw") }
+    let metrics = [main.defaultMetric] + RegretMetric.allCases.filter { $0 != main.defaultMetric }
+    var charts: [(options: [String], chart: Chart)] = []
+    for curves in variants {
+      for metric in metrics where curves.curves.contains(where: { $0.metric == metric }) {
+        for (name, center) in [("median", CurveCenter.median), ("mean", .mean), ("single runs", .runs)] {
+          // A metric or accounting without any incumbent has no chart.
+          guard let chart = try? Chart.regret(curves, metric: metric, center: center, seeds: Chart.singleRuns) else {
+            continue
+          }
+          charts.append(([metric.rawValue, name, curves.runs.accounting.text], chart))
+        }
+      }
+    }
+    try self.init(
+      charts, choosing: [("metric", "Accuracy"), ("statistic", "Show"), ("accounting", "Accounting")])
   }
+}
 
-  static func filter(_ expression: String) -> JSONValue { ["type": "filter", "expr": .text(expression)] }
-
-  static func formula(_ field: String, _ expression: String) -> JSONValue {
-    ["type": "formula", "as": .text(field), "expr": .text(expression)]
+extension CurveExport {
+  /// Regret over budget as a Vega specification with its data in it.
+  public static let vega = CurveExport(fileName: "curves.vg.json") { curves in
+    Data(try VegaPlot(regretOf: [curves]).json.utf8)
   }
 }

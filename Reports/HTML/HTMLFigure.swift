@@ -1,24 +1,11 @@
 /// A plot with its controls, its caption, and the numbers behind it in a table.
 struct HTMLFigure {
-  /// A choice among words, as a control of a plot.
-  struct Choice {
-    let signal: String
-    let title: String
-    let options: [String]
-    let chosen: String
-  }
-
   let plot: VegaPlot
-  /// What is seen, for who does not see it.
+  /// Alternative text.
   let label: String
   let caption: HTML
   /// The lines' names with their swatches, in order.
   let lines: [(label: String, swatch: HTML)]
-  var choices: [Choice] = []
-  /// Whether there are bands, and whether they are shown at first.
-  var bands: Bool?
-  /// The axes that can be switched, and what is on them.
-  var logarithmic: [(axis: String, title: String)] = []
   /// The units of the horizontal axis and of values, after a number.
   let units: (x: String, y: String)
   /// The tables behind it.
@@ -63,18 +50,23 @@ struct HTMLFigure {
   private static func checked(_ isChecked: Bool) -> HTML { isChecked ? " checked=\"\"" : "" }
 
   private var controls: [HTML] {
-    let selects = choices.filter { $0.options.count > 1 }.map { choice -> HTML in
-      let options = choice.options.map { option -> HTML in
-        "<option\(option == choice.chosen ? " selected=\"\"" as HTML : "")>\(option)</option>"
+    let selects = plot.choices.filter { $0.options.count > 1 }.map { choice -> HTML in
+      let options = choice.options.enumerated().map { index, option -> HTML in
+        "<option\(index == 0 ? " selected=\"\"" as HTML : "")>\(option)</option>"
       }
       return "<label>\(choice.title) <select data-signal=\"\(choice.signal)\">\(options)</select></label>\n"
     }
-    let band = bands.map { shown -> HTML in
-      "<label><input type=\"checkbox\" data-signal=\"band\"\(Self.checked(shown)) /> bands</label>\n"
+    let band: HTML =
+      plot.hasBands
+      ? "<label><input type=\"checkbox\" data-signal=\"band\"\(Self.checked(plot.chart.showsBands)) /> bands</label>\n"
+      : ""
+    let boxes = plot.logarithmicAxes.map { axis -> HTML in
+      """
+      <label><input type="checkbox" data-log="\(axis)" checked="" /> logarithmic \(axis == "x" ? "budget" : "regret")\
+      </label>
+
+      """
     }
-    let boxes = logarithmic.map { axis, title -> HTML in
-      "<label><input type=\"checkbox\" data-log=\"\(axis)\" checked=\"\" /> logarithmic \(title)</label>\n"
-    }
-    return selects + (band.map { [$0] } ?? []) + boxes
+    return selects + [band] + boxes
   }
 }

@@ -27,11 +27,11 @@ extension HTMLReport {
     let table = benchmark.table
     let found = foundCells(table)
     guard !found.isEmpty else { return "<p>No run has a result yet.</p>\n" }
-    let cards = found.prefix(Self.shownCells).enumerated().map { place, cell -> HTML in
-      card(cell, place: place + 1, isBest: cell.validation >= benchmark.bestValidation.mean, table)
+    let cards = found.prefix(Self.shownCells).enumerated().map { index, cell -> HTML in
+      card(cell, number: index + 1, isBest: cell.validation >= benchmark.bestValidation.mean, table)
     }
     return """
-      <p>The best of the \(Figures.count(found.count, "cell", "cells")) that runs ended with, by mean validation \
+      <p>The best of the \(Numbers.count(found.count, "cell", "cells")) that runs ended with, by mean validation \
       accuracy at \(table.epochs.last ?? 0) epochs.</p>
       <ul class="cells">
       \(cards)</ul>
@@ -43,11 +43,11 @@ extension HTMLReport {
   private func endings(_ found: [Found]) -> HTMLTable {
     let shown = found.prefix(Self.shownCells)
     let others = found.dropFirst(Self.shownCells)
-    let rows = results.methods.indices.map { place -> (name: HTML, cells: [HTML]) in
-      var counts = shown.map { $0.runs[place] }
-      if !others.isEmpty { counts.append(others.reduce(0) { $0 + $1.runs[place] }) }
+    let rows = results.methods.indices.map { index -> (name: HTML, cells: [HTML]) in
+      var counts = shown.map { $0.runs[index] }
+      if !others.isEmpty { counts.append(others.reduce(0) { $0 + $1.runs[index] }) }
       return (
-        name(results.methods[place].entry.label), counts.map { $0 == 0 ? "–" : "\($0)" } as [HTML]
+        name(results.methods[index].entry.label), counts.map { $0 == 0 ? "–" : "\($0)" } as [HTML]
       )
     }
     return HTMLTable(
@@ -59,8 +59,8 @@ extension HTMLReport {
   private func foundCells(_ table: Table) -> [Found] {
     let top = table.epochs.count - 1
     var found: [String: Found] = [:]
-    for (place, method) in results.methods.enumerated() {
-      for run in method.runs {
+    for (index, method) in results.methods.enumerated() {
+      for run in method.endedRuns {
         guard let hash = run.result.trajectory.last?.cell else { continue }
         if found[hash] == nil {
           guard let key = CellHash(hash), let row = table.row(of: key),
@@ -70,31 +70,31 @@ extension HTMLReport {
             row: row, hash: hash, validation: accuracy,
             runs: [Int](repeating: 0, count: results.methods.count))
         }
-        found[hash]?.runs[place] += 1
+        found[hash]?.runs[index] += 1
       }
     }
     return found.values.sorted { ($1.validation, $0.hash) < ($0.validation, $1.hash) }
   }
 
-  private func card(_ found: Found, place: Int, isBest: Bool, _ table: Table) -> HTML {
+  private func card(_ found: Found, number: Int, isBest: Bool, _ table: Table) -> HTML {
     let top = table.epochs.count - 1
     let cell = table.cell(found.row)
-    var facts: [(String, String)] = [("validation", Figures.percent(found.validation) + " %")]
+    var facts: [(String, String)] = [("validation", Numbers.percent(found.validation) + " %")]
     if let test = table.mean(.testAccuracy, row: found.row, epochs: top) {
-      facts.append(("test", Figures.percent(test) + " %"))
+      facts.append(("test", Numbers.percent(test) + " %"))
     }
     if let seconds = table.mean(.seconds, row: found.row, epochs: top) {
-      facts.append(("training", Figures.amount(seconds) + " s"))
+      facts.append(("training", Numbers.amount(seconds) + " s"))
     }
-    if let count = table.parameterCount(found.row) { facts.append(("parameters", Figures.whole(count))) }
+    if let count = table.parameterCount(found.row) { facts.append(("parameters", Numbers.grouped(count))) }
     if let count = table.multiplyAccumulates(found.row) {
-      facts.append(("multiply-accumulates", Figures.whole(count)))
+      facts.append(("multiply-accumulates", Numbers.grouped(count)))
     }
     let terms = facts.map { fact -> HTML in "<div><dt>\(fact.0)</dt><dd>\(fact.1)</dd></div>" }
-    let description = "Cell \(place): \(cell.edgeText)"
+    let description = "Cell \(number): \(cell.edgeText)"
     return """
       <li class="card">
-      <h3>Cell \(place)\(isBest ? " · the best of the space" : "")</h3>
+      <h3>Cell \(number)\(isBest ? " · the best of the space" : "")</h3>
       \(CellDrawing(cell).svg(description: description))
       <dl>\(terms)</dl>
       <details><summary>As text</summary><p><code>\(cell.description)</code></p><p><code>\(found.hash)</code></p>\

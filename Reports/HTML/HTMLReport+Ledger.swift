@@ -2,7 +2,7 @@ import Anytime
 import Experiments
 import Foundation
 
-/// Where the budget went.
+/// The uses of the budget.
 extension HTMLReport {
   /// A use of the budget: its title, its class in the style sheet.
   private struct Use {
@@ -14,25 +14,25 @@ extension HTMLReport {
 
   var ledger: HTML? {
     let kinds = Ledger.Kind.allCases.filter { kind in
-      results.methods.contains { $0.runs.contains { $0.result.ledger.contains { $0.kind == kind } } }
+      results.methods.contains { $0.endedRuns.contains { $0.result.ledger.contains { $0.kind == kind } } }
     }
     let uses =
       kinds.map { Use(title: Self.titles[$0.rawValue] ?? $0.rawValue, name: $0.rawValue) }
       + [Use(title: "not spent", name: "unspent")]
-    let rows = results.methods.filter { !$0.runs.isEmpty }.map { method -> (name: HTML, cells: [HTML]) in
+    let rows = results.methods.filter { !$0.endedRuns.isEmpty }.map { method -> (name: HTML, cells: [HTML]) in
       var amounts = kinds.map { kind in mean(method) { $0.ledger.first { $0.kind == kind }?.amount ?? 0 } }
       amounts.append(max(0, experiment.horizon - amounts.reduce(0, +)))
       let cells = amounts.map { amount -> HTML in
         amount == 0
           ? "–"
           : """
-          <span class="pair">\(Figures.amount(amount))</span> \
-          <span class="pair">\(Figures.share(amount / experiment.horizon))</span>
+          <span class="pair">\(Numbers.amount(amount))</span> \
+          <span class="pair">\(Numbers.share(amount / experiment.horizon))</span>
           """
       }
       let bar = bar(amounts, uses, method.entry.label)
       let own = mean(method) { $0.overheadSeconds }
-      return (name(method.entry.label), [bar] + cells + ["\(Figures.seconds(own))"])
+      return (name(method.entry.label), [bar] + cells + ["\(Numbers.seconds(own))"])
     }
     let table = HTMLTable(
       caption: "Mean per run, in \(unit) and as a part of the budget",
@@ -48,12 +48,30 @@ extension HTMLReport {
       <p>Lost is what was left when a training would have ended past the horizon: it was paid and showed nothing. \
       A method's own time is measured, and \(experiment.policy.chargeOverhead ? "charged" : "free").</p>
       <ul class="keys">\(keys)</ul>
-      \(table.html)
+      \(table.html)\(results.methods.compactMap(children))
       """
   }
 
+  /// The cost of the methods that a method ran in child sessions.
+  private func children(_ method: MethodResults) -> HTML? {
+    let children = ChildSpending.all(method)
+    guard !children.isEmpty else { return nil }
+    let kinds = Ledger.Kind.allCases.filter { kind in children.contains { $0.kinds[kind] != nil } }
+    func money(_ amount: Double?) -> HTML { amount.map { "\(Numbers.amount($0))" } ?? "–" }
+    return HTMLTable(
+      caption: "Child runs of \(method.entry.label): mean per run of it, in \(unit)",
+      columns: ["Child", "Method", "Runs", "Of the budget", "Amount"]
+        + kinds.map { Self.titles[$0.rawValue] ?? $0.rawValue },
+      rows: children.map { child in
+        let words = [child.method, child.endsText, Numbers.share(child.amount / experiment.horizon)]
+        return ("\(child.name)", words.map { "\($0)" } + [money(child.amount)] + kinds.map { money(child.kinds[$0]) })
+      }
+    ).html
+  }
+
   private func mean(_ method: MethodResults, _ value: (RunResult) -> Double) -> Double {
-    method.runs.map { value($0.result) }.reduce(0, +) / Double(max(1, method.runs.count))
+    let runs = method.endedRuns
+    return runs.map { value($0.result) }.reduce(0, +) / Double(max(1, runs.count))
   }
 
   private func bar(_ amounts: [Double], _ uses: [Use], _ label: String) -> HTML {
@@ -62,7 +80,7 @@ extension HTMLReport {
       let width = 100 * amount / experiment.horizon
       defer { start += width }
       return """
-        <rect class="use-\(use.name)" x="\(String(format: "%.2f", start))%" width="\(String(format: "%.2f", width))%" \
+        <rect class="use-\(use.name)" x="\(Numbers.decimals(start, 2))%" width="\(Numbers.decimals(width, 2))%" \
         height="14"/>
         """
     }

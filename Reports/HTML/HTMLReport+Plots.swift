@@ -6,15 +6,14 @@ extension HTMLReport {
   /// Parts of the budget in tables.
   private static let parts = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
 
-  private var hasResults: Bool { curves.curves.contains { $0.points.contains { $0 != nil } } }
+  private var hasResults: Bool { curves.curves.contains { $0.points.contains { $0?.mean.isFinite == true } } }
 
   private var lines: [(label: String, swatch: HTML)] { experiment.methods.map { ($0.label, swatch($0.label)) } }
 
   func regretPlot() throws(ReportError) -> HTML? {
     guard hasResults else { return "<p>No run has a result yet.</p>\n" }
     let metrics = RegretMetric.allCases.filter { metric in curves.curves.contains { $0.metric == metric } }
-    let isMany = results.methods.contains { $0.runs.count > VegaPlot.singleRuns }
-    let accountings = variants.map(\.runs.accounting.text)
+    let isMany = curves.runs.methods.contains { $0.runs.count > Chart.singleRuns }
     let charged: HTML =
       variants.count > 1
       ? " With final training charged, an incumbent counts when its own training has ended too." : ""
@@ -23,18 +22,10 @@ extension HTMLReport {
       caption: """
         Regret of the incumbent, chosen by validation accuracy, as right-continuous steps. The median comes with a \
         band between the quartiles, the mean with one of a standard error\
-        \(isMany ? "; single runs are those of the first \(VegaPlot.singleRuns) seeds" : ""). A line begins where \
+        \(isMany ? "; single runs are those of the first \(Chart.singleRuns) seeds" : ""). A line begins where \
         every run of the method has a result. On a logarithmic axis, the lower edge stands for zero.\(charged)
         """,
-      lines: lines,
-      choices: [
-        .init(
-          signal: "metric", title: "Accuracy", options: metrics.map(\.rawValue),
-          chosen: curves.defaultMetric.rawValue),
-        .init(signal: "statistic", title: "Show", options: ["median", "mean", "single runs"], chosen: "median"),
-        .init(signal: "accounting", title: "Accounting", options: accountings, chosen: accountings[0]),
-      ], bands: experiment.methods.count <= VegaPlot.bandedLines,
-      logarithmic: [("x", "budget"), ("y", "regret")], units: (unit, " %"),
+      lines: lines, units: (unit, " %"),
       tables: variants.flatMap { variant in metrics.reversed().map { regretTable(variant, $0) } }
     ).html(isLive: vega != nil)
   }
@@ -50,11 +41,10 @@ extension HTMLReport {
         let cells = variant.runs.methods.map { method -> HTML in
           let values = method.runs.compactMap { $0.curve(metric)?.value(at: amount) }
           guard let summary = Curves.Summary(values) else { return "–" }
-          let error = summary.standardError.map { " ± \(Figures.percent($0))" } ?? ""
           return """
-            <span class="pair">\(Figures.percent(summary.mean))\(error)</span> <span class="pair">\
-            \(Figures.percent(summary.median)) [\(Figures.percent(summary.lowerQuartile)), \
-            \(Figures.percent(summary.upperQuartile))]</span> <span class="pair">n = \(summary.n)</span>
+            <span class="pair">\(Numbers.percent(summary.mean, error: summary.standardError))</span> \
+            <span class="pair">\(Numbers.percent(summary.median)) [\(Numbers.percent(summary.lowerQuartile)), \
+            \(Numbers.percent(summary.upperQuartile))]</span> <span class="pair">n = \(summary.n)</span>
             """
         }
         return (budgetName(part, amount), cells)
@@ -63,13 +53,13 @@ extension HTMLReport {
 
   /// A part of the budget, and how much that is.
   func budgetName(_ part: Double, _ amount: Double) -> HTML {
-    "\(String(format: "%g", 100 * part)) % (\(Figures.amount(amount)))"
+    "\(Numbers.part(part)) (\(Numbers.amount(amount)))"
   }
 
   func rankPlot() throws(ReportError) -> HTML? {
     guard hasResults, experiment.methods.count > 1 else { return nil }
     let ranks = RankCurves(curves.runs, gridSize: 100)
-    guard !ranks.curves.isEmpty else { return nil }
+    guard ranks.curves.count > 1 else { return nil }
     let basis =
       ranks.isPaired
       ? """
@@ -82,20 +72,19 @@ extension HTMLReport {
       """
     let table = RankCurves(curves.runs, grid: Self.parts.map { $0 * curves.runs.end })
     return try HTMLFigure(
-      plot: try VegaPlot(ranksOf: ranks), label: "Average rank over budget, a line per method",
+      plot: try VegaPlot(try Chart.ranks(ranks)), label: "Average rank over budget, a line per method",
       caption: """
         At every budget, \(basis) Ties share their mean rank; runs without a result share the last ones. Bands are \
         standard errors.
         """,
-      lines: lines, bands: experiment.methods.count <= VegaPlot.bandedLines,
-      logarithmic: [("x", "budget")], units: (unit, ""),
+      lines: lines, units: (unit, ""),
       tables: [
         HTMLTable(
           caption: "Average rank", columns: ["Budget"] + table.curves.map(\.label),
-          rows: Self.parts.indices.map { place in
+          rows: Self.parts.indices.map { index in
             (
-              budgetName(Self.parts[place], table.grid[place]),
-              table.curves.map { "\(String(format: "%.2f", $0.points[place].mean))" }
+              budgetName(Self.parts[index], table.grid[index]),
+              table.curves.map { "\(Numbers.decimals($0.points[index].mean, 2))" }
             )
           })
       ]
@@ -105,31 +94,30 @@ extension HTMLReport {
   func targetPlot() throws(ReportError) -> HTML? {
     guard hasResults else { return nil }
     let targets = TargetDistribution(curves.runs)
-    let grid = curves.runs.grid(100, scale: .log)
     let shown = targets.targets.indices.filter { $0 % 5 == 0 }
     return try HTMLFigure(
-      plot: try VegaPlot(targetsOf: targets, grid: grid), label: "Part of targets reached, a line per method",
+      plot: try VegaPlot(try Chart.targets(targets, size: 100)), label: "Part of targets reached, a line per method",
       caption: """
         The part of all pairs of a run and a target that were reached, as in COCO. The targets are \
         \(targets.targets.count) values of \(targets.metric.rawValue) regret, evenly spaced in the logarithm, from \
-        \(String(format: "%g", 100 * (targets.targets.first ?? 0))) to \
-        \(String(format: "%g", 100 * (targets.targets.last ?? 0))) percent points.
+        \(Numbers.digits(100 * (targets.targets.first ?? 0))) to \
+        \(Numbers.digits(100 * (targets.targets.last ?? 0))) percent points.
         """,
-      lines: lines, logarithmic: [("x", "budget")], units: (unit, " %"),
+      lines: lines, units: (unit, " %"),
       tables: [
         HTMLTable(
           caption: "Expected running time in \(unit) to a target of regret in percent points, and the part of runs "
             + "that reached it",
           columns: ["Target"] + targets.methods.map(\.label),
-          rows: shown.map { place in
+          rows: shown.map { index in
             let cells = targets.methods.map { method -> HTML in
-              let time = method.times[place]
+              let time = method.times[index]
               return """
-                <span class="pair">\(time.expected.map(Figures.amount) ?? "–")</span> \
-                <span class="pair">\(Figures.share(time.successRate ?? 0))</span>
+                <span class="pair">\(time.expected.map(Numbers.amount) ?? "–")</span> \
+                <span class="pair">\(Numbers.share(time.successRate ?? 0))</span>
                 """
             }
-            return ("\(String(format: "%.3g", 100 * targets.targets[place]))", cells)
+            return ("\(Numbers.digits(100 * targets.targets[index], 3))", cells)
           })
       ]
     ).html(isLive: vega != nil)

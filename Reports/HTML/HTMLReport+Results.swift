@@ -16,29 +16,29 @@ extension HTMLReport {
   }
 
   private func sentence(_ row: Leaderboard.Row) -> HTML {
-    let runs = Figures.count(row.runs, "run", "runs")
+    let runs = Numbers.count(row.runs, "run", "runs")
+    let failed: HTML = row.failed > 0 ? " \(Numbers.count(row.failed, "run", "runs")) failed." : ""
     guard let final = row.final else {
-      return "\(name(row.label)) has no result in \(runs)."
+      return "\(name(row.label)) has no result in \(runs).\(failed)"
     }
-    let error = final.standardError.map { " ± \(Figures.percent($0))" } ?? ""
     let spread: HTML =
       final.n > 1
       ? """
-      , median \(Figures.percent(final.median)) (quartiles \(Figures.percent(final.lowerQuartile)) to \
-      \(Figures.percent(final.upperQuartile)))
+      , median \(Numbers.percent(final.median)) (quartiles \(Numbers.percent(final.lowerQuartile)) to \
+      \(Numbers.percent(final.upperQuartile)))
       """ : ""
     let perfect = finals(row.label).count { $0 <= 0 }
     let end: HTML =
       final.n == 1
       ? "" : "; \(perfect == 0 ? "no run ends" : perfect == 1 ? "1 run ends" : "\(perfect) runs end") at zero"
     let empty: HTML =
-      row.emptyRuns > 0 ? " \(Figures.count(row.emptyRuns, "run", "runs")) ended before a first result." : ""
-    let trainings = String(format: "%.1f", row.evaluations)
+      row.emptyRuns > 0 ? " \(Numbers.count(row.emptyRuns, "run", "runs")) ended before a first result." : ""
+    let trainings = row.evaluationsText ?? "no"
     let isOneShot = results.methods.contains { $0.entry.label == row.label && $0.family == .oneShot }
     let work: HTML = isOneShot ? "for what \(trainings) trainings cost" : "after \(trainings) trainings"
     return """
-      \(name(row.label)) reaches \(Figures.percent(final.mean))\(error) percent points\(spread) \(work) in \
-      \(runs)\(end).\(empty)\(victories(row.label))
+      \(name(row.label)) reaches \(row.meanText ?? "") percent points\(spread) \(work) in \(runs)\(end).\(empty)\
+      \(failed)\(victories(row.label))
       """
   }
 
@@ -50,11 +50,11 @@ extension HTMLReport {
   /// A method's label with its line's colour and dash.
   func name(_ label: String) -> HTML { "<span class=\"method\">\(swatch(label))\(label)</span>" }
 
+  var styles: [String: MethodStyle] { MethodStyle.byLabel(experiment.methods.map { ($0.label, $0.method) }) }
+
   func swatch(_ label: String) -> HTML {
-    let styles = MethodStyle.styles(of: experiment.methods.map(\.method))
-    guard let place = experiment.methods.firstIndex(where: { $0.label == label }) else { return "" }
-    let style = styles[place]
-    let lengths = style.pattern.map { String(format: "%g", $0) }.joined(separator: " ")
+    guard let style = styles[label] else { return "" }
+    let lengths = style.pattern.map { Numbers.digits($0) }.joined(separator: " ")
     let dashes: HTML = lengths.isEmpty ? "" : " stroke-dasharray=\"\(lengths)\""
     return """
       <svg class="swatch" width="26" height="8" aria-hidden="true"><line x1="0" y1="4" x2="26" y2="4" \
@@ -64,27 +64,38 @@ extension HTMLReport {
 
   var leaderboardTable: HTML? {
     let rows = leaderboard.rows.map { row -> (name: HTML, cells: [HTML]) in
-      let final = row.final
-      let mean = final.map { summary in
-        Figures.percent(summary.mean) + (summary.standardError.map { " ± \(Figures.percent($0))" } ?? "")
-      }
-      let quartiles = final.map {
-        "\(Figures.percent($0.lowerQuartile)) to \(Figures.percent($0.upperQuartile))"
+      let quartiles = row.final.map {
+        "\(Numbers.percent($0.lowerQuartile)) to \(Numbers.percent($0.upperQuartile))"
       }
       let cells = [
-        row.rank.formatted(.number.precision(.fractionLength(0...1)).grouping(.never)), mean ?? "no result",
-        final.map { Figures.percent($0.median) } ?? "", quartiles ?? "",
-        "\(final?.n ?? 0) of \(row.runs)", String(format: "%.1f", row.evaluations),
-        row.microsecondsPerEvaluation.map { String(format: "%.2f", $0) } ?? "–",
+        row.rankText, row.meanText ?? row.reason, row.final.map { Numbers.percent($0.median) } ?? "", quartiles ?? "",
+        "\(row.final?.n ?? 0) of \(row.runs)", "\(row.failed)", row.evaluationsText ?? "–",
+        row.microsecondsText ?? "–",
       ]
       return (name(row.label), cells.map { "\($0)" })
     }
     return HTMLTable(
       caption: "Final \(metric.rawValue) regret in percent points, by mean",
       columns: [
-        "Method", "Rank", "Mean ± standard error", "Median", "Quartiles", "Runs with a result", "Trainings",
-        "Own time each, µs",
+        "Method", "Rank", "Mean ± standard error", "Median", "Quartiles", "Runs with a result", "Failed runs",
+        "Trainings", "Own time each, µs",
       ], rows: rows
     ).html
+  }
+
+  /// The failed runs with their reasons.
+  var failures: HTML? {
+    let rows = results.methods.flatMap { method in
+      method.failedRuns.map { run -> (name: HTML, cells: [HTML]) in
+        (name(method.entry.label), ["\(String(run.seed))", "\(run.reason)"])
+      }
+    }
+    guard !rows.isEmpty else { return nil }
+    return """
+      <p>These runs came to no result and are in no mean, curve, rank or test.</p>
+      \(HTMLTable(
+        caption: "Failed runs", columns: ["Method", "Seed", "Reason"], rows: rows, isWords: true
+      ).html)
+      """
   }
 }

@@ -3,15 +3,14 @@ import Foundation
 
 /// Which differences are significant.
 extension HTMLReport {
-  private var level: String { String(format: "%g", SignificanceTable.level) }
+  private var level: String { Numbers.digits(SignificanceTable.level) }
 
   var significanceTables: HTML? {
     guard !significance.rows.isEmpty else { return nil }
-    let drawings = significance.rows.indices.reversed().compactMap { place -> HTML? in
-      guard let differences = CriticalDifferences(significance, budget: place) else { return nil }
+    let drawings = significance.rows.indices.reversed().compactMap { index -> HTML? in
+      guard let differences = CriticalDifferences(significance, budget: index) else { return nil }
       let row = differences.row
-      let drawing = CriticalDifferenceDrawing(
-        differences, styles: MethodStyle.styles(of: experiment.methods.map(\.method)))
+      let drawing = CriticalDifferenceDrawing(differences, styles: significance.labels.compactMap { styles[$0] })
       return """
         <h3>At \(budgetName(row.fraction, row.amount)) of the budget</h3>
         <div class="wide" role="region" aria-label="Diagram" tabindex="0">\(drawing.svg)</div>
@@ -35,13 +34,13 @@ extension HTMLReport {
 
   private var winTable: HTMLTable {
     HTMLTable(
-      caption: "Average rank, and than how many other methods it is significantly better and worse",
+      caption: "Average rank, and the numbers of methods that it significantly outperforms and that outperform it",
       columns: ["Method"]
         + significance.rows.map { row in "\(budgetName(row.fraction, row.amount).text) of the budget" },
       rows: significance.labels.indices.map { method in
         let cells = significance.rows.map { row -> HTML in
           """
-          <span class="pair">\(String(format: "%.2f", row.averageRanks[method]))</span> \
+          <span class="pair">\(Numbers.decimals(row.averageRanks[method], 2))</span> \
           <span class="pair">\(row.wins(method).count) better, \(row.losses(method).count) worse</span>
           """
         }
@@ -52,16 +51,16 @@ extension HTMLReport {
   private func pairTable(_ row: SignificanceTable.Row) -> HTMLTable {
     HTMLTable(
       caption: "Pairs at \(budgetName(row.fraction, row.amount).text) of the budget"
-        + (row.friedman.map { "; Friedman's test: p = " + Self.probability($0.pValue) } ?? ""),
+        + (row.friedman.map { "; Friedman's test: p = " + Numbers.probability($0.pValue) } ?? ""),
       columns: [
         "Pair", "Median difference, percent points", "A12", "Cliff's delta",
         significance.test.isPaired ? "p, Wilcoxon" : "p, Mann-Whitney", "p, Holm", "p, Nemenyi", "Better",
       ],
       rows: row.pairs.map { pair in
         let numbers = [
-          pair.medianDifference.map(Figures.percent) ?? "–", String(format: "%.3f", pair.a12),
-          String(format: "%.3f", pair.cliffsDelta), Self.probability(pair.alone), Self.probability(pair.holm),
-          pair.nemenyi.map(Self.probability) ?? "–",
+          pair.medianDifference.map { Numbers.percent($0) } ?? "–", Numbers.decimals(pair.a12, 3),
+          Numbers.decimals(pair.cliffsDelta, 3), Numbers.probability(pair.alone), Numbers.probability(pair.holm),
+          pair.nemenyi.map(Numbers.probability) ?? "–",
         ]
         let better = pair.better.map { significance.labels[$0] } ?? "–"
         return (
@@ -71,11 +70,7 @@ extension HTMLReport {
       })
   }
 
-  private static func probability(_ value: Double) -> String {
-    value < 0.001 ? String(format: "%.0e", value) : String(format: "%.3f", value)
-  }
-
-  /// Than which methods one is significantly better at the horizon, in a sentence.
+  /// A sentence on the methods that one significantly outperforms at the horizon.
   func victories(_ label: String) -> HTML? {
     guard let row = significance.rows.last, let method = significance.labels.firstIndex(of: label) else { return nil }
     let wins = row.wins(method)
@@ -108,7 +103,7 @@ struct CriticalDifferenceDrawing {
     Self.margin + Self.span * (rank - 1) / Double(max(1, differences.order.count - 1))
   }
 
-  private func text(_ value: Double) -> String { String(format: "%.1f", value) }
+  private func text(_ value: Double) -> String { Numbers.decimals(value, 1) }
 
   var svg: HTML {
     let count = differences.order.count
@@ -123,21 +118,21 @@ struct CriticalDifferenceDrawing {
       text-anchor="middle">\(rank)</text>
       """
     }
-    let bars = differences.groups.enumerated().map { place, group -> HTML in
-      let y = Self.axis + 12 + 9 * Double(place)
+    let bars = differences.groups.enumerated().map { index, group -> HTML in
+      let y = Self.axis + 12 + 9 * Double(index)
       return """
         <line class="group" x1="\(text(x(differences.ranks[group.lowerBound]) - 4))" y1="\(text(y))" \
         x2="\(text(x(differences.ranks[group.upperBound]) + 4))" y2="\(text(y))"/>
         """
     }
-    let methods = differences.order.indices.map { place -> HTML in
-      let isLeft = place < left
-      let y = firstLabel + 20 * Double(isLeft ? place : count - 1 - place)
-      return method(place, y: y, end: isLeft ? Self.margin - 14 : Self.margin + Self.span + 14, isLeft: isLeft)
+    let methods = differences.order.indices.map { index -> HTML in
+      let isLeft = index < left
+      let y = firstLabel + 20 * Double(isLeft ? index : count - 1 - index)
+      return method(index, y: y, end: isLeft ? Self.margin - 14 : Self.margin + Self.span + 14, isLeft: isLeft)
     }
     let description =
-      differences.order.indices.map { place in
-        "\(differences.table.labels[differences.order[place]]) \(String(format: "%.2f", differences.ranks[place]))"
+      differences.order.indices.map { index in
+        "\(differences.table.labels[differences.order[index]]) \(Numbers.decimals(differences.ranks[index], 2))"
       }.joined(separator: ", ")
     return """
       <svg class="differences" role="img" aria-label="Average ranks: \(description)" width="\(text(width))" \
@@ -146,19 +141,19 @@ struct CriticalDifferenceDrawing {
       """
   }
 
-  private func method(_ place: Int, y: Double, end: Double, isLeft: Bool) -> HTML {
-    let method = differences.order[place]
+  private func method(_ index: Int, y: Double, end: Double, isLeft: Bool) -> HTML {
+    let method = differences.order[index]
     let label = differences.table.labels[method]
     let short = label.count > 27 ? label.prefix(26) + "…" : label[...]
-    let rank = x(differences.ranks[place])
+    let rank = x(differences.ranks[index])
     let style = styles[method]
-    let pattern = style.pattern.map { String(format: "%g", $0) }.joined(separator: " ")
+    let pattern = style.pattern.map { Numbers.digits($0) }.joined(separator: " ")
     let dashes = pattern.isEmpty ? "none" : pattern
     return """
       <path d="M\(text(rank)) \(text(Self.axis))V\(text(y))H\(text(end))" \
       style="stroke:var(--series-\(style.colour),#\(style.colour));stroke-dasharray:\(dashes)"/>\
       <text x="\(text(end + (isLeft ? -6 : 6)))" y="\(text(y + 4))" text-anchor="\(isLeft ? "end" : "start")">\
-      \(String(short)) \(String(format: "%.2f", differences.ranks[place]))</text>
+      \(String(short)) \(Numbers.decimals(differences.ranks[index], 2))</text>
       """
   }
 }

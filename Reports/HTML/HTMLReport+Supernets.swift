@@ -3,17 +3,19 @@ import CellSpace
 import Experiments
 import Foundation
 
-/// What one-shot methods' supernets were like over their epochs.
+/// Measurements of one-shot methods' supernets over their epochs.
 extension HTMLReport {
   private var traced: [MethodResults] {
-    results.methods.filter { $0.runs.contains { !$0.result.trace.isEmpty } }
+    results.methods.filter { $0.endedRuns.contains { !$0.result.trace.isEmpty } }
   }
 
   func supernets() throws(ReportError) -> HTML? {
     let methods = traced
     guard !methods.isEmpty, let values = TraceValues(methods) else { return nil }
     let figure = HTMLFigure(
-      plot: try VegaPlot(traceOf: values, title: experiment.name, caption: curves.runs.caption),
+      plot: try VegaPlot(
+        values.names.map { ([$0], values.chart(of: $0, title: experiment.name, caption: curves.runs.caption)) },
+        choosing: [("value", "Show")]),
       label: "What was measured over supernet epochs, a line per method",
       caption: """
         The mean over runs after every supernet epoch at which it was measured, with a band of a standard error. \
@@ -22,8 +24,7 @@ extension HTMLReport {
         that says nothing. No method sees them.
         """,
       lines: methods.map { ($0.entry.label, swatch($0.entry.label)) },
-      choices: [.init(signal: "value", title: "Show", options: values.names, chosen: values.names[0])],
-      bands: methods.count <= VegaPlot.bandedLines, units: ("epochs", ""),
+      units: ("epochs", ""),
       tables: values.names.map { valueTable(values, $0) })
     return "\(try figure.html(isLive: vega != nil))\(methods.compactMap(weights))"
   }
@@ -39,8 +40,8 @@ extension HTMLReport {
       rows: shown.map { epoch in
         let cells = values.methods.map { method -> HTML in
           guard let summary = method.summary(of: value, epoch: epoch) else { return "–" }
-          let error = summary.standardError.map { String(format: " ± %.3f", $0) } ?? ""
-          return "\(String(format: "%.3f", summary.mean))\(error)"
+          let error = summary.standardError.map { " ± " + Numbers.decimals($0, 3) } ?? ""
+          return "\(Numbers.decimals(summary.mean, 3))\(error)"
         }
         return ("\(epoch)", cells)
       })
@@ -49,18 +50,18 @@ extension HTMLReport {
   /// The architecture's weights at the end of a method's first run that has any.
   private func weights(_ method: MethodResults) -> HTML? {
     guard let space = SearchSpace(named: experiment.space), let parameters = space.architectureParameters,
-      let run = method.runs.first(where: { $0.result.trace.last?.weights.count == parameters.rows.count }),
+      let run = method.endedRuns.first(where: { $0.result.trace.last?.weights.count == parameters.rows.count }),
       let last = run.result.trace.last, !last.weights.isEmpty
     else { return nil }
     let rows = zip(parameters.rows, last.weights).map { row, weights -> (name: HTML, cells: [HTML]) in
       let chosen = Set(weights.indices.sorted { (-weights[$0], $0) < (-weights[$1], $1) }.prefix(row.selected))
-      let isOperation = row.selected == 1 && row.name.hasPrefix("op")
-      let parts = weights.indices.map { place -> HTML in
+      let isOperation = if case .operation = row.kind { true } else { false }
+      let parts = weights.indices.map { index -> HTML in
         let title =
-          isOperation && place < Cell.Operation.allCases.count
-          ? CellDrawing.label(Cell.Operation.allCases[place]) : place == 0 ? "input" : "vertex \(place)"
-        let text = "\(title) \(String(format: "%.3f", weights[place]))"
-        let element = chosen.contains(place) ? "strong" : "span"
+          isOperation && index < Cell.Operation.allCases.count
+          ? CellDrawing.label(Cell.Operation.allCases[index]) : index == 0 ? "input" : "vertex \(index)"
+        let text = "\(title) \(Numbers.decimals(weights[index], 3))"
+        let element = chosen.contains(index) ? "strong" : "span"
         return "<\(element) class=\"pair\">\(text)</\(element)>"
       }
       return ("\(row.name)", [HTML(markup: parts.map(\.text).joined(separator: " "))])
@@ -77,7 +78,7 @@ extension HTMLReport {
   }
 }
 
-/// What was measured at which epochs, of several methods.
+/// Measurements of several methods' supernets by epoch.
 struct TraceValues {
   struct Method {
     let label: String
@@ -91,14 +92,14 @@ struct TraceValues {
   }
 
   let methods: [Method]
-  /// Names of what was measured, correlations first.
+  /// The names of the measurements, correlations first.
   let names: [String]
 
   /// - Returns: `nil` if nothing was measured.
   init?(_ results: [MethodResults]) {
     methods = results.map { method in
       var values: [String: [Int: [Double]]] = [:]
-      for run in method.runs {
+      for run in method.endedRuns {
         for point in run.result.trace {
           for (name, value) in point.values where value.isFinite {
             values[name, default: [:]][point.epoch, default: []].append(value)
@@ -117,36 +118,23 @@ struct TraceValues {
   func epochs(of name: String) -> [Int] {
     Set(methods.flatMap { $0.values[name].map { Array($0.keys) } ?? [] }).sorted()
   }
-}
-
-extension VegaPlot {
-  /// What was measured over supernet epochs.
-  init(traceOf values: TraceValues, title: String, caption: String) throws(ReportError) {
-    var rows: [JSONValue] = []
-    var last = 1
-    for method in values.methods {
-      for name in values.names {
-        for (epoch, numbers) in (method.values[name] ?? [:]).sorted(by: { $0.key < $1.key }) {
-          guard let summary = Curves.Summary(numbers) else { continue }
-          last = max(last, epoch)
-          rows.append([
-            "method": .text(method.label), "value": .text(name), "epoch": .number(Double(epoch)),
-            "n": .number(Double(summary.n)), "mean": .rounded(summary.mean),
-            "standardError": .rounded(summary.standardError),
-          ])
-        }
+  /// The means over runs, with a band of a standard error.
+  func chart(of name: String, title: String, caption: String) -> Chart {
+    let series = methods.map { method in
+      let points = (method.values[name] ?? [:]).keys.sorted().compactMap { epoch -> Chart.Point? in
+        guard let summary = method.summary(of: name, epoch: epoch) else { return nil }
+        let error = summary.standardError ?? 0
+        return Chart.Point(Double(epoch), summary.mean, summary.mean - error, summary.mean + error)
       }
+      return Chart.Series(label: method.label, points: points, hasBand: points.contains { $0.low < $0.high })
     }
-    try self.init(
-      title: title, caption: caption, description: "What was measured of supernets, by epoch",
-      Content(
-        methods: values.methods.map { ($0.label, $0.method) },
-        choices: [Self.choice("value", values.names[0], among: values.names)], rows: rows,
-        lines: [
-          Self.filter("datum.value == value"), Self.formula("x", "datum.epoch"), Self.formula("y", "datum.mean"),
-          Self.formula("low", "datum.mean - datum.standardError"),
-          Self.formula("high", "datum.mean + datum.standardError"),
-        ], showsBands: values.methods.count <= Self.bandedLines, isStepped: false),
-      x: Axis(title: "supernet epoch"), y: Axis(title: "value"), xDomain: 0...Double(last))
+    let points = series.flatMap(\.points)
+    let (low, high) = (points.map(\.low).min() ?? 0, points.map(\.high).max() ?? 1)
+    let margin = high > low ? 0.05 * (high - low) : 0.5
+    return Chart(
+      title: title, caption: caption, description: "Measurements of supernets, by epoch",
+      x: Chart.Axis(title: "supernet epoch", 0...max(1, points.map(\.x).max() ?? 1)),
+      y: Chart.Axis(title: name, low - margin...high + margin), methods: methods.map { ($0.label, $0.method) },
+      series: series, showsBands: methods.count <= Chart.bandedLines, isStepped: false)
   }
 }

@@ -15,9 +15,9 @@ public struct HTMLReport: Sendable {
   let variants: [Curves]
   let leaderboard: Leaderboard
   var significance: SignificanceTable { leaderboard.significance }
-  /// What methods and settings mean.
+  /// Explains methods and settings.
   let registry: Registry
-  /// Where cells are looked up; `nil` if the table is not at hand, or another one is.
+  /// The experiment's table; `nil` if it is not available.
   let benchmark: Benchmark?
   /// `nil` leaves the plots out.
   let vega: VegaLibrary?
@@ -53,7 +53,7 @@ public struct HTMLReport: Sendable {
     let runs = RegretRuns(results, reference: reference)
     var accountings = [runs]
     let hasFinalTrainings = results.methods.contains { method in
-      method.runs.contains { $0.result.trajectory.contains { $0.finalTrainingSeconds > 0 } }
+      method.endedRuns.contains { $0.result.trajectory.contains { $0.finalTrainingSeconds > 0 } }
     }
     if runs.accounting == .recommendedNow, hasFinalTrainings,
       let charged = try? RegretRuns(
@@ -65,7 +65,7 @@ public struct HTMLReport: Sendable {
     leaderboard = Leaderboard(runs)
   }
 
-  /// A part of the page.
+  /// A section of the page.
   struct Section {
     let id: String
     let title: String
@@ -97,6 +97,16 @@ public struct HTMLReport: Sendable {
 
       """
     }
+    let others = results.otherRunTexts.map { text -> HTML in
+      "<p class=\"warning\" role=\"note\"><strong>Other runs.</strong> \(text).</p>\n"
+    }
+    let failures = results.failureTexts.map { text -> HTML in
+      """
+      <p class="warning" role="note"><strong>Failed runs.</strong> \(text). They are in no statistic; \
+      <a href="#failures">all of them</a>.</p>
+
+      """
+    }
     let page: HTML = """
       <!DOCTYPE html>
       <html lang="en">
@@ -107,7 +117,7 @@ public struct HTMLReport: Sendable {
       script-src 'unsafe-inline'\(evaluation); img-src data:" />
       <meta name="color-scheme" content="light dark" />
       <meta name="generator" content="\(generator)" />
-      <title>\(experiment.name): \(Figures.count(results.methods.count, "method", "methods")), space \
+      <title>\(experiment.name): \(Numbers.count(results.methods.count, "method", "methods")), space \
       \(experiment.space)</title>
       <style>
       \(HTML(markup: style))</style>
@@ -117,7 +127,7 @@ public struct HTMLReport: Sendable {
       <header>
       <h1>\(experiment.name)</h1>
       <p class="caption">\(curves.runs.caption)</p>
-      \(warning)</header>
+      \(warning)\(failures)\(others)</header>
       <nav aria-label="On this page"><ul>
       \(links)</ul></nav>
       <main id="main">
@@ -130,10 +140,11 @@ public struct HTMLReport: Sendable {
     return Data(page.text.utf8)
   }
 
-  /// All parts that there is something to say in, in their order.
+  /// All parts that are not empty, in their order.
   private func sections() throws(ReportError) -> [Section] {
     let parts = [
       ("summary", "Summary", summary), ("leaderboard", "Leaderboard", leaderboardTable),
+      ("failures", "Failed runs", failures),
       ("regret", "Regret over budget", try regretPlot()), ("ranks", "Rank over budget", try rankPlot()),
       ("targets", "Targets reached", try targetPlot()),
       ("significance", "Critical differences", significanceTables),

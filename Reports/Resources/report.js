@@ -44,15 +44,23 @@
   /** Makes one figure live. */
   function connect(figure) {
     const original = JSON.parse(figure.querySelector("script").textContent);
-    const place = figure.querySelector(".drawing");
+    const drawing = figure.querySelector(".drawing");
     const slider = figure.querySelector("input[type=range]");
     const reading = figure.querySelector(".reading output");
     const labels = JSON.parse(figure.querySelector(".legend").dataset.labels);
-    const [first, last] = original.scales.find((scale) => scale.name === "x").domain;
-    const isLogX = () => checked("x", original.scales.find((scale) => scale.name === "x").type === "log");
-    const amount = (t) => (isLogX() ? first * (last / first) ** t : first + (last - first) * t);
-    const inverse = (x) => (isLogX() ? Math.log(x / first) / Math.log(last / first) : (x - first) / (last - first));
     let view;
+    const isLogX = () => view.signal("logX");
+    const ends = () => view.signal("xAxis").range;
+
+    function amount(t) {
+      const [first, last] = ends();
+      return isLogX() ? first * (last / first) ** t : first + (last - first) * t;
+    }
+
+    function inverse(x) {
+      const [first, last] = ends();
+      return isLogX() ? Math.log(x / first) / Math.log(last / first) : (x - first) / (last - first);
+    }
 
     function checked(axis, otherwise) {
       const box = figure.querySelector(`[data-log=${axis}]`);
@@ -69,20 +77,17 @@
         const control = figure.querySelector(`[data-signal=${signal.name}]`);
         if (control) signal.value = control.type === "checkbox" ? control.checked : control.value;
         if (signal.name === "hidden") signal.value = hidden();
+        if (signal.name === "logX") signal.value = checked("x", signal.value);
         if (signal.name === "logY") signal.value = checked("y", signal.value);
       }
       for (const scale of spec.scales) {
         if (scale.name === "x" || scale.name === "y") {
           const box = figure.querySelector(`[data-log=${scale.name}]`);
           if (box) scale.type = box.checked ? "log" : "linear";
-          if (box && scale.name === "y") scale.zero = !box.checked;
         }
         if (scale.name === "colour") {
           scale.range = scale.range.map((colour) => `var(--series-${colour.slice(1)}, ${colour})`);
         }
-      }
-      for (const axis of spec.axes) {
-        if (spec.scales.find((scale) => scale.name === axis.scale).type === "linear") delete axis.values;
       }
       spec.autosize = {type: "fit", contains: "padding"};
       spec.padding = {left: 0, right: 12, top: 6, bottom: 0};
@@ -93,15 +98,15 @@
       return [...figure.querySelectorAll(".legend input:not(:checked)")].map((box) => labels[box.value]);
     }
 
-    const width = () => Math.max(240, Math.floor(place.clientWidth));
-    const height = () => (place.clientWidth < 500 ? 280 : 400);
+    const width = () => Math.max(240, Math.floor(drawing.clientWidth));
+    const height = () => (drawing.clientWidth < 500 ? 280 : 400);
 
     function draw() {
       const options = vega.expressionInterpreter ? {ast: true} : {};
       const runtime = vega.parse(specification(), config(), options);
       view?.finalize();
       view = new vega.View(runtime, {renderer: "svg", hover: true, expr: vega.expressionInterpreter});
-      view.width(width()).height(height()).initialize(place);
+      view.width(width()).height(height()).initialize(drawing).run();
       view.addSignalListener("reading", (name, x) => {
         if (typeof x !== "number") return setTimeout(move);
         slider.value = Math.round(inverse(x) * slider.max);
@@ -139,7 +144,7 @@
     draw();
     new ResizeObserver(() => {
       if (width() !== view.width()) view.width(width()).height(height()).runAsync();
-    }).observe(place);
+    }).observe(drawing);
   }
 
   /** Paper has no triangles to click on. */

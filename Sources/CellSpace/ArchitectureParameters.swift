@@ -6,6 +6,15 @@
 public struct ArchitectureParameters: Hashable, Sendable {
   /// One row of weights.
   public struct Row: Hashable, Sendable {
+    /// What a row decides.
+    public enum Kind: Hashable, Sendable {
+      /// The operation of a choice block, from 1 on.
+      case operation(of: Int)
+      /// The parents of a vertex, from 1 on; the output comes after the last choice block.
+      case parents(of: Int)
+    }
+
+    public let kind: Kind
     /// The name of the parameter of the search space that the row decides.
     public let name: String
     /// The number of weights: operations, or vertices that may be parents.
@@ -51,11 +60,12 @@ extension SearchSpace {
     let operations = Cell.Operation.allCases.indices.map { [$0] }
     return ArchitectureParameters(
       rows: (0..<wiring.blocks).map {
-        .init(name: names[$0], count: operations.count, selected: 1, selections: operations)
+        .init(
+          kind: .operation(of: $0 + 1), name: names[$0], count: operations.count, selected: 1, selections: operations)
       }
         + wiring.choices.enumerated().map { index, choice in
           .init(
-            name: names[wiring.blocks + index], count: choice.vertex,
+            kind: .parents(of: choice.vertex), name: names[wiring.blocks + index], count: choice.vertex,
             selected: choice.combinations.first?.count ?? 0, selections: choice.combinations)
         })
   }

@@ -17,6 +17,7 @@ public final class TableWriter {
   private var recordCount = 0
 
   private var rows: [Cell: Int] = [:]
+  private let buffer = UnsafeMutableBufferPointer<CChar>.allocate(capacity: 1 << 20)
   private var cells: [Cell] = []
   private var hashes: [CellHash?] = []
   private var parameters: [Int64] = []
@@ -67,11 +68,15 @@ public final class TableWriter {
       if own >= 0 { close(own) }
       throw AtomicFile.failure(destination.path, code)
     }
-    setvbuf(log, nil, _IOFBF, 1 << 20)
+    // The C library takes no size without a buffer.
+    setvbuf(log, buffer.baseAddress, _IOFBF, buffer.count)
     self.log = log
   }
 
-  deinit { fclose(log) }
+  deinit {
+    fclose(log)
+    buffer.deallocate()
+  }
 
   /// The number of cells so far.
   public var rowCount: Int { cells.count }

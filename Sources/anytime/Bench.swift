@@ -2,6 +2,7 @@ import Anytime
 import ArgumentParser
 import CellSpace
 import Foundation
+import Reports
 import Statistics
 import TabularBenchmark
 
@@ -59,8 +60,8 @@ struct Bench: ParsableCommand {
     guard found > 0 else { throw Failure("no cell was found") }
     let lookups = [
       ["", "each"],
-      ["open a table of \(grouped(table.rowCount)) cells", String(format: "%.1f µs", opening * 1e6)],
-      ["row of adjacency and operations", String(format: "%.0f ns", byMatrix / Double(queries.count) * 1e9)],
+      ["open a table of \(Numbers.grouped(table.rowCount)) cells", Numbers.decimals(opening * 1e6, 1) + " µs"],
+      ["row of adjacency and operations", Numbers.decimals(byMatrix / Double(queries.count) * 1e9, 0) + " ns"],
     ]
     print(aligned(lookups + (try indexRow(benchmark, &random))) + "\n")
     print(aligned(try methodRows(benchmark, references: peers ? try Self.timePeers(path, space.name) : [:])))
@@ -77,7 +78,7 @@ struct Bench: ParsableCommand {
       for index in indices { sum &+= benchmark.row(ofConfigurationAt: index) ?? 0 }
     }
     guard sum >= 0 else { return [] }
-    return [["row of a configuration's index", String(format: "%.1f ns", seconds / 10_000 * 1e9)]]
+    return [["row of a configuration's index", Numbers.decimals(seconds / 10_000 * 1e9, 1) + " ns"]]
   }
 
   private func methodRows(_ benchmark: Benchmark, references: [String: Reference]) throws -> [[String]] {
@@ -97,11 +98,11 @@ struct Bench: ParsableCommand {
           seed += 1
         }
         let own = (thinking.median ?? 0) / count * 1e6
-        var row = [type.method.name, decimals(own, 2), decimals(seconds / count * 1e6, 2)]
+        var row = [type.method.name, Numbers.decimals(own, 2), Numbers.decimals(seconds / count * 1e6, 2)]
         if let reference = references[type.method.name] {
           row += [
-            reference.name, grouped(Int(reference.microseconds.rounded())),
-            grouped(Int((reference.microseconds / own).rounded())),
+            reference.name, Numbers.grouped(Int(reference.microseconds.rounded())),
+            Numbers.grouped(Int((reference.microseconds / own).rounded())),
           ]
         } else if !references.isEmpty {
           row += ["-", "-", "-"]

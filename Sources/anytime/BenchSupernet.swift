@@ -1,6 +1,7 @@
 @_spi(Instruments) import Anytime
 import CellSpace
 import Foundation
+import Reports
 import Statistics
 import Supernet
 
@@ -32,13 +33,14 @@ struct SupernetBench {
       if let seconds = peer?.seconds(steps: Self.steps) { theirs.append(seconds) }
     }
     let mine = ours.median ?? 0
-    var lines = [["step of DARTS, first order", String(format: "%.1f ms of CPU", mine * 1e3)]]
+    var lines = [["step of DARTS, first order", Numbers.decimals(mine * 1e3, 1) + " ms of CPU"]]
     if let other = theirs.median {
-      lines.append(["  in Python", String(format: "%.1f ms of CPU", other * 1e3)])
+      lines.append(["  in Python", Numbers.decimals(other * 1e3, 1) + " ms of CPU"])
       // Of neighbours in time: the machine's own speed cancels.
       let ratios = zip(ours, theirs).map { $0 / $1 }
       lines.append([
-        "  ratio", String(format: "%.3f (median of rounds %.3f)", mine / other, ratios.median ?? 0),
+        "  ratio",
+        "\(Numbers.decimals(mine / other, 3)) (median of rounds \(Numbers.decimals(ratios.median ?? 0, 3)))",
       ])
     }
     let half = min(4, memory.count - 1)

@@ -133,17 +133,3 @@ func aligned(_ rows: [[String]]) -> String {
     }.joined(separator: "  ")
   }.map { $0.replacing(/\ +$/, with: "") }.joined(separator: "\n")
 }
-
-/// A number with commas between groups of three digits.
-func grouped(_ number: Int) -> String {
-  var digits = Substring(String(abs(number)))
-  var groups: [Substring] = []
-  while digits.count > 3 {
-    groups.insert(digits.suffix(3), at: 0)
-    digits = digits.dropLast(3)
-  }
-  return (number < 0 ? "-" : "") + ([digits] + groups).joined(separator: ",")
-}
-
-/// A number with a fixed number of decimals.
-func decimals(_ value: Double, _ count: Int) -> String { String(format: "%.\(count)f", value) }

@@ -88,8 +88,10 @@ private final class ProgressLines: ProgressDisplay {
 struct DashboardState: Sendable {
   private struct Line {
     let label: String
+    /// Regret of the runs that ended well.
     var finals: [Double] = []
     var done = 0
+    var failed = 0
     var spent = 0.0
     /// What runs in progress have spent, by seed.
     var running: [UInt64: Double] = [:]
@@ -111,32 +113,36 @@ struct DashboardState: Sendable {
     start = .now
     timeLeft = TimeLeft(experiment, done: results.runsDone)
     lines = experiment.methods.map { Line(label: $0.label) }
-    for (place, method) in results.methods.enumerated() {
-      for run in method.runs { end(run.result, place) }
+    for (index, method) in results.methods.enumerated() {
+      for run in method.runs { end(run.result, index) }
     }
     done = results.methods.reduce(0) { $0 + $1.runs.count }
   }
 
-  private mutating func end(_ result: RunResult, _ place: Int) {
-    lines[place].done += 1
-    lines[place].spent += result.ledger.reduce(0) { $0 + $1.amount }
+  private mutating func end(_ result: RunResult, _ index: Int) {
+    lines[index].done += 1
+    lines[index].spent += result.ledger.reduce(0) { $0 + $1.amount }
+    guard result.failure == nil else {
+      lines[index].failed += 1
+      return
+    }
     if let point = result.trajectory.last,
       let regret = metric == .test ? point.testRegret : point.validationRegret
     {
-      lines[place].finals.append(regret)
+      lines[index].finals.append(regret)
     }
   }
 
   mutating func take(_ progress: Runner.Progress) {
-    guard let place = lines.firstIndex(where: { $0.label == progress.label }) else { return }
+    guard let index = lines.firstIndex(where: { $0.label == progress.label }) else { return }
     done = max(done, progress.done)
     timeLeft.take(progress)
     switch progress.event {
-    case .began: lines[place].running[progress.seed] = 0
-    case .spent(let amount, _): lines[place].running[progress.seed] = amount
+    case .began: lines[index].running[progress.seed] = 0
+    case .spent(let amount, _): lines[index].running[progress.seed] = amount
     case .ended(let result):
-      lines[place].running[progress.seed] = nil
-      end(result, place)
+      lines[index].running[progress.seed] = nil
+      end(result, index)
     }
   }
 
@@ -169,7 +175,7 @@ struct DashboardState: Sendable {
     let part = line.done == seeds ? 1 : min(1, line.total / budget)
     let filled = Int((Double(barWidth) * part).rounded(.down))
     func percent(_ value: Double?) -> String {
-      value.map { Self.padded(decimals(100 * $0, 3), 6) + " %" } ?? "       -"
+      value.map { Self.padded(Numbers.percent($0), 6) + " %" } ?? "       -"
     }
     var parts = [
       label + String(repeating: " ", count: labelWidth - label.count),
@@ -179,6 +185,7 @@ struct DashboardState: Sendable {
     if !isNarrow { parts.append("mean \(percent(line.finals.mean))") }
     let whole = Self.amount(budget)
     parts.append("spent \(Self.padded(Self.amount(line.total), whole.count)) of \(whole)")
+    if line.failed > 0 { parts.append("\(line.failed) failed") }
     if let longest = line.running.values.max(), longest > 0 {
       parts.append("running \(Int(100 * longest / experiment.horizon)) %")
     }
@@ -190,7 +197,7 @@ struct DashboardState: Sendable {
   }
 
   private static func amount(_ value: Double) -> String {
-    value < 100 ? String(format: "%.3g", value) : grouped(Int(value))
+    value < 100 ? Numbers.digits(value, 3) : Numbers.grouped(Int(min(value, 1e15)))
   }
 }
 

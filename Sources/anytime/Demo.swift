@@ -71,7 +71,7 @@ struct Demo: AsyncParsableCommand {
     var files = try writeCurves(curves, folder: output, source: store)
     for kind in ["svg", "png"] {
       let path = output + "/regret.\(kind)"
-      try await RegretPlot(metric: curves.defaultMetric).write(curves, to: URL(filePath: path))
+      try await Figure([try Chart.regret(curves)]).write(to: URL(filePath: path))
       files.append(path)
     }
     let page = output + "/report.html"

@@ -166,21 +166,7 @@ func perform(
 extension ExperimentResults {
   /// What a reader should know of runs that are not counted, a sentence each.
   var notes: [String] {
-    methods.flatMap { method in
-      var notes: [String] = []
-      let failed = method.runs.filter { $0.result.failure != nil }
-      if let first = failed.first, let reason = first.result.failure {
-        notes.append(
-          "\(failed.count) of \(method.runs.count) runs of \(method.entry.label) failed and are left out of means "
-            + "(seed \(first.seed): \(reason)); '--retry-failed' makes them again")
-      }
-      if method.otherRuns > 0 {
-        notes.append(
-          "\(method.otherRuns) runs of \(method.entry.label) in the store are left out: another revision of the method, "
-            + "other images or another library made them; 'anytime run' makes those that are missing anew")
-      }
-      return notes
-    }
+    failureTexts.map { $0 + " and are in no statistic; '--retry-failed' makes them again" } + otherRunTexts
   }
 }
 

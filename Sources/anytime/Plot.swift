@@ -72,20 +72,23 @@ struct Plot: AsyncParsableCommand {
   }
 
   private func figure(_ experiments: [RegretRuns]) throws -> Figure {
+    let x: StepCurve.Scale = linearX ? .linear : .log
     switch kind {
     case .regret:
       let curves = experiments.map {
-        Curves($0, scale: linearX ? .linear : .log, bootstrap: center == .bootstrap, metric: counting.metric)
+        Curves($0, scale: x, bootstrap: center == .bootstrap, metric: counting.metric)
       }
       // One axis title for all: test only where all have it.
       let metric = curves.allSatisfy { $0.defaultMetric == .test } ? RegretMetric.test : .validation
-      return try RegretPlot(metric: metric, center: center, logX: !linearX, logY: !linearY, bands: bands).figure(curves)
+      return Figure(
+        try curves.map {
+          try Chart.regret($0, metric: metric, center: center, x: x, y: linearY ? .linear : .log, bands: bands)
+        })
     case .rank:
-      return try RankPlot(logX: !linearX, bands: bands).figure(
-        experiments.map { RankCurves($0, metric: counting.metric, scale: linearX ? .linear : .log) })
+      return Figure(
+        try experiments.map { try Chart.ranks(RankCurves($0, metric: counting.metric, scale: x), x: x, bands: bands) })
     case .ecdf:
-      return try TargetPlot(logX: !linearX).figure(
-        experiments.map { TargetDistribution($0, metric: counting.metric) })
+      return Figure(try experiments.map { try Chart.targets(TargetDistribution($0, metric: counting.metric), x: x) })
     case .criticalDifference:
       return try CriticalDifferencePlot().figure(
         experiments.compactMap {

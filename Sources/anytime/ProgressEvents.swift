@@ -11,8 +11,8 @@ import Synchronization
 /// - `began`: a run's `method` and `seed`
 /// - `spent`, at most once a second in long runs: `method`, `seed`, `spent`, `horizon`
 /// - `ended`: `method`, `seed`, `spent`, `evaluations`, and of the last incumbent `cell`, `validationRegret` and
-///   `testRegret` as fractions, absent without one; `failure`, why the run came to no result, absent where it did; `done`
-///   and `total`
+///   `testRegret` as fractions, absent without one; `failure`, the reason of a run that came to no result, absent
+///   otherwise; `done` and `total`
 /// - `leaderboard`, last, from `compare` only: `metric` and `rows` by rank
 final class ProgressEvents: ProgressDisplay {
   private struct Start: Encodable {
@@ -42,9 +42,9 @@ final class ProgressEvents: ProgressDisplay {
     struct Row: Encodable {
       let method: String
       let rank: Double
-      let n, runs: Int
+      let n, runs, failed: Int
       let mean, standardError, median, lowerQuartile, upperQuartile: Double?
-      let evaluations: Double
+      let evaluations: Double?
     }
 
     let event = "leaderboard"
@@ -107,8 +107,8 @@ final class ProgressEvents: ProgressDisplay {
         metric: leaderboard.metric.rawValue,
         rows: leaderboard.rows.map { row in
           Board.Row(
-            method: row.label, rank: row.rank, n: row.final?.n ?? 0, runs: row.runs, mean: row.final?.mean,
-            standardError: row.final?.standardError, median: row.final?.median,
+            method: row.label, rank: row.rank, n: row.final?.n ?? 0, runs: row.runs, failed: row.failed,
+            mean: row.final?.mean, standardError: row.final?.standardError, median: row.final?.median,
             lowerQuartile: row.final?.lowerQuartile, upperQuartile: row.final?.upperQuartile,
             evaluations: row.evaluations)
         }))

@@ -2,6 +2,7 @@ import Anytime
 import ArgumentParser
 import CellSpace
 import Foundation
+import Reports
 
 struct Spaces: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -15,8 +16,8 @@ struct Spaces: ParsableCommand {
       line.show(done: index, of: SearchSpace.all.count, unit: "spaces")
       rows.append([
         space.name, String(space.parameters.parameters.count),
-        space.parameters.count.map(grouped) ?? "infinite",
-        grouped(space.uniqueCells().count), space.summary,
+        space.parameters.count.map(Numbers.grouped) ?? "infinite",
+        Numbers.grouped(space.uniqueCells().count), space.summary,
       ])
     }
     // The summary reads better on the left.

@@ -153,18 +153,17 @@ private struct Page: Equatable, CustomTestStringConvertible {
 @Suite("Vega specifications") struct VegaPlotTests {
   @Test("hold the curves, and their methods' fixed colours") func regret() throws {
     let curves = Curves(try Example().results(), gridSize: 5)
-    let json = try VegaPlot(regretOf: curves).json
+    let json = try VegaPlot(regretOf: [curves]).json
     let spec = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
     #expect(spec["$schema"] as? String == "https://vega.github.io/schema/vega/v5.json")
     let data = try #require(spec["data"] as? [[String: Any]])
     let rows = try #require(data.first { $0["name"] as? String == "rows" }?["values"] as? [[String: Any]])
-    #expect(rows.count == 2 * 2 * 5)
-    let last = try #require(rows.last)
-    #expect(last["spent"] as? Double == 100 && last["n"] as? Int == 2 && last["mean"] as? Double == 0.005)
-    let runs = try #require(data.first { $0["name"] as? String == "runs" }?["values"] as? [[String: Any]])
-    // Two runs of two methods, each with two incumbents and the horizon.
-    #expect(runs.count == 2 * 2 * 3)
-    #expect(json.components(separatedBy: "\"$").count == 2, "a place of the template is not filled")
+    // Of both metrics, medians and means of two methods on the grid, and two runs of two methods, each with two
+    // incumbents and the horizon.
+    #expect(rows.count == 2 * (2 * 2 * 5 + 2 * 2 * 3))
+    let last = try #require(rows.last { $0["chart"] as? String == "testmeanfinal training free" })
+    #expect(last["x"] as? Double == 100 && last["y"] as? Double == 0.5 && last["high"] as? Double == 1)
+    #expect(json.components(separatedBy: "\"$").count == 2, "a variable of the template has no value")
   }
 
   @Test("are the same bytes for the same curves, and an export") func export() throws {
@@ -201,8 +200,8 @@ private struct Page: Equatable, CustomTestStringConvertible {
         of: /<rect class="[a-z]+" x="([0-9.]+)" y="([0-9.]+)"/
       ).compactMap { match in Double(match.1).flatMap { x in Double(match.2).map { (x, $0) } } }
       #expect(boxes.count == cell.vertexCount)
-      for (place, box) in boxes.enumerated() {
-        #expect(boxes[..<place].allSatisfy { abs($0.1 - box.1) > 24 || abs($0.0 - box.0) > 88 }, "\(cell)")
+      for (index, box) in boxes.enumerated() {
+        #expect(boxes[..<index].allSatisfy { abs($0.1 - box.1) > 24 || abs($0.0 - box.0) > 88 }, "\(cell)")
       }
     }
   }

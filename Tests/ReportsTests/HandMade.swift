@@ -56,3 +56,22 @@ extension [HandMade] {
 func steps(_ points: (Double, Double)...) -> [HandMade] {
   points.map { HandMade(amount: $0.0, validation: $0.1) }
 }
+
+extension ExperimentResults {
+  /// The same results, of which some runs failed.
+  ///
+  /// - Parameter reason: By label and seed; `nil` for runs that stay.
+  func failing(_ reason: (String, UInt64) -> String?) -> ExperimentResults {
+    ExperimentResults(
+      experiment: experiment, tableChecksum: tableChecksum,
+      methods: methods.map { method in
+        MethodResults(
+          entry: method.entry, title: method.title, family: method.family,
+          runs: method.runs.map { seed, result in
+            var result = result
+            result.failure = reason(method.entry.label, seed)
+            return (seed, result)
+          })
+      })
+  }
+}

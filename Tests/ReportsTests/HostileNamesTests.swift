@@ -152,10 +152,8 @@ private func scalars(_ texts: some Sequence<String>) -> Set<[UInt32]> {
     let curves = Curves(runs, gridSize: 10)
     let difference = CriticalDifferences(SignificanceTable(runs, test: .nemenyi))
     let figures = [
-      try RegretPlot(metric: .validation).figure([curves]),
-      try RegretPlot(metric: .validation, center: .runs, bands: true).figure([curves]),
-      try RankPlot().figure([RankCurves(runs, gridSize: 10)]),
-      try TargetPlot().figure([TargetDistribution(runs)]),
+      Figure([try Chart.regret(curves)]), Figure([try Chart.regret(curves, center: .runs, bands: true)]),
+      Figure([try Chart.ranks(RankCurves(runs, gridSize: 10))]), Figure([try Chart.targets(TargetDistribution(runs))]),
       try CriticalDifferencePlot().figure([try #require(difference)]),
     ]
     for figure in figures {
@@ -284,7 +282,7 @@ private func scalars(_ texts: some Sequence<String>) -> Set<[UInt32]> {
     try Data(
       """
       \\documentclass{article}\\usepackage{pgfplots,booktabs}\\pgfplotsset{compat=1.18}\\usepgfplotslibrary{fillbetween}
-      \\begin{document}\\input{curves.tex}\\input{table.tex}\\end{document}
+      \\begin{document}\\input{curves.tex}\\input{table.tex}\\input{ranks.tex}\\input{ecdf.tex}\\end{document}
       """.utf8
     ).write(to: folder.appending(path: "main.tex"))
     let process = Process()

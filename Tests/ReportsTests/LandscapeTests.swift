@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Landscapes") struct LandscapeTests {
   /// Every cell of the mini space: accuracy follows depth, seconds are a line in the work.
-  static func table() throws -> Table {
+  static func table(hasSeconds: Bool = true) throws -> Table {
     let url = FileManager.default.temporaryDirectory.appending(path: "landscape-\(UUID().uuidString).table")
     defer { try? FileManager.default.removeItem(at: url) }
     let writer = try TableWriter(destination: url)
@@ -18,7 +18,7 @@ import Testing
         try writer.append(
           Measurement(
             final: .init(
-              seconds: Float(0.5 + 0.25 * Double(work * epochs)), trainAccuracy: accuracy,
+              seconds: hasSeconds ? Float(0.5 + 0.25 * Double(work * epochs)) : .nan, trainAccuracy: accuracy,
               validationAccuracy: accuracy, testAccuracy: accuracy)), row: row, epochs: epochs)
       }
     }
@@ -57,6 +57,17 @@ import Testing
     try await figure.write(to: url)
     let svg = try String(contentsOf: url, encoding: .utf8)
     #expect(svg.contains("Third best") && svg.contains("3×3 conv"))
+  }
+
+  @Test("without training seconds have none, and no panel of them") func noSeconds() throws {
+    let table = try Self.table(hasSeconds: false)
+    let landscape = Landscape(table)
+    let groups = landscape.depths + landscape.operations.flatMap(\.groups)
+    #expect(!groups.isEmpty && groups.allSatisfy { $0.seconds == nil && $0.accuracy > 0.5 })
+    #expect(Landscape(try Self.table()).depths.allSatisfy { ($0.seconds ?? 0) > 0 })
+    let panels = try LandscapePlot(table).figure().panels
+    #expect(panels.contains { $0.title == "Accuracy" } && !panels.contains { $0.title == "Accuracy and time" })
+    #expect(panels.suffix(3).allSatisfy { !$0.caption.contains(" s, ") })
   }
 
   @Test("neighbours are alike, and far cells are not") func locality() throws {

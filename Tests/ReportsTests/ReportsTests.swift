@@ -176,18 +176,17 @@ private func results(
     let example = try results([
       ("it's_a", [[(1, 0.02, 0.03)], [(1, 0.01, 0.01), (10, 0.005, 0.005)]]), ("single", [[(1, 0.1, 0.1)]]),
     ])
-    let script = try RegretPlot(metric: .test).script(Curves(example, gridSize: 3))
+    let script = Figure([try Chart.regret(Curves(example, gridSize: 3), metric: .test)]).script()
     #expect(script.contains("title \"it's_a\""))
     #expect(script.components(separatedBy: "filledcurves").count == 2)
     #expect(script.contains("set logscale x") && script.contains("set logscale y"))
-    #expect(script.contains("set ylabel 'median test regret [percent points]'"))
+    #expect(script.contains("set ylabel \"median test regret [percent points]\""))
     #expect(script.contains("band: quartiles") && script.contains("n = 1 to 2"))
   }
 
   @Test("a method keeps its colour whatever else is drawn") func colours() throws {
     func line(_ labels: [String]) throws -> String {
-      let script = try RegretPlot(metric: .validation).script(
-        Curves(try results(labels.map { ($0, [[(1, 0.1, nil)]]) })))
+      let script = Figure([try Chart.regret(Curves(try results(labels.map { ($0, [[(1, 0.1, nil)]]) })))]).script()
       return try #require(script.split(separator: "\n").last { $0.contains("title \"tpe\"") }.map(String.init))
         .components(separatedBy: "linecolor").last ?? ""
     }
@@ -199,13 +198,12 @@ private func results(
     let settings = try Settings(Method(name: "m", title: "M", summary: "", citation: ""))
     let example = try results([("a", [[(1, 0.1, nil)]]), ("b", [[(1, 0.1, nil)]])])
     let entries = ["a", "b"].map { MethodEntry(label: $0, method: "tpe", settings: settings) }
-    let script = try RegretPlot(metric: .validation).script(
-      Curves(
-        ExperimentResults(
-          experiment: example.experiment, tableChecksum: "0",
-          methods: zip(entries, example.methods).map { entry, method in
-            MethodResults(entry: entry, title: "TPE", family: .blackbox, runs: method.runs)
-          })))
+    let variants = ExperimentResults(
+      experiment: example.experiment, tableChecksum: "0",
+      methods: zip(entries, example.methods).map { entry, method in
+        MethodResults(entry: entry, title: "TPE", family: .blackbox, runs: method.runs)
+      })
+    let script = Figure([try Chart.regret(Curves(variants))]).script()
     #expect(script.components(separatedBy: "linecolor rgb '#009E73'").count == 3)
     #expect(script.contains("dashtype 1") && script.contains("dashtype 2"))
   }
@@ -220,13 +218,13 @@ private func results(
     let curves = Curves(runs, bootstrap: true)
     let difference = CriticalDifferences(SignificanceTable(runs, test: .nemenyi))
     return [
-      ("rank", try RankPlot().figure([RankCurves(runs)])),
-      ("ecdf", try TargetPlot().figure([TargetDistribution(runs)])),
+      ("rank", Figure([try Chart.ranks(RankCurves(runs))])),
+      ("ecdf", Figure([try Chart.targets(TargetDistribution(runs))])),
       ("difference", try CriticalDifferencePlot().figure([try #require(difference)])),
-      ("side by side", try RegretPlot(metric: .test).figure([curves, curves])),
+      ("side by side", Figure([try Chart.regret(curves), try Chart.regret(curves)])),
     ]
       + (try CurveCenter.allCases.map {
-        ($0.rawValue, try RegretPlot(metric: .test, center: $0, logX: false, logY: false).figure([curves]))
+        ($0.rawValue, Figure([try Chart.regret(curves, center: $0, x: .linear, y: .linear)]))
       })
   }
 
@@ -267,7 +265,8 @@ private func results(
       table: try Table.embedded(), space: try #require(SearchSpace(named: "mini")))
     let runs = RegretRuns(
       try results([("a", [[(1, 0.02, 0.03)]])]), reference: SpaceReference(benchmark, policy: .fair))
-    #expect(try RegretPlot(metric: .test).script(Curves(runs)).contains("title 'average random cell'"))
+    let script = Figure([try Chart.regret(Curves(runs))]).script()
+    #expect(script.contains("title \"average random cell\""))
     let json = String(decoding: try CurveExport.json.render(Curves(runs)), as: UTF8.self)
     #expect(json.contains("\"randomTestRegret\":0.0"))
   }
@@ -275,7 +274,7 @@ private func results(
   @Test("an unknown extension names the known ones") func unknown() async throws {
     let curves = Curves(try results([("a", [[(1, 0.02, 0.03)]])]))
     await #expect {
-      try await RegretPlot(metric: .test).write(curves, to: URL(filePath: "/tmp/a.gif"))
+      try await Figure([try Chart.regret(curves)]).write(to: URL(filePath: "/tmp/a.gif"))
     } throws: { "\($0)".hasSuffix("must end in .svg, .pdf or .png") }
   }
 }

@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 // To be counted up with every change of `ct_functions`: a library of another interface is refused.
-#define CT_INTERFACE 1
+#define CT_INTERFACE 2
 
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wnullability-completeness"

@@ -4,6 +4,7 @@ import CellNetworks
 import CellSpace
 import Experiments
 import Foundation
+import Reports
 import TableBuilder
 import TabularBenchmark
 import Tensor
@@ -197,7 +198,7 @@ struct TableMerge: ParsableCommand {
 
 private func printSummary(_ summary: MergedTable.Summary, of output: String) {
   print(
-    "\(output): \(grouped(summary.cells)) cells, \(grouped(summary.trainings)) trainings, "
+    "\(output): \(Numbers.grouped(summary.cells)) cells, \(Numbers.grouped(summary.trainings)) trainings, "
       + "\(summary.diverged) diverged.")
   if summary.incompleteCells > 0 {
     print("\(summary.incompleteCells) cells lack some of their trainings.")

@@ -36,7 +36,7 @@ struct TableInfo: ParsableCommand {
   func run() throws {
     let table = try source.open()
     print("\(table.path)\nchecksum \(table.checksum)\n")
-    print("cells     \(grouped(table.rowCount))")
+    print("cells     \(Numbers.grouped(table.rowCount))")
     print("epochs    \(table.epochs.map(String.init).joined(separator: ", "))")
     print("repeats   \(table.repeats)")
     let lacking = Moment.allCases.flatMap { moment in
@@ -48,13 +48,14 @@ struct TableInfo: ParsableCommand {
     var rows = [["", "epochs", "least", "median", "greatest", "repeat noise"]]
     for metric in [Metric.validationAccuracy, .testAccuracy, .trainAccuracy, .seconds] where table.has(metric)
     {
-      for (place, epochs) in table.epochs.enumerated() {
-        let means = (0..<table.rowCount).compactMap { table.mean(metric, row: $0, epochs: place) }
+      for (fidelity, epochs) in table.epochs.enumerated() {
+        let means = (0..<table.rowCount).compactMap { table.mean(metric, row: $0, epochs: fidelity) }
         guard let quantiles = means.quantiles([0, 0.5, 1]) else { continue }
-        let noise = Self.repeatNoise(table, metric, place)
+        let noise = Self.repeatNoise(table, metric, fidelity)
         let name = metric == .seconds ? "seconds" : "\(metric.rawValue) accuracy"
         rows.append(
-          [name, String(epochs)] + quantiles.map { decimals($0, 4) } + [noise.map { decimals($0, 4) } ?? "-"])
+          [name, String(epochs)] + quantiles.map { Numbers.decimals($0, 4) }
+            + [noise.map { Numbers.decimals($0, 4) } ?? "-"])
       }
     }
     print(aligned(rows))
@@ -67,9 +68,9 @@ struct TableInfo: ParsableCommand {
   }
 
   /// The standard deviation between repeats, root mean square over cells that have at least two.
-  private static func repeatNoise(_ table: Table, _ metric: Metric, _ place: Int) -> Double? {
+  private static func repeatNoise(_ table: Table, _ metric: Metric, _ fidelity: Int) -> Double? {
     let variances = (0..<table.rowCount).compactMap { row -> Double? in
-      let values = (0..<table.repeats).compactMap { table.value(metric, row: row, epochs: place, repeat: $0) }
+      let values = (0..<table.repeats).compactMap { table.value(metric, row: row, epochs: fidelity, repeat: $0) }
       return values.standardDeviation.map { $0 * $0 }
     }
     return variances.mean.map { $0.squareRoot() }
@@ -79,32 +80,32 @@ struct TableInfo: ParsableCommand {
     guard table.has(.validationAccuracy) else { return }
     let landscape = Landscape(table)
     for (low, high, correlation) in landscape.fidelityCorrelations {
-      print("Spearman correlation of \(low) and \(high) epochs: \(decimals(correlation, 3))")
+      print("Spearman correlation of \(low) and \(high) epochs: \(Numbers.decimals(correlation, 3))")
     }
     let top = table.epochs.last ?? 0
-    print("\nmean validation accuracy and seconds at \(top) epochs:")
+    let hasSeconds = table.has(.seconds)
+    print("\nmean validation accuracy\(hasSeconds ? " and seconds" : "") at \(top) epochs:")
     func row(_ name: String, _ group: Landscape.Group) -> [String] {
-      [
-        name, String(group.count), grouped(group.cells), decimals(group.accuracy, 4),
-        decimals(group.seconds, 2),
-      ]
+      [name, String(group.count), Numbers.grouped(group.cells), Numbers.decimals(group.accuracy, 4)]
+        + (hasSeconds ? [group.seconds.map { Numbers.decimals($0, 2) } ?? "-"] : [])
     }
     print(
       aligned(
-        [["", "count", "cells", "accuracy", "seconds"]] + landscape.depths.map { row("depth", $0) }
+        [["", "count", "cells", "accuracy"] + (hasSeconds ? ["seconds"] : [])]
+          + landscape.depths.map { row("depth", $0) }
           + landscape.operations.flatMap { operation, groups in groups.map { row(operation.name, $0) } }))
     if let benchmark = Benchmark.largest(of: table) {
       print(
         "\nautocorrelation of validation accuracy along a random walk, space \(benchmark.space.name), "
           + "by distance:\n"
-          + Landscape.walk(benchmark).map { "\($0.distance): \(decimals($0.correlation, 3))" }
+          + Landscape.walk(benchmark).map { "\($0.distance): \(Numbers.decimals($0.correlation, 3))" }
           .joined(separator: "  "))
       printCosts(benchmark)
     }
     print("\nbest cells by validation accuracy:")
     for row in landscape.best.prefix(5) {
       let accuracy = table.mean(.validationAccuracy, row: row, epochs: table.epochs.count - 1)
-      print("\(accuracy.map { decimals($0, 4) } ?? "-")  \(table.hash(row))  \(table.cell(row))")
+      print("\(accuracy.map { Numbers.decimals($0, 4) } ?? "-")  \(table.hash(row))  \(table.cell(row))")
     }
   }
 
@@ -116,27 +117,28 @@ struct TableInfo: ParsableCommand {
       return
     }
     guard let cost = CostModel(benchmark, task: task) else { return }
+    let parts = [cost.perImage, cost.perMultiplyAccumulate, cost.perElement].map { Numbers.digits($0, 3) }
     print(
-      String(
-        format: """
-          \na supernet is charged, per image of a training pass, in benchmark seconds (fitted to %d cells, R² %.3f, \
-          standard deviation of residuals %.2g):
-            %.3g + %.3g x multiply-accumulates + %.3g x written numbers
-          """, cost.cells, cost.rSquared, cost.residualDeviation, cost.perImage, cost.perMultiplyAccumulate,
-        cost.perElement))
+      """
+
+      a supernet is charged, per image of a training pass, in benchmark seconds (fitted to \(cost.cells) cells, \
+      R² \(Numbers.decimals(cost.rSquared, 3)), standard deviation of residuals \
+      \(Numbers.digits(cost.residualDeviation, 2))):
+        \(parts[0]) + \(parts[1]) x multiply-accumulates + \(parts[2]) x written numbers
+      """)
   }
 
   private func printRepeatCorrelation(_ table: Table) {
     guard table.repeats > 1 else { return }
-    for (place, epochs) in table.epochs.enumerated() {
+    for (fidelity, epochs) in table.epochs.enumerated() {
       let pairs = (0..<table.rowCount).compactMap { row -> (Double, Double)? in
-        guard let a = table.value(.validationAccuracy, row: row, epochs: place, repeat: 0),
-          let b = table.value(.validationAccuracy, row: row, epochs: place, repeat: 1)
+        guard let a = table.value(.validationAccuracy, row: row, epochs: fidelity, repeat: 0),
+          let b = table.value(.validationAccuracy, row: row, epochs: fidelity, repeat: 1)
         else { return nil }
         return (a, b)
       }
       guard let rho = pairs.map(\.0).spearman(pairs.map(\.1)) else { continue }
-      print("Spearman correlation of two repeats at \(epochs) epochs: \(decimals(rho, 3))")
+      print("Spearman correlation of two repeats at \(epochs) epochs: \(Numbers.decimals(rho, 3))")
     }
   }
 }
@@ -227,15 +229,15 @@ struct TableQuery: ParsableCommand {
       return
     }
     print("cell        \(cell)\nhash        \(table.hash(row))")
-    if let count = table.parameterCount(row) { print("parameters  \(grouped(count))") }
-    if let macs = table.multiplyAccumulates(row) { print("MACs        \(grouped(macs)) per image") }
+    if let count = table.parameterCount(row) { print("parameters  \(Numbers.grouped(count))") }
+    if let macs = table.multiplyAccumulates(row) { print("MACs        \(Numbers.grouped(macs)) per image") }
     var rows = [["epochs", "repeat", "", "seconds", "train", "validation", "test"]]
-    for (place, epochs) in table.epochs.enumerated() {
+    for (fidelity, epochs) in table.epochs.enumerated() {
       for number in 0..<table.repeats {
         for moment in Moment.allCases where table.has(.validationAccuracy, moment) {
           let values = Metric.allCases.map { metric in
-            table.value(metric, moment, row: row, epochs: place, repeat: number).map { value in
-              decimals(value, metric == .seconds ? 3 : 4)
+            table.value(metric, moment, row: row, epochs: fidelity, repeat: number).map { value in
+              Numbers.decimals(value, metric == .seconds ? 3 : 4)
             } ?? "-"
           }
           if values.contains(where: { $0 != "-" }) {
@@ -257,6 +259,6 @@ struct TableVerify: ParsableCommand {
   func run() throws {
     let table = try source.open()
     try table.verify()
-    for section in table.sectionSizes { print("\(section.name): \(grouped(section.bytes)) bytes, right") }
+    for section in table.sectionSizes { print("\(section.name): \(Numbers.grouped(section.bytes)) bytes, right") }
   }
 }

@@ -2,6 +2,7 @@ import Anytime
 import ArgumentParser
 import Experiments
 import Foundation
+import Reports
 import TabularBenchmark
 
 struct TableDescribe: ParsableCommand {
@@ -98,8 +99,9 @@ struct TableDescribe: ParsableCommand {
         + "seed \(task.dataset.seed)"
     )
     print(
-      "            \(grouped(task.dataset.trainingImages)) to train on, \(grouped(task.dataset.validationImages)) to "
-        + "choose by, \(grouped(task.dataset.testImages)) to report on")
+      "            \(Numbers.grouped(task.dataset.trainingImages)) to train on, "
+        + "\(Numbers.grouped(task.dataset.validationImages)) to choose by, "
+        + "\(Numbers.grouped(task.dataset.testImages)) to report on")
     print(
       "  networks  \(task.network.channels) channels, \(task.network.stacks) stacks of "
         + "\(task.network.cellsPerStack) cells; batch norm's momentum \(task.network.batchNormMomentum), epsilon "

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CellSpace
 import Foundation
+import Reports
 import TabularBenchmark
 
 struct TableImport: ParsableCommand {
@@ -112,7 +113,7 @@ struct TableImport: ParsableCommand {
     let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
     let size = (try? FileManager.default.attributesOfItem(atPath: source)[.size] as? Int) ?? 0
     print(
-      "\(destination.path): \(grouped(summary.cells)) cells, \(grouped(summary.records)) trainings, "
+      "\(destination.path): \(Numbers.grouped(summary.cells)) cells, \(Numbers.grouped(summary.records)) trainings, "
         + "epochs \(summary.epochs.map(String.init).joined(separator: ", "))")
     if !summary.ignoredColumns.isEmpty {
       let names = summary.ignoredColumns.map { $0.isEmpty ? "(without a name)" : $0 }
@@ -124,7 +125,7 @@ struct TableImport: ParsableCommand {
         "note: it does not state its images and networks, which one-shot methods need: "
           + "'anytime table describe --help'")
     }
-    print("\(decimals(seconds, 1)) s, \(Int(Double(size) / 1e6 / max(seconds, 1e-3))) MB/s")
+    print("\(Numbers.decimals(seconds, 1)) s, \(Int(Double(size) / 1e6 / max(seconds, 1e-3))) MB/s")
   }
 
   private func options() throws -> ImportOptions {
@@ -189,6 +190,6 @@ struct TableSynthesize: ParsableCommand {
     ) { line.show(done: $0, of: cells.count, unit: "cells") }
     line.finish()
     print(
-      "\(output): synthetic numbers for \(grouped(cells.count)) cells; they say nothing about real networks.")
+      "\(output): synthetic numbers for \(Numbers.grouped(cells.count)) cells; they say nothing about real networks.")
   }
 }

@@ -38,10 +38,10 @@ public struct SupernetShape: Sendable {
   public init?(_ space: SearchSpace) {
     guard let architecture = space.architectureParameters else { return nil }
     self.architecture = architecture
-    let blocks = architecture.rows.count { $0.name.hasPrefix("operation") }
+    let blocks = architecture.rows.count { if case .operation = $0.kind { true } else { false } }
     self.blocks = blocks
     parentRows = (1...blocks + 1).map { vertex in
-      architecture.rows.indices.dropFirst(blocks).first { architecture.rows[$0].count == vertex }
+      architecture.rows.firstIndex { $0.kind == .parents(of: vertex) }
     }
   }
 

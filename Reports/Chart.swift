@@ -1,0 +1,156 @@
+import Foundation
+import Statistics
+
+/// A plot of lines as values. gnuplot, Vega and LaTeX draw what stands here and decide nothing themselves.
+public struct Chart: Sendable {
+  /// A value of a line, and the ends of its band, which are equal to the value where there is none.
+  struct Point: Hashable, Sendable {
+    var x, y, low, high: Double
+
+    init(_ x: Double, _ y: Double, _ low: Double? = nil, _ high: Double? = nil) {
+      (self.x, self.y) = (x, y)
+      (self.low, self.high) = (low ?? y, high ?? y)
+    }
+  }
+
+  /// One line. Its label gives it its colour and dash.
+  struct Series: Sendable {
+    let label: String
+    /// Ascending, with finite values.
+    let points: [Point]
+    var hasBand = false
+  }
+
+  /// A level line over the whole width.
+  struct Level: Sendable {
+    let value: Double
+    let label: String
+  }
+
+  /// The corner of the plot in which a short legend has room.
+  enum Corner: String, Sendable { case topLeft = "top left", topRight = "top right" }
+
+  /// Above the plot: the experiment's name.
+  let title: String
+  /// Below the title: what is shown of which runs.
+  let caption: String
+  /// For those who cannot see the plot.
+  let description: String
+  var x, y: Axis
+  /// The legend's methods in order, with or without a line. They determine the styles.
+  let methods: [(label: String, method: String)]
+  let series: [Series]
+  var levels: [Level] = []
+  /// Whether bands are drawn.
+  var showsBands = false
+  /// Whether a value holds until the next one. Otherwise values are joined by straight lines.
+  var isStepped = true
+  /// Whether every line is a single run: thin, many with one label.
+  var isOfRuns = false
+  /// `nil` if the legend stands outside.
+  var legend: Corner?
+
+  /// With more methods than this, bands cover each other and are not drawn unless they are asked for.
+  public static let bandedLines = 8
+  /// The number of a method's runs that the page draws one by one.
+  static let singleRuns = 20
+
+  /// A point within the ranges of logarithmic axes: zero lies at the lower edge.
+  func drawn(_ point: Point) -> Point {
+    func raised(_ value: Double, _ axis: Axis) -> Double {
+      axis.scale == .log ? max(value, axis.range.lowerBound) : value
+    }
+    return Point(raised(point.x, x), raised(point.y, y), raised(point.low, y), raised(point.high, y))
+  }
+
+  /// Whether the band of a line is drawn.
+  func showsBand(_ series: Series) -> Bool { showsBands && series.hasBand }
+}
+
+extension Chart {
+  /// An axis on both scales, one of which is chosen.
+  struct Axis: Sendable {
+    var title: String
+    var scale: StepCurve.Scale
+    private let linear, log: ClosedRange<Double>
+    private let fixedTicks: [Double]?
+    /// Whether small values are at the top.
+    var isReversed = false
+
+    /// Percentages, ranks or anything else with a range of its own.
+    ///
+    /// - Parameter ticks: By default round numbers.
+    init(title: String, _ range: ClosedRange<Double>, ticks: [Double]? = nil, isReversed: Bool = false) {
+      self.title = title
+      scale = .linear
+      (linear, log) = (range, range)
+      fixedTicks = ticks
+      self.isReversed = isReversed
+    }
+
+    /// Spent budget, from the first value that is drawn to the end.
+    init(budget unit: String, from first: Double, to end: Double, scale: StepCurve.Scale) {
+      title = "budget spent [\(unit)]"
+      self.scale = scale
+      let end = end > 0 ? end : 1
+      let first = max(min(first, end / 2), 0)
+      linear = first...end
+      log = max(first, end * 1e-9)...end
+      fixedTicks = nil
+    }
+
+    /// Measured durations.
+    init(seconds title: String, _ range: ClosedRange<Double>) {
+      self.init(title: title, range)
+      scale = .log
+    }
+
+    /// Regret, in percent points. A logarithmic axis spans at most four decades.
+    init(regret title: String, of values: [Double], scale: StepCurve.Scale) {
+      self.title = title
+      self.scale = scale
+      let highest = values.max() ?? 0
+      let least = max(values.filter { $0 > 0 }.min() ?? 0.01, highest * 1e-4)
+      linear = 0...(highest > 0 ? highest * 1.05 : 1)
+      log = least / 1.3...(highest > 0 ? highest * 1.15 : 1)
+      fixedTicks = nil
+    }
+
+    var range: ClosedRange<Double> { scale == .log ? log : linear }
+
+    /// Where the axis has labels and grid lines; empty if the program that draws is to choose.
+    var ticks: [Double] {
+      let ticks = fixedTicks ?? (scale == .log ? Self.logarithmic(log) : Self.linear(linear))
+      return ticks.count > 1 ? ticks : []
+    }
+
+    /// The same axis on a scale.
+    func on(_ scale: StepCurve.Scale) -> Axis {
+      var axis = self
+      axis.scale = scale
+      return axis
+    }
+
+    /// 1, 2 and 5 times the powers of ten, the powers alone over many decades, or more than these over less than one.
+    private static func logarithmic(_ range: ClosedRange<Double>) -> [Double] {
+      let (low, high) = (range.lowerBound, range.upperBound)
+      guard low > 0, high > low, high.isFinite else { return [] }
+      let decades = Int(log10(low).rounded(.down))...Int(log10(high).rounded(.up))
+      func multiples(_ factors: [Double]) -> [Double] {
+        decades.flatMap { decade in factors.map { $0 * pow(10, Double(decade)) } }.filter(range.contains)
+      }
+      let usual = multiples(decades.count > 4 ? [1] : [1, 2, 5])
+      return usual.count > 2 ? usual : multiples([1, 1.5, 2, 3, 4, 5, 7])
+    }
+
+    /// Multiples of 1, 2 or 5 times a power of ten, at most nine.
+    private static func linear(_ range: ClosedRange<Double>) -> [Double] {
+      let span = range.upperBound - range.lowerBound
+      guard span > 0, span.isFinite else { return [] }
+      let power = pow(10, log10(span / 8).rounded(.down))
+      let step = power * ([1, 2, 5].first { span / ($0 * power) <= 8 } ?? 10)
+      let multiples = (range.lowerBound / step).rounded(.up)...(range.upperBound / step).rounded(.down)
+      return stride(from: multiples.lowerBound, through: multiples.upperBound, by: 1).map { $0 * step }
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import Anytime
+import Experiments
+
+/// A failed run is a result without a regret: it is counted and its reason is shown, and no statistic includes it.
+extension MethodResults {
+  /// The runs that ended well. All statistics are over these.
+  public var endedRuns: [(seed: UInt64, result: RunResult)] { runs.filter { $0.result.failure == nil } }
+
+  /// The seeds of the failed runs, ascending, with their reasons.
+  public var failedRuns: [(seed: UInt64, reason: String)] {
+    runs.compactMap { run in run.result.failure.map { (run.seed, $0) } }
+  }
+}
+
+extension ExperimentResults {
+  /// A line for every method some of whose runs failed, with the first reason.
+  public var failureTexts: [String] {
+    methods.compactMap { method in
+      method.failedRuns.first.map { first in
+        "\(method.failedRuns.count) of \(Numbers.count(method.runs.count, "run", "runs")) of \(method.entry.label) "
+          + "failed (seed \(first.seed): \(first.reason.onOneLine))"
+      }
+    }
+  }
+}
+
+extension ExperimentResults {
+  /// A line for every method with runs of another revision or library in the store.
+  public var otherRunTexts: [String] {
+    methods.filter { $0.otherRuns > 0 }.map { method in
+      "\(Numbers.count(method.otherRuns, "run", "runs")) of \(method.entry.label) in the store "
+        + "\(method.otherRuns == 1 ? "is" : "are") left out: another revision of the method, other images or another "
+        + "library made \(method.otherRuns == 1 ? "it" : "them"); 'anytime run' makes those that are missing anew"
+    }
+  }
+}
+
+/// What a method's child runs of one name cost, over the runs of the method that ended well.
+struct ChildSpending {
+  /// The names of the child and of those above it, joined by slashes.
+  let name: String
+  let method: String
+  private(set) var count = 0
+  private(set) var ends: [ChildRun.End: Int] = [:]
+  /// In the policy's currency, per run of the parent; money that a child lost at its limit is in it.
+  private(set) var amount = 0.0
+  private(set) var kinds: [Ledger.Kind: Double] = [:]
+
+  /// - Returns: By name, in the order in which they began; by method alone where there are many names.
+  static func all(_ method: MethodResults) -> [ChildSpending] {
+    let runs = method.endedRuns.map(\.result)
+    var names: Set<String> = []
+    func visit(_ children: [ChildRun], _ prefix: String, _ body: (String, ChildRun) -> Void) {
+      for child in children {
+        body(prefix + child.name, child)
+        visit(child.children, prefix + child.name + "/", body)
+      }
+    }
+    for run in runs { visit(run.children, "") { name, _ in names.insert(name) } }
+    let isMany = names.count > 20
+    var all: [ChildSpending] = []
+    var indices: [[String]: Int] = [:]
+    for run in runs {
+      visit(run.children, "") { name, child in
+        let depth = name.count { $0 == "/" }
+        let key = isMany ? [String(depth), child.method] : [name, child.method]
+        let index = indices[key] ?? all.count
+        if index == all.count {
+          indices[key] = index
+          all.append(ChildSpending(name: isMany ? (depth == 0 ? "any" : "any, nested") : name, method: child.method))
+        }
+        all[index].add(child, runs: Double(runs.count))
+      }
+    }
+    return all
+  }
+
+  private mutating func add(_ child: ChildRun, runs: Double) {
+    count += 1
+    ends[child.end, default: 0] += 1
+    amount += child.amount / runs
+    for total in child.ledger { kinds[total.kind, default: 0] += total.amount / runs }
+  }
+
+  /// `40 finished, 2 failed`.
+  var endsText: String {
+    [(ChildRun.End.finished, "finished"), (.budget, "spent the budget"), (.failed, "failed")].compactMap { end, text in
+      ends[end].map { "\($0) \(text)" }
+    }.joined(separator: ", ")
+  }
+}
