@@ -4,8 +4,8 @@ import Statistics
 /// A plot of lines as values. gnuplot, Vega and LaTeX draw what stands here and decide nothing themselves.
 public struct Chart: Sendable {
   /// A value of a line, and the ends of its band, which are equal to the value where there is none.
-  struct Point: Hashable, Sendable {
-    var x, y, low, high: Double
+  package struct Point: Hashable, Sendable {
+    package var x, y, low, high: Double
 
     init(_ x: Double, _ y: Double, _ low: Double? = nil, _ high: Double? = nil) {
       (self.x, self.y) = (x, y)
@@ -14,33 +14,33 @@ public struct Chart: Sendable {
   }
 
   /// One line. Its label gives it its colour and dash.
-  struct Series: Sendable {
-    let label: String
+  package struct Series: Sendable {
+    package let label: String
     /// Ascending, with finite values.
-    let points: [Point]
-    var hasBand = false
+    package let points: [Point]
+    package var hasBand = false
   }
 
   /// A level line over the whole width.
-  struct Level: Sendable {
-    let value: Double
-    let label: String
+  package struct Level: Sendable {
+    package let value: Double
+    package let label: String
   }
 
   /// The corner of the plot in which a short legend has room.
-  enum Corner: String, Sendable { case topLeft = "top left", topRight = "top right" }
+  package enum Corner: String, Sendable { case topLeft = "top left", topRight = "top right" }
 
   /// Above the plot: the experiment's name.
-  let title: String
+  package let title: String
   /// Below the title: what is shown of which runs.
-  let caption: String
+  package let caption: String
   /// For those who cannot see the plot.
   let description: String
-  var x, y: Axis
+  package var x, y: Axis
   /// The legend's methods in order, with or without a line. They determine the styles.
-  let methods: [(label: String, method: String)]
-  let series: [Series]
-  var levels: [Level] = []
+  package let methods: [(label: String, method: String)]
+  package let series: [Series]
+  package var levels: [Level] = []
   /// Whether bands are drawn.
   var showsBands = false
   /// Whether a value holds until the next one. Otherwise values are joined by straight lines.
@@ -56,7 +56,7 @@ public struct Chart: Sendable {
   static let singleRuns = 20
 
   /// A point within the ranges of logarithmic axes: zero lies at the lower edge.
-  func drawn(_ point: Point) -> Point {
+  package func drawn(_ point: Point) -> Point {
     func raised(_ value: Double, _ axis: Axis) -> Double {
       axis.scale == .log ? max(value, axis.range.lowerBound) : value
     }
@@ -64,23 +64,23 @@ public struct Chart: Sendable {
   }
 
   /// Whether the band of a line is drawn.
-  func showsBand(_ series: Series) -> Bool { showsBands && series.hasBand }
+  package func showsBand(_ series: Series) -> Bool { showsBands && series.hasBand }
 }
 
 extension Chart {
   /// An axis on both scales, one of which is chosen.
-  struct Axis: Sendable {
-    var title: String
-    var scale: StepCurve.Scale
+  package struct Axis: Sendable {
+    package var title: String
+    package var scale: StepCurve.Scale
     private let linear, log: ClosedRange<Double>
     private let fixedTicks: [Double]?
     /// Whether small values are at the top.
-    var isReversed = false
+    package var isReversed = false
 
     /// Percentages, ranks or anything else with a range of its own.
     ///
     /// - Parameter ticks: By default round numbers.
-    init(title: String, _ range: ClosedRange<Double>, ticks: [Double]? = nil, isReversed: Bool = false) {
+    package init(title: String, _ range: ClosedRange<Double>, ticks: [Double]? = nil, isReversed: Bool = false) {
       self.title = title
       scale = .linear
       (linear, log) = (range, range)
@@ -89,7 +89,7 @@ extension Chart {
     }
 
     /// Spent budget, from the first value that is drawn to the end.
-    init(budget unit: String, from first: Double, to end: Double, scale: StepCurve.Scale) {
+    package init(budget unit: String, from first: Double, to end: Double, scale: StepCurve.Scale) {
       title = "budget spent [\(unit)]"
       self.scale = scale
       let end = end > 0 ? end : 1
@@ -116,16 +116,16 @@ extension Chart {
       fixedTicks = nil
     }
 
-    var range: ClosedRange<Double> { scale == .log ? log : linear }
+    package var range: ClosedRange<Double> { scale == .log ? log : linear }
 
     /// Where the axis has labels and grid lines; empty if the program that draws is to choose.
-    var ticks: [Double] {
+    package var ticks: [Double] {
       let ticks = fixedTicks ?? (scale == .log ? Self.logarithmic(log) : Self.linear(linear))
       return ticks.count > 1 ? ticks : []
     }
 
     /// The same axis on a scale.
-    func on(_ scale: StepCurve.Scale) -> Axis {
+    package func on(_ scale: StepCurve.Scale) -> Axis {
       var axis = self
       axis.scale = scale
       return axis

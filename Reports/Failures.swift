@@ -36,18 +36,18 @@ extension ExperimentResults {
 }
 
 /// What a method's child runs of one name cost, over the runs of the method that ended well.
-struct ChildSpending {
+package struct ChildSpending {
   /// The names of the child and of those above it, joined by slashes.
-  let name: String
-  let method: String
-  private(set) var count = 0
-  private(set) var ends: [ChildRun.End: Int] = [:]
+  package let name: String
+  package let method: String
+  package private(set) var count = 0
+  package private(set) var ends: [ChildRun.End: Int] = [:]
   /// In the policy's currency, per run of the parent; money that a child lost at its limit is in it.
-  private(set) var amount = 0.0
-  private(set) var kinds: [Ledger.Kind: Double] = [:]
+  package private(set) var amount = 0.0
+  package private(set) var kinds: [Ledger.Kind: Double] = [:]
 
   /// - Returns: By name, in the order in which they began; by method alone where there are many names.
-  static func all(_ method: MethodResults) -> [ChildSpending] {
+  package static func all(_ method: MethodResults) -> [ChildSpending] {
     let runs = method.endedRuns.map(\.result)
     var names: Set<String> = []
     func visit(_ children: [ChildRun], _ prefix: String, _ body: (String, ChildRun) -> Void) {
@@ -83,7 +83,7 @@ struct ChildSpending {
   }
 
   /// `40 finished, 2 failed`.
-  var endsText: String {
+  package var endsText: String {
     [(ChildRun.End.finished, "finished"), (.budget, "spent the budget"), (.failed, "failed")].compactMap { end, text in
       ends[end].map { "\($0) \(text)" }
     }.joined(separator: ", ")

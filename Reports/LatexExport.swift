@@ -36,7 +36,7 @@ package enum LatexExport {
   static func head(_ title: String, _ caption: String) -> String { "% \(title.onOneLine): \(caption.onOneLine)\n" }
 
   /// A `tikzpicture` for pgfplots 1.18.
-  static func picture(_ chart: Chart) -> String {
+  package static func picture(_ chart: Chart) -> String {
     let styles = MethodStyle.byLabel(chart.methods)
     let (x, y) = (chart.x, chart.y)
     let axes = [("x", x), ("y", y)].map { name, axis in

@@ -45,7 +45,7 @@ public struct MethodStyle: Hashable, Sendable {
   /// Styles by label, so that a label looks the same in several plots.
   ///
   /// - Parameter methods: Labels with the names of their methods. Of several with one label the first counts.
-  static func byLabel(_ methods: [(label: String, method: String)]) -> [String: MethodStyle] {
+  package static func byLabel(_ methods: [(label: String, method: String)]) -> [String: MethodStyle] {
     var seen: Set<String> = []
     let distinct = methods.filter { seen.insert($0.label).inserted }
     return Dictionary(uniqueKeysWithValues: zip(distinct.map(\.label), styles(of: distinct.map(\.method))))

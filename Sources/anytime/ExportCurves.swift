@@ -18,7 +18,8 @@ struct ExportCurves: ParsableCommand {
         targets.csv         success rate and expected running time by method and target
         leaderboard.csv     a row per method: final regret with a BCa interval, areas under the curve
         significance.csv    a row per budget (1, 10, 100 %) and pair of methods: p-values, effect sizes
-        experiment.json     what the runs are of: table checksum, horizon, seeds, policy, settings, version
+        experiment.json     what determines the runs: table checksum, horizon, seeds, policy, settings, version; the
+                            failed runs with their reasons, which are in no other file
 
       EXAMPLES
         anytime export curves first.sqlite -o results/

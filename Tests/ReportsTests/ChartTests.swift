@@ -1,7 +1,7 @@
 import Anytime
 import Experiments
 import Foundation
-@testable import Reports
+import Reports
 import Statistics
 import Testing
 
@@ -44,7 +44,7 @@ private struct Drawn {
 extension [Double] {
   /// Whether the numbers are the same, but for the digits that a format leaves out.
   fileprivate func isLike(_ other: [Double]) -> Bool {
-    count == other.count && zip(self, other).allSatisfy { abs($0 - $1) <= 1e-5 * max(abs($0), abs($1)) }
+    count == other.count && zip(self, other).allSatisfy { abs($0 - $1) <= 1e-5 * Swift.max(abs($0), abs($1)) }
   }
 }
 
@@ -233,7 +233,7 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
     return Drawn(
       x: [try number("xmin"), try number("xmax")], y: text.contains("y dir=reverse") ? y.reversed() : y,
       xTicks: try ticks("x"), yTicks: try ticks("y"),
-      legend: text.matches(of: /\\addlegendentry\{([^}]*)\}/).map { $0.1.replacing("\\_", with: "_") }, lines: lines,
+      legend: text.matches(of: /\\addlegendentry\{([^}]*)\}/).map { String($0.1).replacing("\\_", with: "_") }, lines: lines,
       bands: text.components(separatedBy: "fill between[").count - 1)
   }
 

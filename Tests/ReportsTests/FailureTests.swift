@@ -1,7 +1,7 @@
 import Anytime
 import Experiments
 import Foundation
-@testable import Reports
+import Reports
 import Statistics
 import TabularBenchmark
 import Testing
