@@ -19,12 +19,12 @@ extension Parameter {
     }
   }
 
-  /// Where a value lies on ``scale``.
+  /// The position of a value on ``scale``.
   public func scaled(_ value: Double) -> Double { isLogarithmic ? log(value) : value }
 
-  /// The nearest value to a place on ``scale``.
-  public func value(scaled place: Double) -> Double {
-    let value = isLogarithmic ? exp(place) : place
+  /// The value nearest to a position on ``scale``.
+  public func value(scaled position: Double) -> Double {
+    let value = isLogarithmic ? exp(position) : position
     switch domain {
     case .categorical(let choices), .ordinal(let choices):
       return min(max(value.rounded(), 0), Double(choices.count - 1))
@@ -40,17 +40,17 @@ extension Parameter {
     return isLogarithmic ? log(value - 0.5)...log(value + 0.5) : value - 0.5...value + 0.5
   }
 
-  /// A value's place on ``scale``, in 0...1.
+  /// The position of a value on ``scale``, as a part of its length in 0...1.
   public func unit(_ value: Double) -> Double {
     let scale = scale
     guard scale.upperBound > scale.lowerBound else { return 0.5 }
     return (scaled(value) - scale.lowerBound) / (scale.upperBound - scale.lowerBound)
   }
 
-  /// The value at a place of 0...1 on ``scale``.
-  public func value(unit place: Double) -> Double {
+  /// The value nearest to a position on ``scale`` that is given as a part of its length.
+  public func value(unit position: Double) -> Double {
     let scale = scale
-    return value(scaled: scale.lowerBound + (scale.upperBound - scale.lowerBound) * place)
+    return value(scaled: scale.lowerBound + (scale.upperBound - scale.lowerBound) * position)
   }
 
   private var isLogarithmic: Bool {

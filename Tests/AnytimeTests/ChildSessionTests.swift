@@ -318,6 +318,7 @@ private final class Shared<Value: Sendable>: Sendable {
     let record = folder.appending(path: "run.c1.done")
     try kill()
     let whole = try Data(contentsOf: record)
+    #expect(try result() == expected)
     for index in stride(from: 0, to: whole.count, by: 7) {
       var bytes = whole
       bytes[index] ^= 4

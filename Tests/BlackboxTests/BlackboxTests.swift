@@ -157,7 +157,7 @@ import Testing
     #expect(abs(expectedImprovement(mean: 0.2, deviation: 0, least: 0.28) - 0.08) < 1e-15)
   }
 
-  @Test("places on a scale lead back to the value", arguments: mixed.parameters)
+  @Test("positions on a scale lead back to the value", arguments: mixed.parameters)
   func scales(parameter: Parameter) {
     var random = RandomGenerator(seed: 4)
     for _ in 0..<200 {
