@@ -1,3 +1,4 @@
+import Anytime
 import Blackbox
 import Foundation
 import OptimizerConformance

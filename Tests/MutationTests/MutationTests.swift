@@ -1,5 +1,6 @@
 import Anytime
 import Blackbox
+import CellSpace
 import Experiments
 import Foundation
 import Mutation

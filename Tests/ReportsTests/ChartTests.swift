@@ -162,7 +162,8 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
       return (try #require(scaled["range"] as? [Double]), scaled["ticks"] as? [Double] ?? [])
     }
     let (x, y) = (try axis("x", chart.x), try axis("y", chart.y))
-    let band = try #require(try named("signals", "band")["value"] as? Bool)
+    let value = try named("signals", "band")["value"]
+    let band = try #require(value as? Bool as Bool?)
     let labels = try #require(try named("scales", "colour")["domain"] as? [String])
     let colours = try #require(try named("scales", "colour")["range"] as? [String])
     let rows = try #require(try named("data", "rows")["values"] as? [[String: Any]])
