@@ -148,9 +148,9 @@ extension Chart {
       let span = range.upperBound - range.lowerBound
       guard span > 0, span.isFinite else { return [] }
       let power = pow(10, log10(span / 8).rounded(.down))
-      let step = power * ([1, 2, 5].first { span / ($0 * power) <= 8 } ?? 10)
-      let multiples = (range.lowerBound / step).rounded(.up)...(range.upperBound / step).rounded(.down)
-      return stride(from: multiples.lowerBound, through: multiples.upperBound, by: 1).map { $0 * step }
+      let step = power * ([1, 2, 5].first { span / ($0 * power) < 8 + 1e-9 } ?? 10)
+      let first = (range.lowerBound / step - 1e-9).rounded(.up)
+      return stride(from: first, through: range.upperBound / step + 1e-9, by: 1).map { $0 * step }
     }
   }
 }

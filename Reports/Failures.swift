@@ -84,8 +84,9 @@ package struct ChildSpending {
 
   /// `40 finished, 2 failed`.
   package var endsText: String {
-    [(ChildRun.End.finished, "finished"), (.budget, "spent the budget"), (.failed, "failed")].compactMap { end, text in
-      ends[end].map { "\($0) \(text)" }
-    }.joined(separator: ", ")
+    let texts: [(ChildRun.End, String)] = [
+      (.finished, "finished"), (.limit, "spent the limit"), (.budget, "spent the budget"), (.failed, "failed"),
+    ]
+    return texts.compactMap { end, text in ends[end].map { "\($0) \(text)" } }.joined(separator: ", ")
   }
 }
