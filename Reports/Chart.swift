@@ -150,7 +150,8 @@ extension Chart {
       let power = pow(10, log10(span / 8).rounded(.down))
       let step = power * ([1, 2, 5].first { span / ($0 * power) < 8 + 1e-9 } ?? 10)
       let first = (range.lowerBound / step - 1e-9).rounded(.up)
-      return stride(from: first, through: range.upperBound / step + 1e-9, by: 1).map { $0 * step }
+      // A zero is added so that none is negative.
+      return stride(from: first, through: range.upperBound / step + 1e-9, by: 1).map { $0 * step + 0 }
     }
   }
 }

@@ -268,7 +268,7 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
 
   @Test("ticks are round numbers") func ticks() {
     func ticks(_ range: ClosedRange<Double>) -> [Double] { Chart.Axis(title: "", range).ticks }
-    #expect(ticks(0...100) == [0, 20, 40, 60, 80, 100])
+    #expect(ticks(0...100).map { Numbers.digits($0) } == ["0", "20", "40", "60", "80", "100"])
     #expect(ticks(-0.3...0.1).map { Numbers.digits($0, 3) }.suffix(4) == ["-0.05", "0", "0.05", "0.1"])
     #expect(ticks(1...1).isEmpty)
     let budget = Chart.Axis(budget: "epochs", from: 0, to: 500, scale: .log)
