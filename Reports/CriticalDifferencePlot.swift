@@ -1,4 +1,5 @@
 import Anytime
+import Experiments
 import Foundation
 
 /// Demšar's picture of average ranks, drawn by gnuplot: methods joined by a bar cannot be told apart.

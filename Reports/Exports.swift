@@ -1,4 +1,5 @@
 import Anytime
+import Experiments
 import Foundation
 import Statistics
 

@@ -1,4 +1,5 @@
 import Foundation
+import Statistics
 
 /// A picture of one or several panels in rows, drawn by gnuplot. The same figure gives the same bytes.
 public struct Figure: Sendable {

@@ -1,5 +1,6 @@
 import Foundation
 import Subprocess
+import SystemPackage
 
 /// Gnuplot as a child process: script in, picture out.
 ///

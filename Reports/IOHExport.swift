@@ -2,6 +2,7 @@ import Anytime
 import CellSpace
 import Experiments
 import Foundation
+import Statistics
 
 /// Files in IOHprofiler's format (Doerr et al. 2018, https://iohprofiler.github.io): a folder per method that
 /// IOHanalyzer and iohinspector open. The layout is that of IOHexperimenter 0.4's analyzer logger.

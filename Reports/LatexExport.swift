@@ -1,6 +1,7 @@
 import Anytime
 import Experiments
 import Foundation
+import Statistics
 
 /// Curves and tables for LaTeX.
 extension CurveExport {

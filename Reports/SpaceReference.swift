@@ -1,4 +1,5 @@
 import Anytime
+import CellSpace
 import TabularBenchmark
 
 /// What a table says about a search space as a whole: the line that any method should beat.

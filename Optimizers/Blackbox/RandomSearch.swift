@@ -1,4 +1,5 @@
 import Anytime
+import CellSpace
 
 /// Random search: every candidate is drawn uniformly, whatever was seen before.
 ///

@@ -1,5 +1,6 @@
 import Anytime
 import CellSpace
+import Statistics
 
 /// Regularized (aging) evolution: the best of a random sample of the population is mutated, and the oldest
 /// member dies.

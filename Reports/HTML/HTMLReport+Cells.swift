@@ -1,5 +1,6 @@
 import Anytime
 import CellSpace
+import Experiments
 import Foundation
 import TabularBenchmark
 

@@ -1,5 +1,7 @@
 import Anytime
+import Experiments
 import Foundation
+import Statistics
 
 /// Regret, ranks and targets over budget.
 extension HTMLReport {

@@ -1,5 +1,7 @@
 import Anytime
+import Experiments
 import Foundation
+import Statistics
 
 /// What the methods reached, in words and numbers.
 extension HTMLReport {

@@ -1,6 +1,7 @@
 import Anytime
 import Experiments
 import Foundation
+import TabularBenchmark
 
 /// What was asked for, where its numbers come from, and how to do it again.
 extension HTMLReport {

@@ -1,5 +1,6 @@
 import Anytime
 import Foundation
+import Statistics
 
 /// Which differences are significant.
 extension HTMLReport {

@@ -1,4 +1,5 @@
 import Anytime
+import CellSpace
 import Foundation
 import TabularBenchmark
 

@@ -3,6 +3,7 @@ import CellNetworks
 import CellSpace
 import Foundation
 import Statistics
+import TabularBenchmark
 import Tensor
 
 /// A weight-sharing network, opened with a session, which pays for every pass.

@@ -3,6 +3,7 @@ import ArgumentParser
 import CellSpace
 import Experiments
 import Foundation
+import Reports
 import Supernet
 import Synchronization
 import TabularBenchmark

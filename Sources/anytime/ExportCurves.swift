@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Reports
+import Statistics
 
 struct ExportCurves: ParsableCommand {
   static let configuration = CommandConfiguration(

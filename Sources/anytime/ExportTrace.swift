@@ -1,5 +1,6 @@
 import Anytime
 import ArgumentParser
+import Experiments
 import Foundation
 import Reports
 

@@ -1,3 +1,5 @@
+import CellSpace
+
 /// Why a file cannot be imported: one sentence that names file, line or record, and remedy.
 public struct ImportError: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
