@@ -1,7 +1,7 @@
 import Foundation
 import Statistics
 
-/// A plot of lines as values. gnuplot, Vega and LaTeX draw what stands here and decide nothing themselves.
+/// A plot of lines as values. gnuplot, Vega and LaTeX draw these values and make no choices of their own.
 public struct Chart: Sendable {
   /// A value of a line, and the ends of its band, which are equal to the value where there is none.
   package struct Point: Hashable, Sendable {
@@ -30,11 +30,11 @@ public struct Chart: Sendable {
   /// The corner of the plot in which a short legend has room.
   package enum Corner: String, Sendable { case topLeft = "top left", topRight = "top right" }
 
-  /// Above the plot: the experiment's name.
+  /// The experiment's name.
   package let title: String
-  /// Below the title: what is shown of which runs.
+  /// The experiment, the runs and the bands that are shown.
   package let caption: String
-  /// For those who cannot see the plot.
+  /// Alternative text.
   let description: String
   package var x, y: Axis
   /// The legend's methods in order, with or without a line. They determine the styles.
@@ -118,7 +118,7 @@ extension Chart {
 
     package var range: ClosedRange<Double> { scale == .log ? log : linear }
 
-    /// Where the axis has labels and grid lines; empty if the program that draws is to choose.
+    /// The values with labels and grid lines; empty if the program that draws is to choose.
     package var ticks: [Double] {
       let ticks = fixedTicks ?? (scale == .log ? Self.logarithmic(log) : Self.linear(linear))
       return ticks.count > 1 ? ticks : []

@@ -35,14 +35,14 @@ extension ExperimentResults {
   }
 }
 
-/// What a method's child runs of one name cost, over the runs of the method that ended well.
+/// The cost of a method's child runs of one name, over the runs of the method that ended well.
 package struct ChildSpending {
   /// The names of the child and of those above it, joined by slashes.
   package let name: String
   package let method: String
   package private(set) var count = 0
   package private(set) var ends: [ChildRun.End: Int] = [:]
-  /// In the policy's currency, per run of the parent; money that a child lost at its limit is in it.
+  /// The mean amount per run of the parent in the policy's currency, including what a child lost at its limit.
   package private(set) var amount = 0.0
   package private(set) var kinds: [Ledger.Kind: Double] = [:]
 

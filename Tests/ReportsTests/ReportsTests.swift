@@ -3,6 +3,7 @@ import CellSpace
 import Experiments
 import Foundation
 import Reports
+import Statistics
 import TabularBenchmark
 import Testing
 
