@@ -33,13 +33,16 @@ struct Bench: ParsableCommand {
   @Option(help: .hidden)
   var rounds = 10
 
+  @Option(help: .hidden)
+  var python = "python3"
+
   @Flag(inversion: .prefixedNo, help: "Time the reference implementations too, where they are installed.")
   var peers = true
 
   private static let suggestions = 280
 
   func run() throws {
-    if supernet { return try SupernetBench(rounds: max(1, rounds)).run() }
+    if supernet { return try SupernetBench(rounds: max(1, rounds), python: python).run() }
     let space = try searchSpace(named: space)
     let path = try source.open().path
     let opening = try time(100) { _ = try Table(contentsOf: URL(filePath: path)) }
