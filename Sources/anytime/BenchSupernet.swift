@@ -35,8 +35,8 @@ struct SupernetBench {
     }
     clock.start()
     _ = try Anytime.run(darts, on: benchmark, policy: .fair, horizon: 1e9, seed: 0, progress: { _, _ in clock.tick() })
-    let rounds = clock.rounds.dropFirst()
-    let (ours, theirs) = (rounds.map(\.ours), rounds.compactMap(\.theirs))
+    let measured = clock.rounds.dropFirst()
+    let (ours, theirs) = (measured.map(\.ours), measured.compactMap(\.theirs))
     let mine = ours.median ?? 0
     var lines = [["step of DARTS, first order", Numbers.decimals(mine * 1e3, 1) + " ms of CPU"]]
     if let other = theirs.median {
@@ -48,7 +48,7 @@ struct SupernetBench {
         "\(Numbers.decimals(mine / other, 3)) (median of rounds \(Numbers.decimals(ratios.median ?? 0, 3)))",
       ])
     }
-    let memory = rounds.map(\.megabytes)
+    let memory = measured.map(\.megabytes)
     if let last = memory.last {
       let half = min(4, memory.count - 1)
       lines.append([
