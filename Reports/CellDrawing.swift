@@ -158,7 +158,7 @@ package struct CellDrawing {
     var start, end: (x: Double, y: Double)
     var middle: Double { (start.y + end.y) / 2 }
 
-    /// Where the curve is when the part `t` of it is drawn.
+    /// The point at which the part `t` of the curve is drawn.
     func point(_ t: Double) -> (x: Double, y: Double) {
       let s = 1 - t
       let (first, last) = (s * s * s + 3 * s * s * t, 3 * s * t * t + t * t * t)

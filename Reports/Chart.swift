@@ -1,7 +1,7 @@
 import Foundation
 import Statistics
 
-/// A plot of lines as values. gnuplot, Vega and LaTeX draw what stands here and decide nothing themselves.
+/// A plot of lines as values. gnuplot, Vega and LaTeX draw these values and make no choices of their own.
 public struct Chart: Sendable {
   /// A value of a line, and the ends of its band, which are equal to the value where there is none.
   package struct Point: Hashable, Sendable {
@@ -30,11 +30,11 @@ public struct Chart: Sendable {
   /// The corner of the plot in which a short legend has room.
   package enum Corner: String, Sendable { case topLeft = "top left", topRight = "top right" }
 
-  /// Above the plot: the experiment's name.
+  /// The experiment's name.
   package let title: String
-  /// Below the title: what is shown of which runs.
+  /// The experiment, the runs and the bands that are shown.
   package let caption: String
-  /// For those who cannot see the plot.
+  /// Alternative text.
   let description: String
   package var x, y: Axis
   /// The legend's methods in order, with or without a line. They determine the styles.
@@ -118,7 +118,7 @@ extension Chart {
 
     package var range: ClosedRange<Double> { scale == .log ? log : linear }
 
-    /// Where the axis has labels and grid lines; empty if the program that draws is to choose.
+    /// The values with labels and grid lines; empty if the program that draws is to choose.
     package var ticks: [Double] {
       let ticks = fixedTicks ?? (scale == .log ? Self.logarithmic(log) : Self.linear(linear))
       return ticks.count > 1 ? ticks : []
@@ -148,9 +148,10 @@ extension Chart {
       let span = range.upperBound - range.lowerBound
       guard span > 0, span.isFinite else { return [] }
       let power = pow(10, log10(span / 8).rounded(.down))
-      let step = power * ([1, 2, 5].first { span / ($0 * power) <= 8 } ?? 10)
-      let multiples = (range.lowerBound / step).rounded(.up)...(range.upperBound / step).rounded(.down)
-      return stride(from: multiples.lowerBound, through: multiples.upperBound, by: 1).map { $0 * step }
+      let step = power * ([1, 2, 5].first { span / ($0 * power) < 8 + 1e-9 } ?? 10)
+      let first = (range.lowerBound / step - 1e-9).rounded(.up)
+      // A zero is added so that none is negative.
+      return stride(from: first, through: range.upperBound / step + 1e-9, by: 1).map { $0 * step + 0 }
     }
   }
 }

@@ -13,7 +13,7 @@ public enum CurveCenter: String, CaseIterable, Sendable {
   /// Every run, without a band.
   case runs
 
-  /// On an axis.
+  /// The name in an axis title.
   fileprivate var name: String {
     switch self {
     case .median: "median"
@@ -22,7 +22,7 @@ public enum CurveCenter: String, CaseIterable, Sendable {
     }
   }
 
-  /// In a caption; `nil` without a band.
+  /// The text in a caption; `nil` without a band.
   fileprivate var band: String? {
     switch self {
     case .median: "quartiles"
@@ -32,7 +32,7 @@ public enum CurveCenter: String, CaseIterable, Sendable {
     }
   }
 
-  /// In percent points.
+  /// A point of a line in percent points.
   fileprivate func point(_ x: Double, _ summary: Curves.Summary) -> Chart.Point {
     let (mean, error) = (100 * summary.mean, 100 * (summary.standardError ?? 0))
     switch self {
@@ -122,7 +122,7 @@ extension Chart {
     let runs = ranks.runs
     guard ranks.curves.count > 1 else {
       throw ReportError(
-        "ranks of '\(runs.results.experiment.name)' need at least two methods, each with a run")
+        "ranks of '\(runs.results.experiment.name)' need at least two methods, each with a run that ended well")
     }
     let hasBands = !ranks.isPaired || ranks.seeds > 1
     let showsBands = bands ?? (ranks.curves.count <= bandedLines)

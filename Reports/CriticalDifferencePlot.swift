@@ -23,7 +23,7 @@ public struct CriticalDifferencePlot: Sendable {
       diagrams.map { panel($0, styles: styles, depth: deepest, width: diagrams.count > 1 ? 620 : 780) })
   }
 
-  /// Of bars, in lines.
+  /// The distance of bars, in lines.
   private static let spacing = 0.45
 
   private func panel(

@@ -35,14 +35,14 @@ extension ExperimentResults {
   }
 }
 
-/// What a method's child runs of one name cost, over the runs of the method that ended well.
+/// The cost of a method's child runs of one name, over the runs of the method that ended well.
 package struct ChildSpending {
   /// The names of the child and of those above it, joined by slashes.
   package let name: String
   package let method: String
   package private(set) var count = 0
   package private(set) var ends: [ChildRun.End: Int] = [:]
-  /// In the policy's currency, per run of the parent; money that a child lost at its limit is in it.
+  /// The mean amount per run of the parent in the policy's currency, including what a child lost at its limit.
   package private(set) var amount = 0.0
   package private(set) var kinds: [Ledger.Kind: Double] = [:]
 
@@ -84,8 +84,9 @@ package struct ChildSpending {
 
   /// `40 finished, 2 failed`.
   package var endsText: String {
-    [(ChildRun.End.finished, "finished"), (.budget, "spent the budget"), (.failed, "failed")].compactMap { end, text in
-      ends[end].map { "\($0) \(text)" }
-    }.joined(separator: ", ")
+    let texts: [(ChildRun.End, String)] = [
+      (.finished, "finished"), (.limit, "spent the limit"), (.budget, "spent the budget"), (.failed, "failed"),
+    ]
+    return texts.compactMap { end, text in ends[end].map { "\($0) \(text)" } }.joined(separator: ", ")
   }
 }

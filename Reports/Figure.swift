@@ -9,7 +9,7 @@ public struct Figure: Sendable {
     public var title: String
     public var caption: String
     public var commands: String
-    /// In points of 800 to the width of a picture of one panel.
+    /// The height in points; a picture of one panel is 800 points wide.
     public var height: Int
 
     public init(title: String, caption: String, commands: String, height: Int = 520) {
@@ -32,7 +32,7 @@ public struct Figure: Sendable {
 
   private var rows: Int { (panels.count + columns - 1) / columns }
 
-  /// What a file's extension may be.
+  /// The known file extensions.
   public static let formats = ["svg", "pdf", "png"]
 
   /// The gnuplot commands for a file, without its terminal.
@@ -118,7 +118,7 @@ public struct Figure: Sendable {
     return "set \(axis)tics (" + ticks.map { "'\(Numbers.digits($0))' \($0)" }.joined(separator: ", ") + ")\n"
   }
 
-  /// Where the legend stands: inside for a few lines if a corner is free, else below.
+  /// A legend: inside the plot for a few lines if a corner is free, else below.
   private struct Legend {
     private let labels: [String]
     private let corner: Chart.Corner?
@@ -131,7 +131,7 @@ public struct Figure: Sendable {
       columns = max(1, min(4, 640 / (60 + 8 * (labels.map(\.shownInFigures.count).max() ?? 0))))
     }
 
-    /// Of a panel with this legend, in points.
+    /// The height of a panel with this legend, in points.
     var height: Int { 520 + (corner != nil ? 0 : 22 * ((labels.count + columns - 1) / columns)) }
 
     var command: String {

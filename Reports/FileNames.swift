@@ -7,7 +7,7 @@ import Foundation
 /// or another. Names are distinct also where letter case makes no difference, no longer than ``longest`` bytes,
 /// never hidden, never `..`, and never a device of Windows. The same texts give the same names.
 public enum FileNames {
-  /// In bytes: leaves room for endings below the 143 bytes of the strictest file systems in use.
+  /// The greatest length in bytes: leaves room for endings below the 143 bytes of the strictest file systems in use.
   static let longest = 120
 
   /// A file name for each text, in order.

@@ -8,14 +8,14 @@ import SystemPackage
 /// program by SIGPIPE or make it wait, and no folder for temporary files is needed. Pictures do not depend on the
 /// user's settings, language or working folder: `-d`, and an environment of our own.
 package struct Gnuplot: Sendable {
-  /// Where the program is looked for, as in `PATH`.
+  /// The folders to search for the program, as in `PATH`.
   package var path = ProcessInfo.processInfo.environment["PATH"] ?? ""
   /// After this and a second per 200 kB of script, it is ended.
   package var patience = Duration.seconds(60)
 
   package init() {}
 
-  /// What the terminal writes.
+  /// The output of the terminal.
   ///
   /// - Throws: ``ReportError`` with gnuplot's own message.
   package func draw(_ script: String) async throws -> Data {

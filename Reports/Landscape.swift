@@ -20,9 +20,9 @@ public struct Landscape: Sendable {
 
   /// Spearman's correlation over cells between two epoch counts.
   public let fidelityCorrelations: [(low: Int, high: Int, correlation: Double)]
-  /// By number of edges on the longest path from input to output.
+  /// Cells by the number of edges on the longest path from input to output.
   public let depths: [Group]
-  /// By number of vertices with an operation.
+  /// Cells by the number of vertices with each operation.
   public let operations: [(operation: Cell.Operation, groups: [Group])]
   /// Rows, the best first.
   public let best: [Int]

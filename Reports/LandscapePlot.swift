@@ -95,7 +95,7 @@ public struct LandscapePlot: Sendable {
       blocks + "set yrange [0:1]\nplot " + plots.joined(separator: ", "))
   }
 
-  /// By number of 3x3 convolutions; `nil` for a table without seconds.
+  /// Accuracy and seconds of every cell, by number of 3x3 convolutions; `nil` for a table without seconds.
   private func times(_ top: Int) -> Figure.Panel? {
     let last = table.epochs.count - 1
     var groups: [Int: [(Double, Double)]] = [:]

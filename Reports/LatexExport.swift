@@ -11,7 +11,7 @@ extension CurveExport {
       CurveExport(fileName: name) { curves in
         do { return Data(LatexExport.picture(try chart(curves)).utf8) } catch {
           // A document that reads the file compiles all the same.
-          return Data((LatexExport.head(curves.results.experiment.name, "\(error)")).utf8)
+          return Data((LatexExport.head(curves.runs) + "% \("\(error)".onOneLine)\n").utf8)
         }
       }
     }
@@ -34,6 +34,8 @@ extension CurveExport {
 
 package enum LatexExport {
   static func head(_ title: String, _ caption: String) -> String { "% \(title.onOneLine): \(caption.onOneLine)\n" }
+
+  static func head(_ runs: RegretRuns) -> String { head(runs.results.experiment.name, runs.caption) }
 
   /// A `tikzpicture` for pgfplots 1.18.
   package static func picture(_ chart: Chart) -> String {
@@ -103,7 +105,7 @@ package enum LatexExport {
     let budgets = SignificanceTable.budgets
     let best = board.rows.first.flatMap { row in board.significance.labels.firstIndex(of: row.label) }
     let parts = budgets.map { escaped(Numbers.part($0)) }
-    var text = head(runs.results.experiment.name, runs.caption)
+    var text = head(runs)
     text += board.failureTexts.map { "% \($0.onOneLine).\n" }.joined()
     text += """
       % In the preamble: \\usepackage{booktabs}

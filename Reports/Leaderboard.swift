@@ -34,7 +34,7 @@ public struct Leaderboard: Sendable {
     /// themselves.
     public let microsecondsPerEvaluation: Double?
 
-    /// In place of a mean.
+    /// The text of a row without a mean.
     var reason: String { runs > 0 ? "no incumbent" : failed > 0 ? "all runs failed" : "no run" }
     /// The mean final regret with its standard error, in percent points.
     var meanText: String? { final.map { Numbers.percent($0.mean, error: $0.standardError) } }
@@ -44,10 +44,10 @@ public struct Leaderboard: Sendable {
   }
 
   public let metric: RegretMetric
-  /// By rank.
+  /// The methods by rank.
   public let rows: [Row]
   public let significance: SignificanceTable
-  /// From the last first incumbent of any run that has one to the end: where all curves are defined.
+  /// The budgets at which all curves are defined: from the latest first incumbent of any run to the end.
   public let range: ClosedRange<Double>?
   /// A line for every method some of whose runs failed.
   public let failureTexts: [String]
@@ -144,7 +144,7 @@ public struct Leaderboard: Sendable {
 }
 
 extension SignificanceTable {
-  /// What is significant at every budget, and how it was tested, for a terminal.
+  /// The significant differences at every budget, and the test, for a terminal.
   public var text: String {
     let separator = labels.contains { $0.contains(",") } ? "; " : ", "
     let lines = rows.indices.flatMap { budget in
@@ -163,7 +163,7 @@ extension SignificanceTable {
     return lines.map { $0.replacing(/\ +$/, with: "") }.joined(separator: "\n") + "\n(\(caption))"
   }
 
-  /// How pairs were compared, in a line.
+  /// The test, its level and the runs, in a line.
   public var caption: String {
     "\(test.text), level \(Self.level), \(metric.rawValue) regret over "
       + (test.isPaired ? "\(seeds) common seeds" : "all runs")

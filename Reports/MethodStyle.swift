@@ -1,7 +1,7 @@
-/// How a method is drawn: the same in all figures.
+/// A method's colour and dash, the same in all figures.
 public struct MethodStyle: Hashable, Sendable {
   /// A colour of Okabe and Ito's palette, without the yellow, which is too light for lines: colour-blind safe.
-  /// In six hexadecimal digits.
+  /// Six hexadecimal digits.
   public let colour: String
   /// 1 for a whole line, 2 to 4 for dashes.
   public let dash: Int

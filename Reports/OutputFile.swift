@@ -97,7 +97,7 @@ private struct FileIdentity: Hashable {
   }
 }
 
-/// Where output goes.
+/// A destination of output.
 package enum OutputFile {
   /// A file that is there with its permissions, or is not there yet.
   case file(String, mode: mode_t?)
@@ -198,7 +198,7 @@ package enum OutputFile {
     }
   }
 
-  /// What went wrong in a sentence, and what helps.
+  /// The error as a sentence with a remedy.
   ///
   /// - Parameter isThere: Whether the file itself, and not its folder, withstands.
   package static func failure(_ path: String, _ code: Int32, isThere: Bool = false) -> ReportError {

@@ -5,12 +5,12 @@ import Statistics
 
 /// When an incumbent counts: both of Lindauer and Hutter's accountings (JMLR 2020), from the same runs.
 public enum Accounting: String, CaseIterable, Sendable, Codable {
-  /// What a method would return now: architecture identification, final training free.
+  /// An incumbent counts when it is known: architecture identification, final training free.
   case recommendedNow = "recommended-now"
-  /// Only when the incumbent's final training has ended too: the AutoML variant.
+  /// An incumbent counts when its final training has ended too: the AutoML variant.
   case finalTrainingCharged = "final-training-charged"
 
-  /// In a caption.
+  /// The text in captions.
   public var text: String { self == .recommendedNow ? "final training free" : "final training charged" }
 }
 
@@ -28,7 +28,7 @@ public struct RegretRuns: Sendable {
   public let accounting: Accounting
   /// Facts on the whole search space, if its table was available.
   public let reference: SpaceReference?
-  /// Where curves end: the horizon, or in another currency than the policy's, which has no horizon, the most
+  /// The end of all curves: the horizon, or in another currency than the policy's, which has no horizon, the most
   /// that any run has spent.
   public let end: Double
   /// In the experiment's order.
@@ -40,14 +40,14 @@ public struct RegretRuns: Sendable {
     public let method: String
     /// The runs that ended well, by ascending seed.
     public let runs: [Run]
-    /// How many runs failed. They are in no statistic.
+    /// The number of failed runs, which are in no statistic.
     public let failed: Int
   }
 
   /// One run's regret, as fractions (0.01 is one percent point).
   public struct Run: Sendable {
     public let seed: UInt64
-    /// What the run had spent when it ended, budget that was lost at the horizon included.
+    /// The amount spent at the end of the run, including budget that was lost at the horizon.
     public let end: Double
     public let validation: StepCurve
     /// `nil` if the table has no test accuracy.

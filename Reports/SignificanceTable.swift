@@ -2,7 +2,7 @@ import Anytime
 import Experiments
 import Statistics
 
-/// Which differences between methods are significant at pre-stated budgets.
+/// Significant differences between methods at pre-stated budgets.
 ///
 /// At each budget the runs of common seeds are compared: pairs of methods by Wilcoxon's signed-rank test with
 /// Holm's correction over all pairs of that budget, or by Nemenyi's test after Friedman's. Where methods have few
@@ -14,7 +14,7 @@ public struct SignificanceTable: Sendable {
   /// A difference is significant if its p-value is less.
   public static let level = 0.05
 
-  /// How pairs are compared.
+  /// The test of a pair, with its correction for many pairs.
   public enum Test: String, CaseIterable, Sendable, Codable {
     case wilcoxonHolm = "wilcoxon-holm"
     case mannWhitneyHolm = "mann-whitney-holm"
@@ -23,7 +23,7 @@ public struct SignificanceTable: Sendable {
     /// Whether the runs of common seeds are compared, not all runs.
     public var isPaired: Bool { self != .mannWhitneyHolm }
 
-    /// In a caption.
+    /// The name in captions.
     public var text: String {
       switch self {
       case .wilcoxonHolm: "Wilcoxon signed-rank, Holm"
@@ -40,20 +40,20 @@ public struct SignificanceTable: Sendable {
   public let labels: [String]
   /// The number of common seeds.
   public let seeds: Int
-  /// By ascending budget; empty for fewer than two methods, or two common seeds where the test is paired, or a
-  /// method without runs where it is not.
+  /// Comparisons by ascending budget; empty for fewer than two methods, or fewer than two common seeds if the test is
+  /// paired.
   public let rows: [Row]
 
   /// All comparisons at one budget.
   public struct Row: Sendable {
     /// The part of the whole budget, in 0...1.
     public let fraction: Double
-    /// In the currency.
+    /// The budget in the currency.
     public let amount: Double
-    /// By method, 1 is the best: over common seeds, or that expected of a run of each, drawn at random, where
-    /// the test is not paired.
+    /// The average rank of every method over common seeds, 1 for the best; if the test is not paired, the expected
+    /// rank of one run among one of each other method, drawn at random.
     public let averageRanks: [Double]
-    /// Where the test is paired.
+    /// Friedman's test over all methods, if the test is paired.
     public let friedman: Friedman?
     /// Every pair once, in the order of methods.
     public let pairs: [Pair]
@@ -92,7 +92,7 @@ public struct SignificanceTable: Sendable {
     /// The median over seeds of the first method's regret minus the second's, or the difference of the two
     /// medians where the test is not paired; `nil` if one of the runs has no incumbent.
     public let medianDifference: Double?
-    /// By the table's test.
+    /// The p-value of the table's test.
     public let pValue: Double
     /// The method whose regret is less, if that is significant.
     public let better: Int?
@@ -172,7 +172,7 @@ public struct SignificanceTable: Sendable {
 /// Average ranks with bars over methods that cannot be told apart: Demšar's diagram (JMLR 2006).
 public struct CriticalDifferences: Sendable {
   public let table: SignificanceTable
-  /// Which of the table's budgets.
+  /// The comparison at one of the table's budgets.
   public let row: SignificanceTable.Row
   /// Indices of the table's ``SignificanceTable/labels``, by ascending average rank.
   public let order: [Int]

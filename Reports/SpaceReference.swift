@@ -2,7 +2,7 @@ import Anytime
 import CellSpace
 import TabularBenchmark
 
-/// What a table says about a search space as a whole: the line that any method should beat.
+/// Statistics of a whole search space: the line that any method should beat.
 public struct SpaceReference: Hashable, Sendable, Codable {
   /// The number of different cells.
   public let cells: Int

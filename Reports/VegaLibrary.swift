@@ -7,7 +7,7 @@ public struct VegaLibrary: Sendable {
   /// Whether the script makes functions out of text, as Vega's bundle does. Modules come with an interpreter.
   package let evaluatesText: Bool
 
-  /// Where Debian's package `libjs-vega` puts its modules.
+  /// The folder of the modules of Debian's package `libjs-vega`.
   public static let standardPath = "/usr/share/javascript/vega"
 
   /// The modules that lines and their axes need.

@@ -77,7 +77,7 @@ public struct VegaPlot: Sendable {
 
   private static func type(_ axis: Chart.Axis) -> JSONValue { axis.scale == .log ? "log" : "linear" }
 
-  /// What the drawing of a chart needs beside its lines.
+  /// The parts of a chart other than its lines.
   private static func frame(_ chart: Chart) -> JSONValue {
     func axis(_ axis: Chart.Axis) -> JSONValue {
       func on(_ scale: StepCurve.Scale) -> JSONValue {

@@ -40,7 +40,7 @@ extension HTMLReport {
       """
   }
 
-  /// How many runs of each method ended at which cell.
+  /// The number of each method's runs that ended at each cell.
   private func endings(_ found: [Found]) -> HTMLTable {
     let shown = found.prefix(Self.shownCells)
     let others = found.dropFirst(Self.shownCells)

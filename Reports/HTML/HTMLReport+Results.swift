@@ -3,7 +3,7 @@ import Experiments
 import Foundation
 import Statistics
 
-/// What the methods reached, in words and numbers.
+/// The methods' results in words and numbers.
 extension HTMLReport {
   /// A sentence per method, by rank.
   var summary: HTML? {

@@ -3,7 +3,7 @@ import Experiments
 import Foundation
 import TabularBenchmark
 
-/// What was asked for, where its numbers come from, and how to do it again.
+/// The settings, the table, and the commands that make the results again.
 extension HTMLReport {
   var settings: HTML? {
     let policy = HTMLTable(

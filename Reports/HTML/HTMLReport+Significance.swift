@@ -2,7 +2,7 @@ import Anytime
 import Foundation
 import Statistics
 
-/// Which differences are significant.
+/// The significant differences.
 extension HTMLReport {
   private var level: String { Numbers.digits(SignificanceTable.level) }
 

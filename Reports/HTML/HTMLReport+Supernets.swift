@@ -83,7 +83,7 @@ struct TraceValues {
   struct Method {
     let label: String
     let method: String
-    /// By name and epoch, a value per run.
+    /// A value per run, by name and epoch.
     let values: [String: [Int: [Double]]]
 
     func summary(of name: String, epoch: Int) -> Curves.Summary? {

@@ -103,7 +103,7 @@ public struct HTMLReport: Sendable {
     let failures = results.failureTexts.map { text -> HTML in
       """
       <p class="warning" role="note"><strong>Failed runs.</strong> \(text). They are in no statistic; \
-      <a href="#failures">all of them</a>.</p>
+      see <a href="#failures">all of them</a>.</p>
 
       """
     }

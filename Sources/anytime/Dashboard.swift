@@ -5,14 +5,14 @@ import Reports
 import Statistics
 import Synchronization
 
-/// What is shown while an experiment runs.
+/// A display of a running experiment's progress.
 protocol ProgressDisplay: Sendable {
   func show(_ progress: Runner.Progress)
-  /// The experiment is done.
+  /// Ends the display.
   func finish()
 }
 
-/// How progress is shown.
+/// The kind of progress display.
 enum ProgressStyle {
   /// Not at all.
   case quiet
@@ -84,7 +84,7 @@ private final class ProgressLines: ProgressDisplay {
   func finish() { line.finish() }
 }
 
-/// What a dashboard knows.
+/// The state behind a dashboard.
 struct DashboardState: Sendable {
   private struct Line {
     let label: String
@@ -93,7 +93,7 @@ struct DashboardState: Sendable {
     var done = 0
     var failed = 0
     var spent = 0.0
-    /// What runs in progress have spent, by seed.
+    /// The amounts that runs in progress have spent, by seed.
     var running: [UInt64: Double] = [:]
 
     var best: Double? { finals.min() }

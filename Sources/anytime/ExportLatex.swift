@@ -5,10 +5,10 @@ import Reports
 struct ExportLatex: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "latex",
-    abstract: "Write regret curves, ranks and reached targets for pgfplots, and the leaderboard as a table with booktabs' rules.",
+    abstract: "Write regret, ranks and reached targets for pgfplots, and the leaderboard with booktabs' rules.",
     discussion: """
-      Makes NAME-curves.tex, NAME-ranks.tex and NAME-ecdf.tex (tikzpictures) and NAME-table.tex (a tabular), to be used \
-      with \\input. Each says in its first lines which packages it needs and which experiment it is of.
+      Makes NAME-curves.tex, NAME-ranks.tex and NAME-ecdf.tex (tikzpictures) and NAME-table.tex (a tabular), to be \
+      used with \\input. Each says in its first lines which packages it needs and which experiment it is of.
 
       EXAMPLES
         anytime export latex first.sqlite -o paper/

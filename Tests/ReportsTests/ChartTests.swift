@@ -269,7 +269,8 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
 
   @Test("ticks are round numbers") func ticks() {
     func ticks(_ range: ClosedRange<Double>) -> [Double] { Chart.Axis(title: "", range).ticks }
-    #expect(ticks(0...100) == [0, 20, 40, 60, 80, 100] && ticks(-0.3...0.1).map { Numbers.digits($0) }.count == 9)
+    #expect(ticks(0...100).map { Numbers.digits($0) } == ["0", "20", "40", "60", "80", "100"])
+    #expect(ticks(-0.3...0.1).map { Numbers.digits($0, 3) }.suffix(4) == ["-0.05", "0", "0.05", "0.1"])
     #expect(ticks(1...1).isEmpty)
     let budget = Chart.Axis(budget: "epochs", from: 0, to: 500, scale: .log)
     #expect(budget.range == 500 * 1e-9...500 && budget.on(.linear).range == 0...500)

@@ -153,11 +153,11 @@ import Testing
   @Test("are added up by name over the runs of their method") func sums() throws {
     let results = try results([
       [child("first", "tpe", "finished", 20, children: [child("inner", "smac", "budget", 10)])],
-      [child("first", "tpe", "failed", 40), child("second", "darts", "budget", 30)],
+      [child("first", "tpe", "failed", 40), child("second", "darts", "limit", 30)],
     ])
     let children = ChildSpending.all(results.methods[0])
     #expect(children.map(\.name) == ["first", "first/inner", "second"] && children.map(\.amount) == [30, 5, 15])
-    #expect(children.map(\.endsText) == ["1 finished, 1 failed", "1 spent the budget", "1 spent the budget"])
+    #expect(children.map(\.endsText) == ["1 finished, 1 failed", "1 spent the budget", "1 spent the limit"])
     #expect(children[0].kinds == [.training: 30])
     let text = Leaderboard(results).text
     #expect(text.contains("child runs were given: first (tpe) 30 %, first/inner (smac) 5 %, second (darts) 15 %."))
