@@ -56,10 +56,11 @@ extension Session {
   /// - Parameters:
   ///   - objective: What the method searches; the architectures of this run's table if `nil`.
   ///   - limit: The child's budget, in the policy's currency; all that is left if `nil`.
-  ///   - name: Names the child, once in a session. Its random numbers are derived from this session's seed and the name.
+  ///   - name: Names the child, once in a session. Its random numbers are derived from this session's seed and the
+  ///     name.
   /// - Throws: ``BudgetExhausted`` if nothing is left; ``SessionError``; and whatever the method throws but
-  ///   ``BudgetExhausted`` and ``RunFailure``: the end of a child's budget ends the child alone. If this session's budget
-  ///   has ended with it, ``ChildRun/end`` says so.
+  ///   ``BudgetExhausted`` and ``RunFailure``: the end of a child's budget ends the child alone. If this session's
+  ///   budget has ended with it, ``ChildRun/end`` says so.
   @discardableResult
   public func run(
     _ optimizer: any Optimizer, on objective: (any Objective)? = nil, limit: Double? = nil, name: String

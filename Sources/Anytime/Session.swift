@@ -7,8 +7,8 @@ import TabularBenchmark
 public struct Evaluation: Hashable, Sendable {
   /// The training's number of epochs.
   public let epochs: Int
-  /// Accuracy on the validation images at the end, in 0...1. Of another objective: how good the point is, and greater is
-  /// better.
+  /// Accuracy on the validation images at the end, in 0...1. Of another objective: how good the point is, and greater
+  /// is better.
   public let validationAccuracy: Double
   /// Accuracy on the validation images after half of the epochs, if the table has it.
   public let halfwayValidationAccuracy: Double?

@@ -67,8 +67,9 @@ struct Bench: Sendable {
     {
       return "it makes a wrong call where it searches hyperparameters: \(error)"
     }
-    if let failure = seen.result.children.first?.failure { return "it fails where it searches hyperparameters: \(failure)" }
-    return seen.result.children.first?.incumbent == nil ? "it evaluates nothing where it searches hyperparameters" : nil
+    let child = seen.result.children.first
+    if let failure = child?.failure { return "it fails where it searches hyperparameters: \(failure)" }
+    return child?.incumbent == nil ? "it evaluates nothing where it searches hyperparameters" : nil
   }
 
   @Sendable private func repeats() async throws -> String? {

@@ -7,16 +7,16 @@ import Statistics
 ///     let failures = try await OptimizerConformance(HillClimbing.self).failures()
 ///     #expect(failures.isEmpty)
 ///
-/// There is one ``Check`` per rule, and ``results()`` has an outcome for each. They run the method on a made-up table of
-/// the mini space, and blackbox methods on made-up hyperparameters too. To check that another process gives the same
-/// runs, compare ``fingerprint()`` there.
+/// There is one ``Check`` per rule, and ``results()`` has an outcome for each. They run the method on a made-up table
+/// of the mini space, and blackbox methods on made-up hyperparameters too. To check that another process gives the
+/// same runs, compare ``fingerprint()`` there.
 public struct OptimizerConformance: Sendable {
   private let type: any Optimizer.Type
   private let make: @Sendable () throws -> any Optimizer
   /// How long one run may take before it counts as one that does not end.
   ///
-  /// A method that calls its session for ever is stopped at once. Only one that computes for ever is waited for, and goes
-  /// on computing in the background.
+  /// A method that calls its session for ever is stopped at once. Only one that computes for ever is waited for, and
+  /// goes on computing in the background.
   public var patience: Duration = .seconds(600)
 
   /// - Parameter settings: Values that differ from the method's defaults, for instance to make it quicker.
@@ -69,7 +69,9 @@ public struct OptimizerConformance: Sendable {
           statuses[check] = .notChecked("it does not search hyperparameters as it should")
           continue
         }
-        do { statuses[check] = try await compare(bench)().map(Outcome.Status.failed) ?? .passed } catch Trouble.endless {
+        do {
+          statuses[check] = try await compare(bench)().map(Outcome.Status.failed) ?? .passed
+        } catch Trouble.endless {
           throw Trouble.endless
         } catch { statuses[check] = .failed("it fails only now and then, or only elsewhere: \(error)") }
       }

@@ -283,7 +283,8 @@ private final class Shared<Value: Sendable>: Sendable {
     return result
   }
 
-  @Test("at any call ends as an unbroken one, bit for bit", arguments: [false, true]) func everywhere(resume: Bool) throws {
+  @Test("at any call ends as an unbroken one, bit for bit", arguments: [false, true])
+  func everywhere(resume: Bool) throws {
     defer { remove() }
     let calls = Shared(0)
     let whole = try result(resume: resume, calls: calls, keeps: false)
@@ -376,7 +377,8 @@ private final class Shared<Value: Sendable>: Sendable {
     try self.session(horizon: horizon, policy).run(Scripted(body), on: objective, limit: limit, name: "a")
   }
 
-  @Test("is searched at its fidelities, and the best point at the highest one is the incumbent") func incumbent() throws {
+  @Test("is searched at its fidelities, and the best point at the highest one is the incumbent")
+  func incumbent() throws {
     let script: @Sendable (Session) throws -> Void = { session in
       #expect(session.space.name == "plain" && session.fidelities == [1, 3])
       for (rate, epochs) in [(0.9, 1), (0.2, 3), (0.4, 3), (0.3, nil), (0.95, 1)] {
@@ -472,6 +474,7 @@ private final class Shared<Value: Sendable>: Sendable {
         error({ try $0.evaluate(Configuration(values: values)) })
           .hasSuffix("is no value of parameter '\(name)'"))
     }
-    #expect(error({ try $0.evaluate(Configuration(values: [4, 0.5]), epochs: 2) }).hasPrefix("there are no trainings of 2"))
+    #expect(
+      error({ try $0.evaluate(Configuration(values: [4, 0.5]), epochs: 2) }).hasPrefix("there are no trainings of 2"))
   }
 }

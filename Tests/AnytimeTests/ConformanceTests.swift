@@ -151,7 +151,8 @@ private enum Broken {
     func search(_ session: Session) throws {
       let table = session.benchmark.table
       let rows = session.benchmark.rows
-      let best = rows.max { (table.mean(.testAccuracy, row: $0, epochs: 2) ?? 0) < (table.mean(.testAccuracy, row: $1, epochs: 2) ?? 0) }
+      func test(_ row: Int) -> Double { table.mean(.testAccuracy, row: row, epochs: 2) ?? 0 }
+      let best = rows.max { test($0) < test($1) }
       if session.space.cell(session.space.sample(using: &session.random)) != nil, let best {
         try session.evaluate(table.cell(best))
       }
@@ -249,7 +250,8 @@ extension Broken.Nameless {
     #expect(idle[.settings] == "no value of 'depth' makes a difference")
     let space = try await failed(Broken.Inventor.self)
     #expect(
-      space[.space] == "with a budget of 20.0 seconds it makes a wrong call: there are no trainings of 3 epochs, only of 2, 6, 18")
+      space[.space] == "with a budget of 20.0 seconds it makes a wrong call: there are no trainings of 3 epochs, "
+        + "only of 2, 6, 18")
     let outcomes = try await OptimizerConformance(Broken.Silent.self).results()
     #expect(outcomes.contains { $0.check == .threads && $0.status == .notChecked("it does not run as it should") })
     let undeclared = try await OptimizerConformance(Broken.Undeclared.self).failures()

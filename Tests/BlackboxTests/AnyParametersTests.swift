@@ -47,7 +47,7 @@ struct Bowl: Objective {
     }
     let cost = Spending(seconds: Double(epochs), epochs: Double(epochs), evaluations: 1)
     return try session.work(.training, cost: { _ in cost }) {
-      Evaluation(epochs: epochs, validationAccuracy: -loss(point) - 0.02 * shift / Double(epochs) - 0.2 / Double(epochs))
+      Evaluation(epochs: epochs, validationAccuracy: -loss(point) - (0.02 * shift + 0.2) / Double(epochs))
     }
   }
 }
@@ -72,8 +72,8 @@ struct Bowl: Objective {
     #expect(try #require(MannWhitney(own, chance)).pValue < 0.01)
   }
 
-  /// Every method that models or moves, with a budget that its defaults are for: SMAC trains what is promising up to four
-  /// times, local search has 200 neighbours of a point of 20 parameters, and REINFORCE takes small steps.
+  /// Every method that models or moves, with a budget that its defaults are for: SMAC trains what is promising up to
+  /// four times, local search has 200 neighbours of a point of 20 parameters, and REINFORCE takes small steps.
   private static let budgets: [(String, Double)] = [
     ("regularized-evolution", 400), ("local-search", 2_000), ("reinforce", 1_000), ("tpe", 100), ("bohb", 200),
     ("dehb", 200), ("smac", 200),
@@ -85,7 +85,9 @@ struct Bowl: Objective {
     try beatsChance(type.init(), Bowl(parameters: parameters), budget: method.budget)
   }
 
-  @Test("each method of fidelities finds better points by cheap and informative low fidelities", arguments: ["hyperband", "bohb", "dehb"], [6, 20])
+  @Test(
+    "each method of fidelities finds better points by cheap and informative low fidelities",
+    arguments: ["hyperband", "bohb", "dehb"], [6, 20])
   func fidelities(name: String, parameters: Int) throws {
     let type = try Registry(blackboxMethods).method(named: name)
     // Worth twenty whole trainings.

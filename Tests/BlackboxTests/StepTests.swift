@@ -114,7 +114,9 @@ private func distance(_ one: [Double], _ other: [Double]) -> Int { zip(one, othe
 
   @Test("changes one parameter by every rule where there is no cell", arguments: MutationRule.allCases)
   func rules(rule: MutationRule) throws {
-    let domains: [Parameter.Domain] = [.real(0...1), .integer(1...9), .categorical(["a", "b"]), .ordinal(["c", "d", "e"])]
+    let domains: [Parameter.Domain] = [
+      .real(0...1), .integer(1...9), .categorical(["a", "b"]), .ordinal(["c", "d", "e"]),
+    ]
     let space = SearchSpace(name: "mixed", parameters: ParameterSpace(domains.map { Parameter("x\($0)", $0) }))
     var random = RandomGenerator(seed: 1)
     var hits = [Int](repeating: 0, count: domains.count)
