@@ -4,6 +4,7 @@ import Foundation
 import OneShot
 import Reports
 import Statistics
+import Supernet
 import Synchronization
 import TabularBenchmark
 
