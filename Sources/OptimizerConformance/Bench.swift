@@ -1,6 +1,7 @@
 import Anytime
 import CellSpace
 import Foundation
+import Synchronization
 import TabularBenchmark
 
 /// What the checks run a method on, and how each of them compares runs.
@@ -77,10 +78,16 @@ struct Bench: Sendable {
     return seen[0] == seen[2] ? nil : "the same seed gives another run"
   }
 
+  /// Addresses of memory that is held, kept so that the compiler does not leave the allocations out.
+  private static let ballast = Mutex<[UInt]>([])
+
   @Sendable private func memory() async throws -> String? {
     let seen = try await runs([Plan](repeating: Plan(), count: 4)) { index in
       // What is allocated from now on lies elsewhere. A few megabytes, which are never given back.
-      if index > 0 { for size in 4..<150 { for _ in 0..<index { _ = malloc(size * size) } } }
+      guard index > 0 else { return }
+      Self.ballast.withLock { ballast in
+        for size in 4..<150 { for _ in 0..<index { ballast.append(UInt(bitPattern: malloc(size * size))) } }
+      }
     }
     return seen.allSatisfy { $0 == seen[0] }
       ? nil : "another run comes out where objects lie elsewhere in memory, as the order of a Dictionary or Set does"
