@@ -60,7 +60,7 @@ public struct Cell: Hashable, Sendable {
   /// The number of vertices that carry an operation.
   @inlinable public var interiorCount: Int { vertexCount - 2 }
 
-  /// The place of the edge `from -> to` in ``code``, `from < to`.
+  /// The bit of the edge `from -> to` in ``code``, where `from < to`.
   @inlinable package static func edgeBit(_ from: Int, _ to: Int) -> Int {
     from * (13 - from) / 2 + to - from - 1
   }

@@ -117,11 +117,11 @@ extension Cell {
       for _ in 0..<count {
         writeDigits()
         // Insertion: the order changes little from round to round.
-        for place in 1..<count {
-          var place = place
-          while place > 0, hashes[order[place]] < hashes[order[place - 1]] {
-            order.swapAt(place, place - 1)
-            place -= 1
+        for position in 1..<count {
+          var position = position
+          while position > 0, hashes[order[position]] < hashes[order[position - 1]] {
+            order.swapAt(position, position - 1)
+            position -= 1
           }
         }
         for vertex in 0..<count {

@@ -58,8 +58,8 @@ package struct MD5Lanes: ~Copyable {
         for block in 0..<blocks.max() {
           for quarter in 0..<4 {
             @inline(__always) func words(_ lane: Int) -> SIMD4<UInt32> {
-              let place = lane * Self.stride + Int(block) * 64 + quarter * 16
-              return buffer.load(fromByteOffset: place, as: SIMD4<UInt32>.self)
+              let offset = lane * Self.stride + Int(block) * 64 + quarter * 16
+              return buffer.load(fromByteOffset: offset, as: SIMD4<UInt32>.self)
             }
             let (m0, m1, m2, m3) = (words(0), words(1), words(2), words(3))
             let (m4, m5, m6, m7) = (words(4), words(5), words(6), words(7))

@@ -50,7 +50,7 @@ public struct RunStore: Sendable {
 
   // MARK: Experiments
 
-  /// Keeps an experiment under its name, in place of an earlier one of that name.
+  /// Stores an experiment under its name. An earlier one of that name is replaced.
   public func save(
     _ experiment: Experiment, tableChecksum: String, identities: [String: RunIdentity]
   ) throws(RunStoreError) {
@@ -160,7 +160,7 @@ public struct RunStore: Sendable {
     }
   }
 
-  /// Adds a run in one transaction, in place of one that failed. A run that is there already stays as it is.
+  /// Adds a run in one transaction. A stored run that failed is replaced; any other stays as it is.
   public func add(_ result: RunResult, identity: RunIdentity, seed: UInt64) throws {
     let digest = identity.digest
     let (identityText, question) = (try canonicalJSON(identity), identity.question)

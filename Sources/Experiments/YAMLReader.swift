@@ -32,7 +32,7 @@ struct YAMLReader {
         return try reader.resolved(root).node
       }
     } catch let error as YamlError {
-      let (line, problem) = error.place
+      let (line, problem) = error.location
       throw ExperimentFileError(
         file, line: line, "this is not YAML: \(problem.replacing(String(star), with: "*"))")
     }
@@ -128,7 +128,7 @@ struct YAMLReader {
 
 extension YamlError {
   /// The line, and what is wrong there in one line.
-  fileprivate var place: (line: Int?, problem: String) {
+  fileprivate var location: (line: Int?, problem: String) {
     switch self {
     case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
       .composer(_, let problem, let mark, _):

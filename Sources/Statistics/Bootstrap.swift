@@ -26,14 +26,14 @@ public enum Bootstrap {
     guard sample.count > 1, resamples > 0 else { return nil }
     var drawn = sample
     let statistics = (0..<resamples).compactMap { _ -> Double? in
-      for place in drawn.indices { drawn[place] = sample[random.below(sample.count)] }
+      for index in drawn.indices { drawn[index] = sample[random.below(sample.count)] }
       return statistic(drawn)
     }
     guard kind == .bca else { return percentile(statistics, level: level) }
     guard let observed = statistic(sample) else { return nil }
-    let leftOut = sample.indices.compactMap { place -> Double? in
+    let leftOut = sample.indices.compactMap { index -> Double? in
       var rest = sample
-      rest.remove(at: place)
+      rest.remove(at: index)
       return statistic(rest)
     }
     return bca(statistics, observed: observed, leftOut: leftOut, level: level)

@@ -63,9 +63,9 @@ extension [Double] {
     func ties(_ count: Int, _ isEqual: (Int, Int) -> Bool) -> Int {
       var sum = 0
       var start = 0
-      for place in 1...count where place == count || !isEqual(start, place) {
-        sum += pairs(place - start)
-        start = place
+      for end in 1...count where end == count || !isEqual(start, end) {
+        sum += pairs(end - start)
+        start = end
       }
       return sum
     }
@@ -95,12 +95,12 @@ extension [Double] {
         let middle = Swift.min(start + width, count)
         let end = Swift.min(start + 2 * width, count)
         var (left, right) = (start, middle)
-        for place in start..<end {
+        for index in start..<end {
           if right == end || (left < middle && source[left] <= source[right]) {
-            target[place] = source[left]
+            target[index] = source[left]
             left += 1
           } else {
-            target[place] = source[right]
+            target[index] = source[right]
             right += 1
             inversions += middle - left
           }

@@ -73,7 +73,7 @@ public enum StudentizedRange {
     guard range > 0 else { return 1 }
     var parameters = (range, Double(groups - 1))
     return withUnsafeMutablePointer(to: &parameters) { parameters in
-      // k φ(z) (Φ(z)^(k-1) - (Φ(z) - Φ(z - range))^(k-1)) over the place z of the greatest deviate.
+      // k φ(z) (Φ(z)^(k-1) - (Φ(z) - Φ(z - range))^(k-1)) over the value z of the greatest deviate.
       var integrand = gsl_function(
         function: { z, parameters in
           guard let (range, power) = parameters?.load(as: (Double, Double).self) else { return 0 }

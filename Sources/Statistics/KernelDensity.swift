@@ -31,7 +31,7 @@ public struct KernelDensity: Sendable {
     var kernels: [Double]
   }
   private let factors: [Factor]
-  /// The places of the real variables.
+  /// The indices of the real variables.
   private let reals: [Int]
   /// The length of a row of kernels.
   private let stride: Int
@@ -59,10 +59,10 @@ public struct KernelDensity: Sendable {
       let other = levels > 1 ? bandwidths[variable] / Double(counted - 1) : 0
       var kernels = [Double](repeating: 0, count: levels * stride)
       for level in 0..<levels {
-        for place in 0..<count { kernels[level * stride + place] = other }
+        for index in 0..<count { kernels[level * stride + index] = other }
       }
-      for (place, observation) in observations.enumerated() {
-        kernels[Int(observation[variable]) * stride + place] = 1 - bandwidths[variable]
+      for (index, observation) in observations.enumerated() {
+        kernels[Int(observation[variable]) * stride + index] = 1 - bandwidths[variable]
       }
       let factor = Factor(variables: [(variable, levels)], kernels: kernels)
       if factors.count == 1, factors[0].kernels.count * levels <= Self.combinationLimit * stride {
@@ -84,7 +84,7 @@ public struct KernelDensity: Sendable {
     kernels.reserveCapacity(a.kernels.count * b.kernels.count / stride)
     for first in Swift.stride(from: 0, to: a.kernels.count, by: stride) {
       for second in Swift.stride(from: 0, to: b.kernels.count, by: stride) {
-        for place in 0..<stride { kernels.append(a.kernels[first + place] * b.kernels[second + place]) }
+        for index in 0..<stride { kernels.append(a.kernels[first + index] * b.kernels[second + index]) }
       }
     }
     return Factor(variables: a.variables + b.variables, kernels: kernels)

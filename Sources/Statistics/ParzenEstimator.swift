@@ -33,17 +33,17 @@ public struct ParzenEstimator: Sendable {
     if count == 2 {
       sorted[1 - prior].deviation = width / 2
     } else {
-      for place in 0..<count where count > 2 {
-        let left = place > 0 ? sorted[place].mean - sorted[place - 1].mean : 0
-        let right = place < count - 1 ? sorted[place + 1].mean - sorted[place].mean : 0
-        sorted[place].deviation = max(left, right)
+      for index in 0..<count where count > 2 {
+        let left = index > 0 ? sorted[index].mean - sorted[index - 1].mean : 0
+        let right = index < count - 1 ? sorted[index + 1].mean - sorted[index].mean : 0
+        sorted[index].deviation = max(left, right)
       }
     }
     let least = width / min(100, Double(1 + count))
     let total = sorted.reduce(0) { $0 + $1.weight }
-    for place in 0..<count {
-      sorted[place].deviation = place == prior ? width : min(max(sorted[place].deviation, least), width)
-      sorted[place].weight /= total
+    for index in 0..<count {
+      sorted[index].deviation = index == prior ? width : min(max(sorted[index].deviation, least), width)
+      sorted[index].weight /= total
     }
     components = sorted
     accepted = sorted.reduce(0) { $0 + $1.weight * Self.mass($1.mean, $1.deviation, range) }
@@ -55,8 +55,8 @@ public struct ParzenEstimator: Sendable {
     guard count > full else { return [Double](repeating: 1, count: count) }
     let ramp = count - full
     let start = 1 / Double(count)
-    return (0..<count).map { place in
-      place >= ramp ? 1 : ramp == 1 ? start : start + (1 - start) * Double(place) / Double(ramp - 1)
+    return (0..<count).map { index in
+      index >= ramp ? 1 : ramp == 1 ? start : start + (1 - start) * Double(index) / Double(ramp - 1)
     }
   }
 

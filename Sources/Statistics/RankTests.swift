@@ -42,7 +42,7 @@ public struct MannWhitney: Hashable, Sendable {
   /// Twice the smaller tail of the sums of `size` of the ranks.
   private static func exactTail(doubledRanks ranks: [Int], size: Int, sum: Int) -> Double {
     let most = ranks.sorted().suffix(size).reduce(0, +)
-    // Row k, place s: how many choices of k ranks sum to s. Doubles hold them with 53 bits.
+    // Row k, column s: how many choices of k ranks sum to s. Doubles hold them with 53 bits.
     let width = most + 1
     var ways = [Double](repeating: 0, count: (size + 1) * width)
     ways[0] = 1

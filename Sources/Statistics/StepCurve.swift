@@ -1,40 +1,40 @@
 import Foundation
 
-/// A right-continuous step function: a value holds from its place up to the next one.
+/// A right-continuous step function: a value holds from its position up to the next one.
 public struct StepCurve: Hashable, Sendable {
-  /// Ascending. Of several steps at one place the last counts.
-  public let places: [Double]
+  /// Ascending. Of several steps at one position the last counts.
+  public let positions: [Double]
   public let values: [Double]
 
-  /// - Parameter places: Ascending, one per value.
-  public init(places: [Double], values: [Double]) {
-    precondition(places.count == values.count, "a step curve needs a value per place")
-    self.places = places
+  /// - Parameter positions: Ascending, one per value.
+  public init(positions: [Double], values: [Double]) {
+    precondition(positions.count == values.count, "a step curve needs a value per position")
+    self.positions = positions
     self.values = values
   }
 
-  /// The value at a place; `nil` before the first step.
-  public func value(at place: Double) -> Double? {
-    var (low, high) = (0, places.count)
+  /// The value at a position; `nil` before the first step.
+  public func value(at position: Double) -> Double? {
+    var (low, high) = (0, positions.count)
     while low < high {
       let middle = (low + high) / 2
-      if places[middle] <= place { low = middle + 1 } else { high = middle }
+      if positions[middle] <= position { low = middle + 1 } else { high = middle }
     }
     return low > 0 ? values[low - 1] : nil
   }
 
-  /// The values at ascending places, in one sweep.
+  /// The values at ascending positions, in one sweep.
   public func values(at grid: [Double]) -> [Double?] {
     var next = 0
-    return grid.map { place in
-      while next < places.count, places[next] <= place { next += 1 }
+    return grid.map { position in
+      while next < positions.count, positions[next] <= position { next += 1 }
       return next > 0 ? values[next - 1] : nil
     }
   }
 
-  /// The first place at which the value is at most a target; `nil` if there is none.
-  public func firstPlace(atMost target: Double) -> Double? {
-    values.firstIndex { $0 <= target }.map { places[$0] }
+  /// The first position at which the value is at most a target; `nil` if there is none.
+  public func firstPosition(atMost target: Double) -> Double? {
+    values.firstIndex { $0 <= target }.map { positions[$0] }
   }
 
   /// What an area is measured over.
@@ -44,7 +44,7 @@ public struct StepCurve: Hashable, Sendable {
     case log
   }
 
-  /// The area under the curve from one place to another, divided by their distance: its mean height.
+  /// The area under the curve from one position to another, divided by their distance: its mean height.
   ///
   /// - Returns: `nil` if the curve is not defined on the whole range, or the range is empty, or does not lie
   ///   above zero for ``Scale/log``.
@@ -52,13 +52,13 @@ public struct StepCurve: Hashable, Sendable {
     guard range.lowerBound < range.upperBound, scale == .linear || range.lowerBound > 0,
       var value = value(at: range.lowerBound)
     else { return nil }
-    func position(_ place: Double) -> Double { scale == .linear ? place : Foundation.log(place) }
-    let (start, end) = (position(range.lowerBound), position(range.upperBound))
+    func scaled(_ position: Double) -> Double { scale == .linear ? position : Foundation.log(position) }
+    let (start, end) = (scaled(range.lowerBound), scaled(range.upperBound))
     var area = 0.0
     var last = start
-    for (place, next) in zip(places, values) where place > range.lowerBound && place < range.upperBound {
-      area += value * (position(place) - last)
-      last = position(place)
+    for (position, next) in zip(positions, values) where position > range.lowerBound && position < range.upperBound {
+      area += value * (scaled(position) - last)
+      last = scaled(position)
       value = next
     }
     return (area + value * (end - last)) / (end - start)
@@ -111,7 +111,7 @@ public struct EmpiricalDistribution: Hashable, Sendable {
 
   /// The least value that at least a part `p` in 0...1 of the sample does not exceed; `nil` where it is missing.
   public func quantile(_ p: Double) -> Double? {
-    let place = max(1, Int((p * Double(count)).rounded(.up))) - 1
-    return values.indices.contains(place) ? values[place] : nil
+    let index = max(1, Int((p * Double(count)).rounded(.up))) - 1
+    return values.indices.contains(index) ? values[index] : nil
   }
 }

@@ -179,7 +179,7 @@ public struct Benchmark: Sendable {
     return space.cell(configuration).flatMap { table.row(of: $0) }
   }
 
-  /// The row of the configuration at a place of ``ParameterSpace/configuration(at:)``'s enumeration, for
+  /// The row of the configuration at an index of ``ParameterSpace/configuration(at:)``'s enumeration, for
   /// spaces of up to four million configurations; `nil` if it gives no cell.
   public func row(ofConfigurationAt index: Int) -> Int? {
     let row = rowOfConfiguration[index]

@@ -205,25 +205,25 @@ public struct Table: Sendable {
   /// One measured value, `nil` where the source has none.
   ///
   /// - Parameters:
-  ///   - epochs: The place of the epoch count in ``epochs``.
+  ///   - epochs: The index of the epoch count in ``epochs``.
   ///   - repeat: 0..<``repeats``.
   public func value(
-    _ metric: Metric, _ moment: Moment = .final, row: Int, epochs place: Int, repeat: Int
+    _ metric: Metric, _ moment: Moment = .final, row: Int, epochs fidelity: Int, repeat: Int
   ) -> Double? {
     precondition(
-      row >= 0 && row < rowCount && place >= 0 && place < epochs.count && `repeat` >= 0 && `repeat` < repeats,
-      "the table has no row \(row), epoch count number \(place), repeat \(`repeat`)")
-    guard let column = columns[(moment == .final ? 4 : 0) + metric.place] else { return nil }
-    let value = column[(row * epochs.count + place) * repeats + `repeat`]
+      row >= 0 && row < rowCount && fidelity >= 0 && fidelity < epochs.count && `repeat` >= 0 && `repeat` < repeats,
+      "the table has no row \(row), epoch count number \(fidelity), repeat \(`repeat`)")
+    guard let column = columns[(moment == .final ? 4 : 0) + metric.index] else { return nil }
+    let value = column[(row * epochs.count + fidelity) * repeats + `repeat`]
     return value.isNaN ? nil : Double(value)
   }
 
   /// The mean of a value over the repeats that have it, `nil` if none has.
-  public func mean(_ metric: Metric, _ moment: Moment = .final, row: Int, epochs place: Int) -> Double? {
+  public func mean(_ metric: Metric, _ moment: Moment = .final, row: Int, epochs fidelity: Int) -> Double? {
     var sum = 0.0
     var count = 0
     for number in 0..<repeats {
-      if let value = value(metric, moment, row: row, epochs: place, repeat: number) {
+      if let value = value(metric, moment, row: row, epochs: fidelity, repeat: number) {
         sum += value
         count += 1
       }
@@ -232,23 +232,23 @@ public struct Table: Sendable {
   }
 
   /// How many repeats of a row were trained at an epoch count. They are the first ones.
-  public func repeatCount(row: Int, epochs place: Int) -> Int {
-    (0..<repeats).count { value(.validationAccuracy, row: row, epochs: place, repeat: $0) != nil }
+  public func repeatCount(row: Int, epochs fidelity: Int) -> Int {
+    (0..<repeats).count { value(.validationAccuracy, row: row, epochs: fidelity, repeat: $0) != nil }
   }
 
   /// Whether a training has all that a search and its report need, as far as the table has it of any training: seconds,
   /// validation accuracy, test accuracy.
-  func isWhole(row: Int, epochs place: Int, repeat number: Int) -> Bool {
-    let index = (row * epochs.count + place) * repeats + number
+  func isWhole(row: Int, epochs fidelity: Int, repeat number: Int) -> Bool {
+    let index = (row * epochs.count + fidelity) * repeats + number
     for metric in [Metric.seconds, .validationAccuracy, .testAccuracy] {
-      if let column = columns[4 + metric.place], column[index].isNaN { return false }
+      if let column = columns[4 + metric.index], column[index].isNaN { return false }
     }
     return true
   }
 
   /// Whether any cell has a value.
   public func has(_ metric: Metric, _ moment: Moment = .final) -> Bool {
-    columns[(moment == .final ? 4 : 0) + metric.place] != nil
+    columns[(moment == .final ? 4 : 0) + metric.index] != nil
   }
 
   /// The number of trainable parameters of the network of a row.

@@ -54,7 +54,7 @@ public enum Metric: String, CaseIterable, Sendable {
   /// Accuracy on the test images, in 0...1.
   case testAccuracy = "test"
 
-  var place: Int {
+  var index: Int {
     switch self {
     case .seconds: 0
     case .trainAccuracy: 1

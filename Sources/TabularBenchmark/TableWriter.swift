@@ -172,15 +172,15 @@ public final class TableWriter {
   /// The first cell that has trainings at some epoch count, but not a given number, and how many it has.
   package func cell(withoutRepeats needed: Int) -> (cell: Cell, epochs: Int, repeats: Int)? {
     for row in cells.indices {
-      for (place, count) in epochs.enumerated() {
-        let repeats = Int(repeatCounts[row * Self.maximumEpochCounts + place])
+      for (index, count) in epochs.enumerated() {
+        let repeats = Int(repeatCounts[row * Self.maximumEpochCounts + index])
         if repeats != needed { return (cells[row], count, repeats) }
       }
     }
     return nil
   }
 
-  /// Writes the table and puts it into place. The writer is spent afterwards.
+  /// Writes the table and gives it its name. The writer cannot be used afterwards.
   ///
   /// - Throws: ``TableError/cannotWrite(_:reason:)``.
   public func finish(provenance: Provenance) throws(TableError) {
@@ -195,7 +195,7 @@ public final class TableWriter {
     }
     let order = cells.indices.sorted { hashes[$0] < hashes[$1] }
     var rank = [Int](repeating: 0, count: order.count)
-    for (place, row) in order.enumerated() { rank[row] = place }
+    for (position, row) in order.enumerated() { rank[row] = position }
     let sortedEpochs = epochs.sorted()
     let repeats = max(Int(repeatCounts.max() ?? 1) - firstRepeat, 1)
     let cellValues = sortedEpochs.count * repeats
@@ -208,10 +208,10 @@ public final class TableWriter {
 
     let slots = TableFormat.slotCount(rows: cells.count)
     var index = [UInt32](repeating: 0, count: slots)
-    for (place, row) in order.enumerated() {
+    for (position, row) in order.enumerated() {
       var slot = TableFormat.slot(of: cells[row].code, mask: slots - 1)
       while index[slot] != 0 { slot = (slot + 1) & (slots - 1) }
-      index[slot] = UInt32(place + 1)
+      index[slot] = UInt32(position + 1)
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
@@ -233,16 +233,16 @@ public final class TableWriter {
 
     let file = try OutputFile(
       beside: destination, sections: layout, rows: cells.count, epochs: sortedEpochs.count, repeats: repeats)
-    for (place, row) in order.enumerated() {
-      file.store(hashes[row].high, in: "hashes", at: 2 * place)
-      file.store(hashes[row].low, in: "hashes", at: 2 * place + 1)
-      file.store(cells[row].code, in: "cells", at: place)
-      file.store(parameters[row], in: "parameters", at: place)
-      file.store(macs[row], in: "macs", at: place)
+    for (position, row) in order.enumerated() {
+      file.store(hashes[row].high, in: "hashes", at: 2 * position)
+      file.store(hashes[row].low, in: "hashes", at: 2 * position + 1)
+      file.store(cells[row].code, in: "cells", at: position)
+      file.store(parameters[row], in: "parameters", at: position)
+      file.store(macs[row], in: "macs", at: position)
     }
     for (slot, entry) in index.enumerated() { file.store(entry, in: "index", at: slot) }
-    for (place, count) in sortedEpochs.enumerated() { file.store(UInt32(count), in: "epochs", at: place) }
-    for (place, byte) in text.enumerated() { file.store(byte, in: "provenance", at: place) }
+    for (position, count) in sortedEpochs.enumerated() { file.store(UInt32(count), in: "epochs", at: position) }
+    for (position, byte) in text.enumerated() { file.store(byte, in: "provenance", at: position) }
     let columns = columnNames.map { file.section($0)?.bindMemory(to: Float.self) }
     for column in columns { column?.update(repeating: .nan) }
     // How many values a mean has so far, by column.
@@ -266,7 +266,7 @@ public final class TableWriter {
     }
     var gaps = 0
     var first: Int?
-    let needed = [Metric.validationAccuracy, .seconds].compactMap { columns[4 + $0.place] }
+    let needed = [Metric.validationAccuracy, .seconds].compactMap { columns[4 + $0.index] }
     for offset in 0..<cells.count * cellValues where needed.contains(where: { $0[offset].isNaN }) {
       gaps += 1
       first = first ?? offset
@@ -332,10 +332,10 @@ private final class OutputFile {
     bytes = UnsafeMutableRawBufferPointer(start: address, count: end)
 
     bytes.copyBytes(from: TableFormat.magic)
-    for (place, word) in [
+    for (index, word) in [
       TableFormat.version, UInt32(sections.count), UInt32(rows), UInt32(epochs), UInt32(repeats),
     ].enumerated() {
-      bytes.storeBytes(of: word, toByteOffset: 8 + 4 * place, as: UInt32.self)
+      bytes.storeBytes(of: word, toByteOffset: 8 + 4 * index, as: UInt32.self)
     }
     bytes.storeBytes(of: UInt64(end), toByteOffset: 32, as: UInt64.self)
   }
@@ -346,17 +346,17 @@ private final class OutputFile {
     sections.first { $0.name == name }.map { UnsafeMutableRawBufferPointer(rebasing: bytes[$0.range]) }
   }
 
-  func store<T: BitwiseCopyable>(_ value: T, in name: String, at place: Int) {
+  func store<T: BitwiseCopyable>(_ value: T, in name: String, at index: Int) {
     guard let section = sections.first(where: { $0.name == name }) else { return }
     bytes.storeBytes(
-      of: value, toByteOffset: section.range.lowerBound + place * MemoryLayout<T>.stride, as: T.self)
+      of: value, toByteOffset: section.range.lowerBound + index * MemoryLayout<T>.stride, as: T.self)
   }
 
   /// Fills in the checksums, forces the file to disk and names it.
   func commit() throws(TableError) {
     for (number, section) in sections.enumerated() {
       let entry = TableFormat.headerSize + number * TableFormat.entrySize
-      for (place, byte) in section.name.utf8.prefix(24).enumerated() { bytes[entry + place] = byte }
+      for (index, byte) in section.name.utf8.prefix(24).enumerated() { bytes[entry + index] = byte }
       bytes.storeBytes(of: UInt64(section.range.lowerBound), toByteOffset: entry + 24, as: UInt64.self)
       bytes.storeBytes(of: UInt64(section.range.count), toByteOffset: entry + 32, as: UInt64.self)
       let crc = crc32c(UnsafeRawBufferPointer(rebasing: bytes[section.range]))

@@ -91,7 +91,7 @@ struct DelimitedReader {
     buffer.line += row.lines
   }
 
-  /// Makes single quotation marks of double ones, in place.
+  /// Replaces doubled quotation marks by single ones, in the same memory.
   private func unescape(_ field: inout TextField) {
     let bytes = buffer.bytes
     var target = field.start

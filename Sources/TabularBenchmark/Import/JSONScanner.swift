@@ -33,7 +33,7 @@ struct JSONScanner {
     UnsafeBufferPointer(start: UnsafePointer(bytes) + index, count: min(end - index, 20)).text
   }
 
-  /// The content of a string, escapes replaced in place.
+  /// The content of a string, with escapes replaced.
   mutating func string() throws(ImportProblem) -> TextField {
     try expect("\"")
     var field = TextField(start: index, end: index)
