@@ -1,7 +1,7 @@
 // Pruning and the canonical order of vertices. This is the hot path of every look-up: no allocation.
 
 extension Cell {
-  /// The cell of a graph in packed form.
+  /// Makes a cell of a graph in packed form.
   ///
   /// - Parameters:
   ///   - edges: bit ``edgeBit(_:_:)`` for every edge; the output is vertex `vertexCount - 1`.
@@ -155,7 +155,7 @@ struct PackedGraph {
     return best
   }
 
-  /// Tries every order of tied vertices from a position on.
+  /// Tries every order of the tied vertices at `start` and after it.
   private func leastCode(
     order: UInt64, from start: Int, keys: SIMD8<UInt32>, interior: Int, best: inout UInt64
   ) {

@@ -2,9 +2,9 @@ import Foundation
 
 /// MD5 (RFC 1321) of up to eight short messages at once, one in each lane of a vector.
 ///
-/// Hashing a cell takes a digest of every vertex, several times over; a library that digests one message after
-/// another, and allocates for each, would take most of the time of importing NAS-Bench-101. No security is
-/// claimed or needed.
+/// Hashing a cell digests every vertex several times. A library that digests one message after another, and
+/// allocates for each, would take most of the time of importing NAS-Bench-101. No security is claimed or
+/// needed.
 package struct MD5Lanes: ~Copyable {
   /// The longest message: five blocks, less a one and the length.
   package static let maximumLength = 5 * 64 - 9

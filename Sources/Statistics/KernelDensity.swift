@@ -9,23 +9,23 @@ import Foundation
 /// `h / (levels - 1)` to each other one. It is a distribution for `h` in 0...1, and flat at
 /// `(levels - 1) / levels`.
 public struct KernelDensity: Sendable {
-  /// What values a variable takes.
+  /// The values that a variable takes.
   public enum Variable: Hashable, Sendable {
     case real
-    /// 0, 1, …, `levels - 1`, without order.
+    /// One of 0, 1, …, `levels - 1`, which have no order.
     case unordered(levels: Int)
   }
 
   public let variables: [Variable]
-  /// By variable.
+  /// The bandwidth of each variable.
   public let bandwidths: [Double]
   /// The number of observations.
   public let count: Int
-  /// Values by variable, then by observation.
+  /// The values of all observations, variable after variable.
   @usableFromInline let values: [Double]
 
-  /// Some unordered variables whose kernels are multiplied in advance: each combination of their levels has a
-  /// row of kernels, one per observation, and zeros up to a whole number of vectors.
+  /// Unordered variables whose kernels are multiplied in advance: each combination of their levels has a row of
+  /// kernels, one per observation, padded with zeros to a whole number of vectors.
   private struct Factor {
     var variables: [(variable: Int, levels: Int)]
     var kernels: [Double]
@@ -39,8 +39,8 @@ public struct KernelDensity: Sendable {
   /// - Parameters:
   ///   - observations: At least one row, with a number per variable.
   ///   - bandwidths: Positive, one per variable.
-  ///   - observedLevelsOnly: Whether an unordered variable has only the levels that were observed, as
-  ///     statsmodels believes. Then a variable that was always the same is infinitely dense elsewhere.
+  ///   - observedLevelsOnly: Whether only the levels that were observed count as an unordered variable's levels, as in
+  ///     statsmodels. A variable with a single observed level is then infinitely dense at the others.
   public init(
     _ observations: [[Double]], variables: [Variable], bandwidths: [Double], observedLevelsOnly: Bool = false
   ) {
@@ -76,7 +76,7 @@ public struct KernelDensity: Sendable {
   }
 
   private typealias Vector = SIMD8<Double>
-  /// As many combinations of levels are worth a row.
+  /// The greatest number of combinations of levels whose kernels are multiplied in advance.
   private static let combinationLimit = 32
 
   private static func product(_ a: Factor, _ b: Factor, _ stride: Int) -> Factor {
@@ -104,15 +104,15 @@ public struct KernelDensity: Sendable {
     }
   }
 
-  /// An observation's value of a variable.
+  /// The value of a variable in an observation.
   @inlinable public func value(_ variable: Int, of observation: Int) -> Double {
     values[variable * count + observation]
   }
 
-  /// The density at a point with a number per variable.
+  /// The density at a point, which has a number per variable.
   public func density(at point: [Double]) -> Double { densities(at: point)[0] }
 
-  /// The densities at several points, one point's numbers after the other's: faster than one by one.
+  /// The densities at several points, given point after point; faster than one by one.
   public func densities(at points: [Double]) -> [Double] {
     let dimensions = variables.count
     precondition(dimensions > 0 && points.count % dimensions == 0, "a point has a number per variable")

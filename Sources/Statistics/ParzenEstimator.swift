@@ -5,17 +5,17 @@ import Foundation
 /// details of hyperopt's `adaptive_parzen_normal`.
 ///
 /// A component is as wide as the larger distance to its neighbours, within bounds that follow from the
-/// interval and the number of observations; the prior is centred and as wide as the interval. Observations
-/// older than the last `forgetting` weigh less, linearly in their age.
+/// interval and the number of observations; the prior is centred and as wide as the interval. The latest
+/// `forgetting` observations have their whole weight; that of older ones falls linearly with their age.
 public struct ParzenEstimator: Sendable {
   public let range: ClosedRange<Double>
-  /// By ascending mean. Weights sum to one.
+  /// The components by ascending mean. Their weights sum to one.
   public private(set) var components: [(weight: Double, mean: Double, deviation: Double)]
   /// The probability that the mixture gives to the interval.
   private let accepted: Double
 
   /// - Parameters:
-  ///   - observations: In order of age, the oldest first.
+  ///   - observations: The observations, the oldest first.
   ///   - forgetting: The number of observations that keep their whole weight.
   public init(
     _ observations: [Double], range: ClosedRange<Double>, priorWeight: Double = 1, forgetting: Int = 25
@@ -49,8 +49,8 @@ public struct ParzenEstimator: Sendable {
     accepted = sorted.reduce(0) { $0 + $1.weight * Self.mass($1.mean, $1.deviation, range) }
   }
 
-  /// hyperopt's `linear_forgetting_weights`: one for the last `full` observations, before those a ramp from
-  /// 1 / count to one.
+  /// The weights of observations, the oldest first: 1 for the last `full`, and for those before them a ramp from
+  /// 1 / count to 1, as in hyperopt's `linear_forgetting_weights`.
   public static func forgettingWeights(_ count: Int, _ full: Int) -> [Double] {
     guard count > full else { return [Double](repeating: 1, count: count) }
     let ramp = count - full
@@ -60,7 +60,7 @@ public struct ParzenEstimator: Sendable {
     }
   }
 
-  /// A value of the interval, by rejection as in hyperopt.
+  /// Draws a value of the interval, by rejection as in hyperopt.
   public func sample(using random: inout RandomGenerator) -> Double {
     while true {
       let component = components[random.index(weights: components.lazy.map(\.weight))]
@@ -76,7 +76,7 @@ public struct ParzenEstimator: Sendable {
     } / accepted
   }
 
-  /// The probability of a part of the interval: what stands for the density of whole numbers.
+  /// The probability of a part of the interval; for whole numbers it takes the place of the density.
   public func probability(of part: ClosedRange<Double>) -> Double {
     let part = part.clamped(to: range)
     return components.reduce(0) { $0 + $1.weight * Self.mass($1.mean, $1.deviation, part) } / accepted

@@ -1,37 +1,37 @@
 /// A forest of regression trees (Breiman 2001), as SMAC grows them (Hutter, Hoos and Leyton-Brown 2011,
-/// section 4.1): every tree on a bootstrap sample, every split among a random part of the features, and a
-/// prediction that is the mean and the variance of the trees' own.
+/// section 4.1): each tree is grown on a bootstrap sample, each split chooses from a random subset of the
+/// features, and a prediction is the mean and the variance of the trees' predictions.
 public struct RandomForest: Sendable {
-  /// What values a feature takes.
+  /// The values that a feature takes.
   public enum Feature: Hashable, Sendable {
     case number
-    /// 0, 1, …, at most 63, without order: a split sends any set of them to the left.
+    /// One of 0, 1, …, at most 63, which have no order: a split sends any set of them to the left.
     case categories
   }
 
   public struct Settings: Hashable, Sendable {
     public var trees = 10
-    /// The part of the features that a split chooses from.
+    /// The fraction of the features that a split chooses from.
     public var featureFraction = 5.0 / 6
-    /// Fewer samples are not split further.
+    /// The least number of samples that are split further.
     public var leastToSplit = 3
-    /// On each side of a split.
+    /// The least number of samples on each side of a split.
     public var leastInLeaf = 3
     public var maximumDepth = 20
-    /// Whether a tree grows on samples drawn with replacement, or on all.
+    /// Whether a tree grows on samples drawn with replacement; otherwise on all.
     public var bootstrap = true
 
     public init() {}
   }
 
-  /// A node of a tree. The left child is the next one; the right child, which comes after the whole left
-  /// branch, of a leaf is the leaf itself, so that a walk stays there.
+  /// A node of a tree. The left child is the next node; the right child comes after the whole left branch. A leaf
+  /// is its own right child, so that a walk stays there.
   fileprivate struct Node {
     var feature: Int32 = 0
     var right: Int32
-    /// A number's upper bound on the left.
+    /// The greatest value of a number that goes to the left.
     var threshold = -Double.infinity
-    /// The categories on the left, as bits.
+    /// The categories that go to the left, as bits.
     var categories: UInt64 = 0
     var mean: Double
 
@@ -61,7 +61,7 @@ public struct RandomForest: Sendable {
   ///
   /// - Parameters:
   ///   - values: The features, sample after sample.
-  ///   - targets: At least one.
+  ///   - targets: The value to predict for each sample; at least one.
   public init(
     values: [Double], targets: [Double], features: [Feature], settings: Settings = Settings(),
     using random: inout RandomGenerator
@@ -147,7 +147,7 @@ public struct RandomForest: Sendable {
     private typealias Tally = SIMD2<Double>
     /// Each sample's own tally in the tree that grows.
     private let weights: UnsafeMutableBufferPointer<Tally>
-    /// By category of each feature that a split may choose.
+    /// The tally of each category of each feature that a split may choose.
     private let tallies: UnsafeMutableBufferPointer<Tally>
     /// For the feature at hand, by category that samples have: the mean and its rank; the tally and the bit;
     /// tally and bit again, in the order of means.
@@ -394,10 +394,10 @@ public struct RandomForest: Sendable {
 }
 
 extension RandomForest {
-  /// What a forest predicts around a sample: where one feature has another category.
+  /// The predictions around a sample: those where one feature has another category.
   ///
-  /// The same as ``predict(_:)`` there, but faster: all categories of a feature go down a tree together, and
-  /// only from the first node that asks for the feature.
+  /// They equal those of ``predict(_:)`` but are faster: all categories of a feature go down a tree together, and only
+  /// from the first node that splits by the feature.
   public struct Neighbourhood {
     private let forest: RandomForest
     /// The indices of each feature's categories in ``predictions``.
@@ -406,8 +406,8 @@ extension RandomForest {
     private var isKnown: [Bool]
     private var sample: [Double] = []
     private var codes: [UInt64]
-    /// By feature and tree the first node on the sample's way that asks for the feature; by tree the leaf
-    /// where the way ends.
+    /// By feature and tree, the first node on the sample's path that splits by the feature; by tree, the leaf at
+    /// the end of the path.
     private var firsts: [Int]
     private var leaves: [Int]
 
@@ -427,7 +427,7 @@ extension RandomForest {
       leaves = Array(repeating: 0, count: forest.roots.count)
     }
 
-    /// Makes a sample the centre. Needed before any prediction.
+    /// Makes a sample the centre. Must be called before any prediction.
     public mutating func move(to sample: [Double]) {
       self.sample = sample
       for feature in isKnown.indices { isKnown[feature] = false }
@@ -454,7 +454,7 @@ extension RandomForest {
       }
     }
 
-    /// The prediction where a feature with categories has a given one.
+    /// The prediction for the sample with another category of one feature.
     public mutating func predict(_ feature: Int, category: Int) -> (mean: Double, variance: Double) {
       if !isKnown[feature] {
         isKnown[feature] = true

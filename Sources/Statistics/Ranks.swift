@@ -13,8 +13,7 @@ extension [Double] {
     return ranks
   }
 
-  /// The sum of `t^3 - t` over groups of `t` equal values: what ties take from the variance of rank
-  /// statistics.
+  /// The sum of `t^3 - t` over groups of `t` equal values, by which ties reduce the variance of rank statistics.
   var tieTerm: Double {
     guard !isEmpty else { return 0 }
     var sum = 0.0

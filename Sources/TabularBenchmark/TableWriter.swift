@@ -1,10 +1,10 @@
 import CellSpace
 import Foundation
 
-/// Makes a table file from trainings in any order, in memory that grows with the number of cells only.
+/// Writes a table file from trainings in any order. Memory grows only with the number of cells.
 ///
-/// Everything goes into files without a name beside the destination. These are gone, and the destination is
-/// untouched, unless ``finish(provenance:)`` succeeds, also where the program is killed.
+/// Everything is written to nameless files in the destination's folder. Unless ``finish(provenance:)`` succeeds, they
+/// vanish and the destination stays as it is, even if the program is killed.
 ///
 ///     let writer = try TableWriter(destination: url)
 ///     let row = writer.add(cell: cell, parameters: 4_000)
@@ -23,23 +23,23 @@ public final class TableWriter {
   private var parameters: [Int64] = []
   private var macs: [Int64] = []
   private var epochs: [Int] = []
-  /// Per row and epoch count one more than the greatest repeat so far; `maximumEpochCounts` to a row.
+  /// One more than the greatest repeat so far, by row and epoch count: `maximumEpochCounts` numbers per row.
   private var repeatCounts: [UInt16] = []
   package static let maximumEpochCounts = 16
   package static let maximumRepeats = 255
 
-  /// What the first repeat is called, for repeats that come with their own numbers.
+  /// The number of the first repeat, for repeats that come with their own numbers.
   package var firstRepeat = 0
-  /// Whether trainings with the same cell, epoch count and repeat are averaged; otherwise the last one stays.
+  /// Whether trainings of the same cell, epoch count and repeat are averaged; otherwise the last one counts.
   package var averages = false
 
-  /// Trainings that lack validation accuracy or seconds in a finished table that has them.
+  /// The trainings that lack validation accuracy or seconds in a finished table that has these of others.
   package struct Holes: Hashable, Sendable {
     package let count, of: Int
     package let cell: Cell
     package let epochs, number: Int
   }
-  /// After ``finish(provenance:)``.
+  /// The holes of the table, known after ``finish(provenance:)``.
   package private(set) var holes: Holes?
 
   /// One training as it stands in the temporary file.
@@ -51,7 +51,7 @@ public final class TableWriter {
     var halfway: (Float, Float, Float, Float)
     var final: (Float, Float, Float, Float)
 
-    /// In the order of the table's columns.
+    /// The values in the order of the table's columns.
     var values: SIMD8<Float> {
       SIMD8(halfway.0, halfway.1, halfway.2, halfway.3, final.0, final.1, final.2, final.3)
     }
@@ -81,13 +81,13 @@ public final class TableWriter {
   /// The number of cells so far.
   public var rowCount: Int { cells.count }
 
-  /// Adds a cell, or finds it again.
+  /// Adds a cell, or finds it if it was added before.
   ///
   /// - Parameters:
-  ///   - hash: Its NAS-Bench-101 hash if it is known; it is computed otherwise.
+  ///   - hash: Its NAS-Bench-101 hash, if known; otherwise it is computed.
   ///   - parameters: The number of trainable parameters, if known.
-  ///   - multiplyAccumulates: Of one forward pass of one image, if known.
-  /// - Returns: The number to give to ``append(_:row:epochs:)``. It is not the row of the finished table.
+  ///   - multiplyAccumulates: Their number in one forward pass of one image, if known.
+  /// - Returns: The row for ``append(_:row:epochs:repeat:)``, which is not the row in the finished table.
   @discardableResult
   public func add(
     cell: Cell, hash: CellHash? = nil, parameters: Int64? = nil, multiplyAccumulates: Int64? = nil
@@ -110,8 +110,10 @@ public final class TableWriter {
 
   /// Adds a training of a cell.
   ///
-  /// - Parameter number: Which repeat it is; the next one in order of arrival if `nil`.
-  /// - Returns: Which repeat it is.
+  /// - Parameters:
+  ///   - row: The row that ``add(cell:hash:parameters:multiplyAccumulates:)`` returned.
+  ///   - number: The number of the repeat; the next one if `nil`.
+  /// - Returns: The number of the repeat.
   /// - Throws: ``TableError/cannotWrite(_:reason:)``, also for more than 16 epoch counts or 255 repeats.
   @discardableResult
   public func append(
@@ -145,7 +147,7 @@ public final class TableWriter {
     return number
   }
 
-  /// Takes all trainings of a table over, with their repeats.
+  /// Adds all trainings of a table, with their repeats.
   package func add(contentsOf table: Table) throws(TableError) {
     for row in 0..<table.rowCount {
       let own = add(
@@ -169,7 +171,7 @@ public final class TableWriter {
     }
   }
 
-  /// The first cell that has trainings at some epoch count, but not a given number, and how many it has.
+  /// The first cell and epoch count whose number of trainings is not the needed one, with that number.
   package func cell(withoutRepeats needed: Int) -> (cell: Cell, epochs: Int, repeats: Int)? {
     for row in cells.indices {
       for (index, count) in epochs.enumerated() {

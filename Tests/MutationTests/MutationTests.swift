@@ -130,7 +130,9 @@ import Testing
 
   @Test("text and TFRecord files to import") func imports() throws {
     defer { remove() }
-    let table = try Table(contentsOf: { let url = folder.appending(path: "t.table"); try tableBytes().write(to: url); return url }())
+    let tableFile = folder.appending(path: "t.table")
+    try tableBytes().write(to: tableFile)
+    let table = try Table(contentsOf: tableFile)
     let csv = folder.appending(path: "t.csv")
     let lines = folder.appending(path: "t.jsonl")
     try TableText.write(table, to: csv, as: .csv)

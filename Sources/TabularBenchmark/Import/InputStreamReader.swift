@@ -1,22 +1,22 @@
 import CZlib
 import Foundation
 
-/// Reads a file, gzipped or not. Compressed data that end early, are damaged or are followed by anything else are
-/// an error: zlib's own `gzread` hides the first and the last.
+/// Reads a file, gzipped or not. It is an error if compressed data end early, are damaged, or are followed by other
+/// data; zlib's own `gzread` hides the first and the last.
 final class InputStreamReader {
   let path: String
-  /// Bytes of the file itself, for progress.
+  /// The size of the file itself in bytes, for progress.
   let totalBytes: Int
-  /// Bytes of the file itself that are read so far.
+  /// The bytes of the file itself that were read so far.
   private(set) var bytesRead = 0
-  /// Where the next unpacked byte of ``next(_:)`` is.
+  /// The offset of the next unpacked byte of ``next(_:)``.
   private(set) var offset = 0
-  /// Of all unpacked bytes so far.
+  /// The CRC-32C of all unpacked bytes so far.
   private(set) var checksum: UInt32 = 0
 
   private let descriptor: Int32
   private let status: stat
-  /// For ``next(_:)``.
+  /// The buffer of ``next(_:)``.
   private var buffer: UnsafeMutableRawBufferPointer
   private var start = 0
   private var end = 0
@@ -93,9 +93,9 @@ final class InputStreamReader {
     }
   }
 
-  /// Fills a buffer with unpacked bytes, wholly but for the end of the file.
+  /// Fills a buffer with unpacked bytes; only at the end of the file is it not full.
   ///
-  /// - Returns: How many there are; 0 at the end.
+  /// - Returns: The number of bytes; 0 at the end.
   func read(into target: UnsafeMutableRawBufferPointer) throws(ImportError) -> Int {
     guard target.count > 0 else { return 0 }
     var count = 0

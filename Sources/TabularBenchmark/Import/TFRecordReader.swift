@@ -15,7 +15,7 @@ package struct TFRecordReader {
 
   private static func masked(_ crc: UInt32) -> UInt32 { (crc >> 15 | crc << 17) &+ 0xa282_ead8 }
 
-  /// The payload of the next record, valid until the next call; `nil` at the end.
+  /// Reads the payload of the next record, which is valid until the next call; `nil` at the end.
   mutating func next() throws(ImportError) -> UnsafeRawBufferPointer? {
     let start = input.offset
     var location: String { "record \(recordNumber + 1) at byte \(start)" }
@@ -52,7 +52,7 @@ package struct TFRecordReader {
     return payload
   }
 
-  /// A record as it stands in a file.
+  /// Frames a payload as a record of a file.
   package static func frame(_ payload: [UInt8]) -> [UInt8] {
     func bytes<T: FixedWidthInteger>(_ value: T) -> [UInt8] {
       withUnsafeBytes(of: value.littleEndian, Array.init)
