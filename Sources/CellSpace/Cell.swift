@@ -3,8 +3,7 @@
 ///
 /// A cell is always valid, pruned of the vertices that lie on no path from input to output, and in
 /// canonical form: its vertices are in a topological order that depends on the labelled graph alone. So two
-/// cells are equal exactly when their graphs are isomorphic, and a cell is a dictionary key
-/// of eight bytes:
+/// cells are equal exactly when their graphs are isomorphic, and a cell is a dictionary key of eight bytes:
 ///
 ///     let cell = try Cell(
 ///       adjacency: [[0, 1, 1], [0, 0, 1], [0, 0, 0]],

@@ -4,7 +4,7 @@ extension String {
 }
 
 extension [String] {
-  /// The word that is the fewest edits away from `word`: at most one, or a third of its letters.
+  /// The word with the fewest edits from `word`; `nil` if it takes more than one, and more than a third of its letters.
   package func nearest(to word: String) -> String? {
     let ranked = map { (distance: editDistance($0, word), word: $0) }.min { $0.distance < $1.distance }
     guard let ranked, ranked.distance <= Swift.max(1, word.count / 3) else { return nil }

@@ -24,7 +24,7 @@ public struct SearchSpace: Sendable {
   public let parameters: ParameterSpace
   let wiring: Wiring
 
-  /// How the parameters describe a graph.
+  /// The way in which the parameters describe a graph.
   enum Wiring: Sendable {
     /// Every interior vertex, and the output last, has a fixed number of parents (NAS-Bench-1Shot1).
     case fixedParents(OneShotWiring)
@@ -128,7 +128,7 @@ public struct SearchSpace: Sendable {
 
   /// The first suggestion that is valid; after a hundred that are not, a random configuration.
   ///
-  /// For methods whose models do not know which graphs are cells.
+  /// Meant for methods whose models do not know which graphs are cells.
   public func firstValid(
     using random: inout RandomGenerator, _ suggest: (inout RandomGenerator) -> Configuration
   ) -> Configuration {

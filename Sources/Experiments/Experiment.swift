@@ -132,7 +132,7 @@ public struct Experiment: Hashable, Sendable, Codable {
   }
 }
 
-/// The completed runs of a method.
+/// The finished runs of a method, failed ones included.
 public struct MethodResults: Sendable {
   public let entry: MethodEntry
   /// The method's title and family, for captions.
@@ -159,11 +159,11 @@ public struct MethodResults: Sendable {
   }
 }
 
-/// An experiment with its completed runs, the input of reports.
+/// An experiment with its finished runs, the input of reports.
 public struct ExperimentResults: Sendable {
   public let experiment: Experiment
   public let tableChecksum: String
-  /// The methods in the experiment's order. Runs that are not completed yet are absent.
+  /// The methods in the experiment's order. Runs that are not finished yet are absent.
   public let methods: [MethodResults]
 
   public init(experiment: Experiment, tableChecksum: String, methods: [MethodResults]) {
@@ -172,7 +172,7 @@ public struct ExperimentResults: Sendable {
     self.methods = methods
   }
 
-  /// The number of runs that are not completed yet.
+  /// The number of runs that are not finished yet.
   public var missingRuns: Int {
     methods.reduce(0) { $0 + experiment.seeds(of: $1.entry).count - $1.runs.count }
   }

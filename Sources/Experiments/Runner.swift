@@ -48,7 +48,7 @@ public struct Runner: Sendable {
     self.store = store
   }
 
-  /// The completed runs of the experiment.
+  /// The finished runs of the experiment.
   public func results() throws -> ExperimentResults {
     try store.results(
       of: experiment, tableChecksum: benchmark.table.checksum, identities: identities, registry: registry)
@@ -64,7 +64,7 @@ public struct Runner: Sendable {
   ///   - retryFailed: Whether failed runs are made again.
   ///   - progress: Called from any thread when a run begins, proceeds and ends.
   /// - Throws: Before the first run, an error of the experiment; after the last one, the first error that was not a
-  ///   run's own. Completed runs are kept.
+  ///   run's own. Finished runs are kept.
   public func run(
     threads: Int, retryFailed: Bool = false, progress: @escaping @Sendable (Progress) -> Void = { _ in }
   ) async throws {

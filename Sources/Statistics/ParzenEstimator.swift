@@ -76,7 +76,7 @@ public struct ParzenEstimator: Sendable {
     } / accepted
   }
 
-  /// The probability of a part of the interval; for whole numbers it takes the place of the density.
+  /// The probability of a part of the interval; for whole numbers it stands for the density.
   public func probability(of part: ClosedRange<Double>) -> Double {
     let part = part.clamped(to: range)
     return components.reduce(0) { $0 + $1.weight * Self.mass($1.mean, $1.deviation, part) } / accepted

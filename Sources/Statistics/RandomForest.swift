@@ -136,7 +136,7 @@ public struct RandomForest: Sendable {
     let isCategorical: [Bool]
     let settings: Settings
     let width: Int
-    /// How many features a split chooses from: the first of ``order``, which is shuffled for every split.
+    /// The number of features that a split chooses from: the first of ``order``, which is shuffled for every split.
     let triedCount: Int
     var order: [Int]
     /// The categories, sample after sample, and the number of categories of each feature, 0 of numbers.

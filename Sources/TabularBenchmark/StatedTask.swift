@@ -74,7 +74,7 @@ public struct StatedTask: Hashable, Sendable, Codable {
     if let problem { throw ImportError(url.path, "", problem) }
   }
 
-  /// The first number that is out of range, in a sentence; `nil` if all are in range.
+  /// The first invalid value, in a sentence; `nil` if all are valid.
   public var problem: String? {
     guard let width = Self.datasets[dataset.name] else {
       return "'\(dataset.name)' is no data set; use \(Self.datasets.keys.sorted().joined(separator: " or "))"
@@ -126,7 +126,7 @@ extension Error {
 public struct TaskError: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
 
-  /// - Parameter problem: What is wrong with the statement; `nil` if there is none.
+  /// - Parameter problem: The problem with what is stated; `nil` if nothing is.
   init(_ path: String, problem: String?) {
     description =
       "\(path) does not state which images and networks it was made with"

@@ -96,7 +96,7 @@ struct CellText {
     }
   }
 
-  /// What stands between the labels of a list: brackets, commas, quotation marks, spaces.
+  /// Whether a letter may stand between the labels of a list: brackets, commas, quotation marks, spaces.
   private static func isListMark(_ letter: UInt8) -> Bool {
     letter <= 0x20 || letter == 0x2c || letter == 0x22 || letter == 0x27 || letter == 0x28 || letter == 0x29
       || letter == 0x5b || letter == 0x5d

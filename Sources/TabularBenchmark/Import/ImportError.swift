@@ -22,7 +22,7 @@ public struct ImportSummary: Hashable, Sendable {
   /// The number of trainings in the table; some may be part of a mean.
   public let records: Int
   public let epochs: [Int]
-  /// The columns of the file that were ignored, in order of appearance.
+  /// The unknown columns of the file, in order of appearance.
   public var ignoredColumns: [String] = []
   /// Remarks for the user, a sentence each.
   public var notes: [String] = []

@@ -24,9 +24,9 @@ final class InputStreamReader {
   /// `nil` for a file that is not gzipped. On the heap: zlib wants it to stay where it is.
   private let stream: UnsafeMutablePointer<z_stream>?
   private let packed: UnsafeMutableRawBufferPointer
-  /// A gzip file may hold several members one after another.
+  /// Whether a member has ended: a gzip file may hold several, one after another.
   private var isBetweenMembers = false
-  /// After the last member there may be zeros, as tapes have them.
+  /// Whether the last member was followed by zeros, as on tapes.
   private var isPadding = false
 
   init(_ url: URL) throws(ImportError) {
@@ -155,8 +155,8 @@ final class InputStreamReader {
     return size - Int(stream.pointee.avail_out)
   }
 
-  /// What is wrong with the compressed data from here on: where these are damaged, what was read before may be
-  /// wrong, too, and this is the better message.
+  /// The error in the compressed data from here on, if any. Where these are damaged, what was read before may be wrong,
+  /// too, and this is the better message.
   func damage() -> ImportError? {
     guard stream != nil else { return nil }
     let limit = bytesRead + 1 << 28
