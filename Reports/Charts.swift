@@ -106,7 +106,7 @@ extension Chart {
     runs.methods.flatMap { method in
       method.runs.prefix(seeds).compactMap { run in
         guard let curve = run.curve(metric), let last = curve.values.last else { return nil }
-        let points = zip(curve.places + [runs.end], curve.values + [last]).filter(\.1.isFinite)
+        let points = zip(curve.positions + [runs.end], curve.values + [last]).filter(\.1.isFinite)
         return Series(label: method.label, points: points.map { Point($0, 100 * $1) })
       }
     }

@@ -58,7 +58,7 @@ public struct IOHExport: Sendable {
       points.append((time, value))
     }
     if let curve = run.curve(metric) {
-      for (amount, value) in zip(curve.places, curve.values) { add(amount, value) }
+      for (amount, value) in zip(curve.positions, curve.values) { add(amount, value) }
     }
     add(max(run.end, 1), points[points.count - 1].value)
     return points

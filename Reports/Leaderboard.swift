@@ -63,7 +63,7 @@ public struct Leaderboard: Sendable {
   ) {
     let metric = metric ?? regrets.defaultMetric
     let significance = SignificanceTable(regrets, metric: metric, test: test)
-    let firsts = regrets.methods.flatMap { $0.runs.compactMap { $0.validation.places.first } }
+    let firsts = regrets.methods.flatMap { $0.runs.compactMap { $0.validation.positions.first } }
     let range = firsts.max().flatMap { $0 < regrets.end ? $0...regrets.end : nil }
     self.metric = metric
     self.significance = significance

@@ -122,9 +122,9 @@ public struct RegretRuns: Sendable {
           return Run(
             seed: seed,
             end: isOwn ? (spent > 0 ? spent : experiment.horizon) : result.spent[currency],
-            validation: StepCurve(places: amounts, values: points.map(\.validationRegret)),
+            validation: StepCurve(positions: amounts, values: points.map(\.validationRegret)),
             test: tests.count == points.count && !points.isEmpty
-              ? StepCurve(places: amounts, values: tests) : nil)
+              ? StepCurve(positions: amounts, values: tests) : nil)
         }, failed: method.failedRuns.count)
     }
     let most = methods.flatMap { $0.runs.map(\.end) }.max()
@@ -152,7 +152,7 @@ public struct RegretRuns: Sendable {
 
   /// The first incumbent of any run; `nil` if there is none.
   public var start: Double? {
-    methods.flatMap { $0.runs.compactMap { $0.validation.places.first } }.min()
+    methods.flatMap { $0.runs.compactMap { $0.validation.positions.first } }.min()
   }
 
   /// Amounts from the first incumbent of any run to the end, exactly: evenly spaced, or in the logarithm.

@@ -39,7 +39,7 @@ public struct TargetDistribution: Sendable {
     self.targets = targets
     methods = runs.methods.map { method in
       let reached = targets.map { target in
-        method.runs.map { $0.curve(metric)?.firstPlace(atMost: target) }
+        method.runs.map { $0.curve(metric)?.firstPosition(atMost: target) }
       }
       return MethodTimes(
         label: method.label, method: method.method,

@@ -1,16 +1,16 @@
-/// What a differentiable method learns instead of choosing: one row of weights per choice of a
-/// NAS-Bench-1Shot1 space, and how a row becomes a choice again (Zela, Siems and Hutter 2020, section 3).
+/// The weights that a differentiable method learns, one row per choice of a NAS-Bench-1Shot1 space, and the
+/// rule that turns them into a configuration again (Zela, Siems and Hutter 2020, section 3).
 ///
-/// There is a row over the three operations per choice block, a row over the preceding vertices per vertex
-/// that has a choice of parents, and one over the possible parents of the output.
+/// Each choice block has a row over the three operations, each vertex with a choice of parents a row over the
+/// vertices before it, and the output a row over its possible parents.
 public struct ArchitectureParameters: Hashable, Sendable {
   /// One row of weights.
   public struct Row: Hashable, Sendable {
-    /// What a row decides.
+    /// The choice that a row decides.
     public enum Kind: Hashable, Sendable {
-      /// The operation of a choice block, from 1 on.
+      /// The operation of a choice block, counted from 1.
       case operation(of: Int)
-      /// The parents of a vertex, from 1 on; the output comes after the last choice block.
+      /// The parents of a vertex, counted from 1; the output comes after the last choice block.
       case parents(of: Int)
     }
 
@@ -19,7 +19,7 @@ public struct ArchitectureParameters: Hashable, Sendable {
     public let name: String
     /// The number of weights: operations, or vertices that may be parents.
     public let count: Int
-    /// How many of them are selected: 1 operation, or the vertex's number of parents.
+    /// The number of weights that are selected: 1 operation, or as many as the vertex has parents.
     public let selected: Int
     /// The choices of the parameter, each an ascending list of selected weights.
     package let selections: [[Int]]
@@ -28,13 +28,13 @@ public struct ArchitectureParameters: Hashable, Sendable {
   /// The rows, in the order of the search space's parameters.
   public let rows: [Row]
 
-  /// The selected weights of every row, in ascending order, of a configuration.
+  /// The indices of the weights that a configuration selects: for every row, in ascending order.
   package func selections(of configuration: Configuration) -> [[Int]] {
     rows.indices.map { rows[$0].selections[configuration[choice: $0]] }
   }
 
-  /// The configuration that given weights stand for: the operation with the greatest weight, and the
-  /// vertices with the greatest weights as parents. Of equal weights the first wins.
+  /// Turns weights into a configuration: each operation is the one with the greatest weight, parents are the
+  /// vertices with the greatest weights. Of equal weights the first wins.
   ///
   /// - Parameter weights: For every row, ``Row/count`` numbers.
   public func discretise(_ weights: [[Double]]) -> Configuration {
@@ -52,8 +52,8 @@ public struct ArchitectureParameters: Hashable, Sendable {
 }
 
 extension SearchSpace {
-  /// The weights that differentiable methods learn; `nil` for NAS-Bench-101's whole space, where the number
-  /// of parents is not fixed.
+  /// The rows of weights that differentiable methods learn; `nil` for NAS-Bench-101's whole space, where the
+  /// number of parents is not fixed, and for spaces without cells.
   public var architectureParameters: ArchitectureParameters? {
     guard case .fixedParents(let wiring) = wiring else { return nil }
     let names = parameters.parameters.map(\.name)

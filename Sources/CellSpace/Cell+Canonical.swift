@@ -1,7 +1,7 @@
 // Pruning and the canonical order of vertices. This is the hot path of every look-up: no allocation.
 
 extension Cell {
-  /// The cell of a graph in packed form.
+  /// Makes a cell of a graph in packed form.
   ///
   /// - Parameters:
   ///   - edges: bit ``edgeBit(_:_:)`` for every edge; the output is vertex `vertexCount - 1`.
@@ -70,14 +70,14 @@ struct PackedGraph {
     return true
   }
 
-  /// The bits of `set` at the places where `mask` is set, moved together.
+  /// The bits of `set` that `mask` selects, moved together.
   private static func compress(_ set: UInt64, _ mask: UInt64) -> UInt64 {
     var result: UInt64 = 0
-    var place: UInt64 = 0
+    var position: UInt64 = 0
     var mask = mask
     while mask != 0 {
-      result |= (set >> UInt64(mask.trailingZeroBitCount) & 1) << place
-      place += 1
+      result |= (set >> UInt64(mask.trailingZeroBitCount) & 1) << position
+      position += 1
       mask &= mask - 1
     }
     return result
@@ -139,15 +139,15 @@ struct PackedGraph {
       refined[vertex] = keys[vertex] << 21 | digest >> 11
     }
 
-    // Insertion sort of the interior vertices; byte i of `order` is the vertex at place i + 1.
+    // Insertion sort of the interior vertices; byte i of `order` is the vertex at position i + 1.
     var order: UInt64 = 0
     for vertex in 1...interior {
-      var place = vertex - 1
-      while place > 0, refined[Int(order >> UInt64(8 * (place - 1)) & 0xff)] > refined[vertex] {
-        place -= 1
+      var position = vertex - 1
+      while position > 0, refined[Int(order >> UInt64(8 * (position - 1)) & 0xff)] > refined[vertex] {
+        position -= 1
       }
-      let low: UInt64 = (1 << UInt64(8 * place)) - 1
-      order = order & low | UInt64(vertex) << UInt64(8 * place) | (order & ~low) << 8
+      let low: UInt64 = (1 << UInt64(8 * position)) - 1
+      order = order & low | UInt64(vertex) << UInt64(8 * position) | (order & ~low) << 8
     }
 
     var best = code(order: order)
@@ -155,25 +155,25 @@ struct PackedGraph {
     return best
   }
 
-  /// Tries every order of tied vertices from a place on.
+  /// Tries every order of the tied vertices at `start` and after it.
   private func leastCode(
     order: UInt64, from start: Int, keys: SIMD8<UInt32>, interior: Int, best: inout UInt64
   ) {
-    var place = start
-    while place < interior {
-      let key = keys[Int(order >> UInt64(8 * place) & 0xff)]
-      var other = place + 1
+    var position = start
+    while position < interior {
+      let key = keys[Int(order >> UInt64(8 * position) & 0xff)]
+      var other = position + 1
       guard other < interior, keys[Int(order >> UInt64(8 * other) & 0xff)] == key else {
-        place += 1
+        position += 1
         continue
       }
-      // Keep the present vertex at this place, then swap in each vertex that ties with it.
-      leastCode(order: order, from: place + 1, keys: keys, interior: interior, best: &best)
+      // Keep the present vertex at this position, then swap in each vertex that ties with it.
+      leastCode(order: order, from: position + 1, keys: keys, interior: interior, best: &best)
       while other < interior, keys[Int(order >> UInt64(8 * other) & 0xff)] == key {
-        let difference = (order >> UInt64(8 * place) ^ order >> UInt64(8 * other)) & 0xff
-        let swapped = order ^ difference << UInt64(8 * place) ^ difference << UInt64(8 * other)
+        let difference = (order >> UInt64(8 * position) ^ order >> UInt64(8 * other)) & 0xff
+        let swapped = order ^ difference << UInt64(8 * position) ^ difference << UInt64(8 * other)
         best = min(best, code(order: swapped))
-        leastCode(order: swapped, from: place + 1, keys: keys, interior: interior, best: &best)
+        leastCode(order: swapped, from: position + 1, keys: keys, interior: interior, best: &best)
         other += 1
       }
       return
@@ -183,20 +183,20 @@ struct PackedGraph {
   /// ``Cell/code`` of the graph with its interior vertices in the given order.
   @inline(__always) private func code(order: UInt64) -> UInt64 {
     let interior = vertexCount - 2
-    // Byte v: the new place of vertex v.
-    var places = UInt64(vertexCount - 1) << UInt64(8 * (vertexCount - 1))
+    // Byte v: the new position of vertex v.
+    var positions = UInt64(vertexCount - 1) << UInt64(8 * (vertexCount - 1))
     var code = UInt64(vertexCount) << 31
-    for place in 0..<max(interior, 0) {
-      let vertex = order >> UInt64(8 * place) & 0xff
-      places |= UInt64(place + 1) << (8 * vertex)
-      code |= (labels >> (8 * vertex) & 3) << UInt64(21 + 2 * place)
+    for position in 0..<max(interior, 0) {
+      let vertex = order >> UInt64(8 * position) & 0xff
+      positions |= UInt64(position + 1) << (8 * vertex)
+      code |= (labels >> (8 * vertex) & 3) << UInt64(21 + 2 * position)
     }
     var edges = successors
     while edges != 0 {
       let bit = UInt64(edges.trailingZeroBitCount)
       edges &= edges - 1
-      let from = Int(truncatingIfNeeded: places >> (bit & ~7) & 0xff)
-      let to = Int(truncatingIfNeeded: places >> (8 * (bit & 7)) & 0xff)
+      let from = Int(truncatingIfNeeded: positions >> (bit & ~7) & 0xff)
+      let to = Int(truncatingIfNeeded: positions >> (8 * (bit & 7)) & 0xff)
       code |= 1 << UInt64(Cell.edgeBit(from, to))
     }
     return code

@@ -8,13 +8,13 @@ extension Cell: LosslessStringConvertible {
     adjacency.map { $0.map(String.init).joined() }.joined(separator: "|")
   }
 
-  /// The cell of a ``description``, `nil` where ``init(text:)`` would throw.
+  /// Reads a ``description``; `nil` where ``init(text:)`` throws.
   public init?(_ description: String) {
     guard let cell = try? Cell(text: description) else { return nil }
     self = cell
   }
 
-  /// The cell of a ``description``.
+  /// Reads a ``description``.
   ///
   /// - Throws: ``CellError``.
   public init(text: String) throws(CellError) {
@@ -23,11 +23,11 @@ extension Cell: LosslessStringConvertible {
     try self.init(adjacencyText: parts[0], operations: parts[1])
   }
 
-  /// The cell of an adjacency matrix and operations as text.
+  /// Reads an adjacency matrix and operations.
   ///
   /// - Parameters:
-  ///   - adjacencyText: rows of zeros and ones joined by `|` or `,`, or, as NAS-Bench-101's records have
-  ///     it, all rows in one word.
+  ///   - adjacencyText: rows of zeros and ones joined by `|` or `,`, or all rows in one word, as in
+  ///     NAS-Bench-101's records.
   ///   - operations: labels joined by `,`.
   /// - Throws: ``CellError``.
   public init(adjacencyText: some StringProtocol, operations: some StringProtocol) throws(CellError) {

@@ -2,9 +2,8 @@
 /// are labelled with an operation (Ying et al., "NAS-Bench-101", ICML 2019, section 2).
 ///
 /// A cell is always valid, pruned of the vertices that lie on no path from input to output, and in
-/// canonical form: its vertices are put into one fixed topological order that depends on the labelled graph
-/// alone. So two cells are equal exactly when their graphs are isomorphic, and a cell is a dictionary key
-/// of eight bytes:
+/// canonical form: its vertices are in a topological order that depends on the labelled graph alone. So two
+/// cells are equal exactly when their graphs are isomorphic, and a cell is a dictionary key of eight bytes:
 ///
 ///     let cell = try Cell(
 ///       adjacency: [[0, 1, 1], [0, 0, 1], [0, 0, 0]],
@@ -22,7 +21,7 @@ public struct Cell: Hashable, Sendable {
   /// The number of edges that a cell may have.
   public static let maximumEdges = 9
 
-  /// What an interior vertex computes.
+  /// The operation of an interior vertex.
   public enum Operation: UInt8, CaseIterable, Sendable {
     case conv1x1, conv3x3, maxpool3x3
 
@@ -47,8 +46,8 @@ public struct Cell: Hashable, Sendable {
   /// operations of vertices 1...5, two bits each; bits 31..<34 the number of vertices.
   public let code: UInt64
 
-  /// A cell from its code, as a table file has it. Any bits are safe to read, but only a code that
-  /// ``code`` gave is the code of a cell.
+  /// Makes a cell of a code that is stored in a table file. Any bits are safe to read, but only values of
+  /// ``code`` are cells.
   package init(code: UInt64) { self.code = code }
 
   /// The number of vertices, 2...7, after pruning. Vertex 0 is the input, the last one the output.
@@ -57,10 +56,10 @@ public struct Cell: Hashable, Sendable {
   /// The number of edges, 1...9.
   @inlinable public var edgeCount: Int { (code & 0x1f_ffff).nonzeroBitCount }
 
-  /// The number of vertices that carry an operation.
+  /// The number of vertices that have an operation.
   @inlinable public var interiorCount: Int { vertexCount - 2 }
 
-  /// The place of the edge `from -> to` in ``code``, `from < to`.
+  /// The bit of the edge `from -> to` in ``code``, where `from < to`.
   @inlinable package static func edgeBit(_ from: Int, _ to: Int) -> Int {
     from * (13 - from) / 2 + to - from - 1
   }
@@ -96,7 +95,7 @@ public struct Cell: Hashable, Sendable {
   }
 }
 
-/// Why an adjacency matrix and a list of operations are no cell.
+/// The reason why an adjacency matrix and a list of operations are no cell.
 public enum CellError: Error, Hashable, Sendable, CustomStringConvertible {
   case vertexCount(Int)
   case notSquare(row: Int, length: Int, expected: Int)
@@ -138,7 +137,7 @@ public enum CellError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Cell {
-  /// The cell of a graph given as NAS-Bench-101 writes it.
+  /// Makes a cell of an adjacency matrix and labels, in NAS-Bench-101's notation.
   ///
   /// - Parameters:
   ///   - adjacency: n x n zeros and ones, strictly upper triangular, n in 2...7; row `i`, column `j` is the
@@ -184,8 +183,8 @@ extension Cell {
 }
 
 extension Cell {
-  /// Whether bits can be the code of a cell: as many vertices as there may be, known operations, edges between vertices
-  /// that exist, and no vertex without a way in or out. Their canonical order is not checked.
+  /// Whether bits can be the code of a cell: an allowed number of vertices, known operations, edges between vertices
+  /// that exist, and no vertex without an edge in or out. The canonical order is not checked.
   package static func isPlausible(code: UInt64) -> Bool {
     let count = Int(truncatingIfNeeded: code >> 31)
     guard code >> 34 == 0, (2...maximumVertices).contains(count) else { return false }
@@ -211,7 +210,8 @@ extension Cell: Codable {
   public init(from decoder: any Decoder) throws {
     let code = try decoder.singleValueContainer().decode(UInt64.self)
     guard Self.isPlausible(code: code) else {
-      throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: "this is no cell's code"))
+      throw DecodingError.dataCorrupted(
+        .init(codingPath: decoder.codingPath, debugDescription: "this is no cell's code"))
     }
     self.init(code: code)
   }

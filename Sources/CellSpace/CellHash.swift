@@ -1,7 +1,7 @@
 /// NAS-Bench-101's name of a cell: a 128-bit digest that isomorphic cells share, written as 32 hexadecimal
 /// digits.
 public struct CellHash: Hashable, Comparable, Sendable, LosslessStringConvertible {
-  /// The first 16 digits and the last 16 digits.
+  /// The first and the last 16 digits.
   public let high, low: UInt64
 
   public init(high: UInt64, low: UInt64) {
@@ -65,10 +65,10 @@ extension Cell {
   /// The NAS-Bench-101 hash: iterated MD5 over degrees, labels and neighbours, as `hash_module` in
   /// `nasbench/lib/graph_util.py` computes it.
   ///
-  /// Up to 50 MD5 digests. To identify a cell, the cell itself is a much faster key.
+  /// Takes up to 50 MD5 digests. As a dictionary key, the cell itself is much faster.
   public var hash: CellHash { Self.hashes([self])[0] }
 
-  /// The hashes of many cells, faster together than one by one.
+  /// The hashes of many cells; faster than one by one.
   public static func hashes(_ cells: some Collection<Cell>) -> [CellHash] {
     var result: [CellHash] = []
     result.reserveCapacity(cells.count)
@@ -89,7 +89,7 @@ extension Cell {
   /// Writes the text whose digest is the cell's hash.
   private func appendFinalText(to last: inout MD5Lanes, lane: Int, using messages: inout MD5Lanes) {
     let count = vertexCount
-    // A bit per vertex: what feeds each, and what each feeds.
+    // A bit per vertex: the sources of each vertex, and its targets.
     var sources = [UInt8](repeating: 0, count: count)
     var targets = sources
     for source in 0..<count {
@@ -117,11 +117,11 @@ extension Cell {
       for _ in 0..<count {
         writeDigits()
         // Insertion: the order changes little from round to round.
-        for place in 1..<count {
-          var place = place
-          while place > 0, hashes[order[place]] < hashes[order[place - 1]] {
-            order.swapAt(place, place - 1)
-            place -= 1
+        for position in 1..<count {
+          var position = position
+          while position > 0, hashes[order[position]] < hashes[order[position - 1]] {
+            order.swapAt(position, position - 1)
+            position -= 1
           }
         }
         for vertex in 0..<count {
@@ -152,8 +152,8 @@ extension Cell {
   }
 }
 
-/// What a vertex is hashed from at first: degrees and label as the text of a Python tuple. Labels are the indices
-/// into NAS-Bench-101's own list of operations: conv3x3-bn-relu, conv1x1-bn-relu, maxpool3x3.
+/// The first hash of a vertex, of its degrees and label as the text of a Python tuple. Labels are indices into
+/// NAS-Bench-101's own list of operations: conv3x3-bn-relu, conv1x1-bn-relu, maxpool3x3.
 private enum VertexLabel {
   static let input = -1
   static let output = -2
@@ -170,7 +170,7 @@ private enum VertexLabel {
     digests[(out * 7 + into) * 5 + label + 2]
   }
 
-  /// By out-degree, in-degree and label: there are few.
+  /// All first hashes, by out-degree, in-degree and label: there are few.
   private static let digests: [CellHash] = (0..<7).flatMap { out in
     (0..<7).flatMap { into in
       (-2...2).map { label in

@@ -2,9 +2,9 @@ import Foundation
 
 /// MD5 (RFC 1321) of up to eight short messages at once, one in each lane of a vector.
 ///
-/// Hashing a cell takes a digest of every vertex, several times over; a library that digests one message after
-/// another, and allocates for each, would take most of the time of importing NAS-Bench-101. No security is
-/// claimed or needed.
+/// Hashing a cell digests every vertex several times. A library that digests one message after another, and
+/// allocates for each, would take most of the time of importing NAS-Bench-101. No security is claimed or
+/// needed.
 package struct MD5Lanes: ~Copyable {
   /// The longest message: five blocks, less a one and the length.
   package static let maximumLength = 5 * 64 - 9
@@ -58,8 +58,8 @@ package struct MD5Lanes: ~Copyable {
         for block in 0..<blocks.max() {
           for quarter in 0..<4 {
             @inline(__always) func words(_ lane: Int) -> SIMD4<UInt32> {
-              let place = lane * Self.stride + Int(block) * 64 + quarter * 16
-              return buffer.load(fromByteOffset: place, as: SIMD4<UInt32>.self)
+              let offset = lane * Self.stride + Int(block) * 64 + quarter * 16
+              return buffer.load(fromByteOffset: offset, as: SIMD4<UInt32>.self)
             }
             let (m0, m1, m2, m3) = (words(0), words(1), words(2), words(3))
             let (m4, m5, m6, m7) = (words(4), words(5), words(6), words(7))

@@ -1,10 +1,10 @@
 extension String {
-  /// The text without line breaks, for sentences with words of a file in them.
+  /// The text without line breaks, for messages that quote a file.
   package var inOneLine: String { replacing(/\v+/, with: " ") }
 }
 
 extension [String] {
-  /// The word with the fewest edits to a given one, if that is at most a third of its letters, or one.
+  /// The word with the fewest edits from `word`; `nil` if it takes more than one, and more than a third of its letters.
   package func nearest(to word: String) -> String? {
     let ranked = map { (distance: editDistance($0, word), word: $0) }.min { $0.distance < $1.distance }
     guard let ranked, ranked.distance <= Swift.max(1, word.count / 3) else { return nil }
@@ -12,7 +12,7 @@ extension [String] {
   }
 }
 
-/// Levenshtein's distance: insertions, deletions and replacements.
+/// Levenshtein's distance: the number of insertions, deletions and replacements.
 private func editDistance(_ a: String, _ b: String) -> Int {
   let (a, b) = (Array(a), Array(b))
   var previous = Array(0...b.count)

@@ -1,13 +1,13 @@
 import Foundation
 
 extension Parameter {
-  /// The number of choices of a categorical parameter, `nil` of one whose values have an order.
+  /// The number of choices of a categorical parameter, `nil` for all others.
   public var categories: Int? {
     if case .categorical(let choices) = domain { choices.count } else { nil }
   }
 
-  /// The interval on which values are spread evenly: logarithms for logarithmic parameters, and whole numbers
-  /// reaching half a unit to both sides.
+  /// The interval on which values are spread evenly: of logarithms for logarithmic parameters, and with half a
+  /// unit on both sides of whole numbers.
   public var scale: ClosedRange<Double> {
     switch domain {
     case .categorical(let choices), .ordinal(let choices): -0.5...Double(choices.count) - 0.5
@@ -34,20 +34,20 @@ extension Parameter {
     }
   }
 
-  /// The part of ``scale`` that belongs to a whole number or choice; `nil` of real parameters.
+  /// The part of ``scale`` that belongs to a whole number or choice; `nil` for real parameters.
   public func scaledInterval(of value: Double) -> ClosedRange<Double>? {
     if case .real = domain { return nil }
     return isLogarithmic ? log(value - 0.5)...log(value + 0.5) : value - 0.5...value + 0.5
   }
 
-  /// The position of a value on ``scale``, as a part of its length in 0...1.
+  /// The position of a value on ``scale`` as a fraction of its length, in 0...1.
   public func unit(_ value: Double) -> Double {
     let scale = scale
     guard scale.upperBound > scale.lowerBound else { return 0.5 }
     return (scaled(value) - scale.lowerBound) / (scale.upperBound - scale.lowerBound)
   }
 
-  /// The value nearest to a position on ``scale`` that is given as a part of its length.
+  /// The value nearest to a position on ``scale`` that is a fraction of its length, in 0...1.
   public func value(unit position: Double) -> Double {
     let scale = scale
     return value(scaled: scale.lowerBound + (scale.upperBound - scale.lowerBound) * position)

@@ -1,14 +1,14 @@
-/// One dimension of a configuration: a choice of architecture, or a hyperparameter.
+/// One dimension of a configuration: an architectural choice or a hyperparameter.
 public struct Parameter: Hashable, Sendable {
-  /// What values a parameter takes.
+  /// The values that a parameter takes.
   public enum Domain: Hashable, Sendable {
     /// One of several names without an order.
     case categorical([String])
     /// One of several names in order.
     case ordinal([String])
-    /// A whole number, both bounds included; `log` if a factor matters and not a difference.
+    /// A whole number, both bounds included; with `log`, on a logarithmic scale.
     case integer(ClosedRange<Int>, log: Bool = false)
-    /// A real number, both bounds included; `log` if a factor matters and not a difference.
+    /// A real number, both bounds included; with `log`, on a logarithmic scale.
     case real(ClosedRange<Double>, log: Bool = false)
   }
 
@@ -55,13 +55,13 @@ public struct Parameter: Hashable, Sendable {
 
 /// A point of a ``ParameterSpace``: one number per parameter, in the parameters' order.
 ///
-/// Categorical and ordinal values are the index of the choice, integers themselves as `Double`.
+/// A categorical or ordinal value is the index of the choice; an integer is stored as a `Double`.
 public struct Configuration: Hashable, Sendable, Codable {
   public var values: [Double]
 
   public init(values: [Double]) { self.values = values }
 
-  /// The choice, or the whole number, of a parameter.
+  /// The index of a parameter's choice, or its whole number.
   @inlinable public subscript(choice index: Int) -> Int {
     get { Int(values[index]) }
     set { values[index] = Double(newValue) }

@@ -9,9 +9,9 @@ import Statistics
 ///     ])
 public struct ParameterSpace: Hashable, Sendable {
   public let parameters: [Parameter]
-  /// Per parameter its number of values (0 for real ones) and its least value as a whole number.
+  /// The number of values (0 for real parameters) and the least whole number of each parameter.
   @usableFromInline let digits: [Digit]
-  /// The number of configurations; `nil` if a parameter is real, or if it does not fit 63 bits.
+  /// The number of configurations; `nil` if a parameter is real, or the number does not fit into 63 bits.
   public let count: Int?
 
   @usableFromInline struct Digit: Hashable, Sendable {
@@ -35,8 +35,7 @@ public struct ParameterSpace: Hashable, Sendable {
     }
   }
 
-  /// A configuration drawn uniformly: every value of a finite parameter alike, reals by length of their
-  /// interval (of its logarithm for logarithmic ones).
+  /// Draws a configuration uniformly. Logarithmic parameters are uniform on the logarithmic scale.
   public func sample(using random: inout RandomGenerator) -> Configuration {
     Configuration(
       values: [Double](unsafeUninitializedCapacity: parameters.count) { values, count in
@@ -47,7 +46,7 @@ public struct ParameterSpace: Hashable, Sendable {
       })
   }
 
-  /// A value of one parameter, drawn uniformly.
+  /// Draws a value of one parameter uniformly.
   public func sampleValue(of index: Int, using random: inout RandomGenerator) -> Double {
     switch parameters[index].domain {
     case .categorical, .ordinal:
@@ -68,9 +67,9 @@ public struct ParameterSpace: Hashable, Sendable {
     }
   }
 
-  /// A value of one parameter that differs from the present one, drawn uniformly from all others.
+  /// Draws a value of one parameter uniformly from all that differ from the present one.
   ///
-  /// Of a parameter with one value only, that value.
+  /// A parameter with a single value keeps it.
   public func resampledValue(
     of index: Int, in configuration: Configuration, using random: inout RandomGenerator
   ) -> Double {
@@ -89,7 +88,7 @@ public struct ParameterSpace: Hashable, Sendable {
     }
   }
 
-  /// Why a configuration is not one of this space, in a few words that name the parameter; `nil` if it is.
+  /// The reason why a configuration does not belong to this space, naming the parameter; `nil` if it does.
   public func problem(with configuration: Configuration) -> String? {
     guard configuration.values.count == digits.count else {
       return "it has \(configuration.values.count) values where there are \(digits.count) parameters"

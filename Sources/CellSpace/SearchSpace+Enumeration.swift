@@ -1,8 +1,8 @@
 extension SearchSpace {
   /// Every cell of the space once, in ascending order of ``Cell/code``; none where the parameters describe no graph.
   ///
-  /// Linear in the number of configurations; for NAS-Bench-101's whole space, unlabelled graphs are made
-  /// unique first and labelled afterwards, which takes well under a second.
+  /// Takes time linear in the number of configurations. For NAS-Bench-101's whole space, unlabelled graphs are
+  /// made unique first and labelled afterwards, which takes well under a second.
   public func uniqueCells() -> [Cell] {
     var cells: Set<Cell> = []
     switch wiring {
@@ -32,7 +32,7 @@ extension SearchSpace {
 
   /// Every graph of a cell once, as cells whose operations are all the same.
   ///
-  /// Any graph of seven vertices prunes to one of these, and each of these can be had from seven vertices.
+  /// Every graph of seven vertices prunes to one of these, and each of these is the pruning of one.
   private static func unlabelledGraphs() -> Set<Cell> {
     var graphs: Set<Cell> = []
     for count in 2...Cell.maximumVertices {

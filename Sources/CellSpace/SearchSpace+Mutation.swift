@@ -1,6 +1,6 @@
 import Statistics
 
-/// How regularized evolution changes a configuration. In a space of other parameters than a cell's, all rules are
+/// The way in which regularized evolution changes a configuration. In a space without cells, every rule acts as
 /// ``oneParameter``.
 public enum MutationRule: String, CaseIterable, Sendable {
   /// NAS-Bench-1Shot1's `mutate_arch`: with probability 1/3 each, nothing changes, one parent of one vertex
@@ -8,8 +8,8 @@ public enum MutationRule: String, CaseIterable, Sendable {
   /// (In NAS-Bench-101's whole space one edge is flipped instead of a parent replaced.)
   case oneShot1 = "1shot1"
   /// NAS-Bench-101's `mutate_spec`: every parameter changes with a probability of its own, 1/7 per edge and
-  /// 1/5 per operation, so that one operation is resampled in expectation. In the 1Shot1 spaces
-  /// accordingly one operation and one set of parents in expectation.
+  /// 1/5 per operation, so that one operation is resampled in expectation. In the 1Shot1 spaces, one
+  /// operation and one set of parents are resampled in expectation.
   case nasBench101 = "nas-bench-101"
   /// One parameter, drawn uniformly, takes another value: `mutate_arch` of the scripts in
   /// `automl/nas_benchmarks`, for any parameters.
@@ -17,7 +17,7 @@ public enum MutationRule: String, CaseIterable, Sendable {
 }
 
 extension SearchSpace {
-  /// A mutated configuration that is valid. Mutants that are not are drawn again.
+  /// Mutates a configuration. Mutants that are not valid are drawn again.
   public func mutate(
     _ parent: Configuration, rule: MutationRule, using random: inout RandomGenerator
   ) -> Configuration {
@@ -82,8 +82,8 @@ extension SearchSpace {
 }
 
 extension OneShotWiring.Choice {
-  /// The combination that differs from a given one in one parent, both the old and the new one drawn
-  /// uniformly.
+  /// The index of a combination that differs from the one at `index` in one parent; the old and the new parent are
+  /// drawn uniformly.
   fileprivate func replacingOneParent(of index: Int, using random: inout RandomGenerator) -> Int {
     let parents = combinations[index]
     let dropped = parents[random.below(parents.count)]

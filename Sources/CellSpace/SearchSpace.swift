@@ -1,30 +1,30 @@
 import Statistics
 
-/// A set of points to search: parameters, and for architectures a map from their configurations to cells.
+/// The points that a search can evaluate: parameters and, for architectures, a map from configurations to cells.
 ///
-/// Several configurations may give one cell (after pruning, or by isomorphism), and in NAS-Bench-101's
-/// whole space most give none.
+/// Several configurations may give the same cell (after pruning, or by isomorphism); in NAS-Bench-101's whole
+/// space, most configurations give none.
 ///
 ///     let space = SearchSpace.oneShot1
 ///     var random = RandomGenerator(seed: 0)
 ///     let configuration = space.sample(using: &random)
 ///     print(space.cell(configuration)!)
 ///
-/// Any other parameters, such as hyperparameters, make a space too, whose configurations give no cell:
+/// Other parameters, such as hyperparameters, form a space too. Its configurations give no cell:
 ///
 ///     let tuning = SearchSpace(name: "tuning", parameters: ParameterSpace([
 ///       Parameter("learning-rate", .real(1e-4...1, log: true))
 ///     ]))
 public struct SearchSpace: Sendable {
-  /// A short name for files and the command line: `1`, `2`, `3`, `mini` or `nas-bench-101`, or that of a space of other
-  /// parameters.
+  /// A short name for files and the command line: `1`, `2`, `3`, `mini`, `nas-bench-101`, or that of another
+  /// space.
   public let name: String
-  /// A line for people.
+  /// A one-line description.
   public let summary: String
   public let parameters: ParameterSpace
   let wiring: Wiring
 
-  /// How the parameters describe a graph.
+  /// The way in which the parameters describe a graph.
   enum Wiring: Sendable {
     /// Every interior vertex, and the output last, has a fixed number of parents (NAS-Bench-1Shot1).
     case fixedParents(OneShotWiring)
@@ -37,7 +37,7 @@ public struct SearchSpace: Sendable {
   /// All spaces of cells, by growing size.
   public static let all: [SearchSpace] = [.mini, .oneShot1, .oneShot2, .oneShot3, .nasBench101]
 
-  /// The space of a name, if there is one.
+  /// Finds a space of cells by its name; `nil` if there is none.
   public init?(named name: some StringProtocol) {
     guard let space = Self.all.first(where: { $0.name == name }) else { return nil }
     self = space
@@ -56,12 +56,12 @@ public struct SearchSpace: Sendable {
   public static let oneShot3 = SearchSpace(
     name: "3", summary: "NAS-Bench-1Shot1, search space 3", parents: [1, 1, 1, 2, 2], outputParents: 2)
 
-  /// A space for quick work: search space 1 less its last choice block, so 1, 2 and 2 parents, output
-  /// with 2.
+  /// A small space for quick work: search space 1 without its last choice block. Blocks have 1, 2 and 2 parents,
+  /// the output has 2.
   public static let mini = SearchSpace(
     name: "mini", summary: "search space 1 with three choice blocks", parents: [1, 2, 2], outputParents: 2)
 
-  /// The whole of NAS-Bench-101: any edges among seven vertices, any operations, where they make a cell.
+  /// The whole of NAS-Bench-101: all edges among seven vertices and all operations that make a cell.
   ///
   /// The parameters are those of `nas_cifar10a` in the authors' scripts: 21 binary edges (upper triangle,
   /// row by row), then five operations.
@@ -77,7 +77,7 @@ public struct SearchSpace: Sendable {
     Parameter("operation-\(vertex)", .categorical(Cell.Operation.allCases.map(\.name)))
   }
 
-  /// A space of any parameters. Its configurations are all valid, and give no cell.
+  /// Makes a space of any parameters. All configurations are valid, and none gives a cell.
   public init(name: String, summary: String = "", parameters: ParameterSpace) {
     self.init(name: name, summary: summary, parameters: parameters, wiring: .none)
   }
@@ -103,8 +103,8 @@ public struct SearchSpace: Sendable {
       wiring: .fixedParents(wiring))
   }
 
-  /// The cell of a configuration; `nil` where the graph is no cell (only in NAS-Bench-101's whole space), or where the
-  /// parameters describe none.
+  /// The cell of a configuration; `nil` if its graph is no cell (only in NAS-Bench-101's whole space), or if the space
+  /// has no cells.
   public func cell(_ configuration: Configuration) -> Cell? {
     switch wiring {
     case .fixedParents(let wiring):
@@ -128,7 +128,7 @@ public struct SearchSpace: Sendable {
 
   /// The first suggestion that is valid; after a hundred that are not, a random configuration.
   ///
-  /// For methods whose models know nothing of what makes a cell.
+  /// Meant for methods whose models do not know which graphs are cells.
   public func firstValid(
     using random: inout RandomGenerator, _ suggest: (inout RandomGenerator) -> Configuration
   ) -> Configuration {
@@ -139,9 +139,9 @@ public struct SearchSpace: Sendable {
     return sample(using: &random)
   }
 
-  /// A configuration drawn uniformly from the valid ones.
+  /// Draws a configuration uniformly from the valid ones.
   ///
-  /// In NAS-Bench-101's whole space by rejection, as `random_spec` in its authors' notebook does.
+  /// Invalid ones are drawn again, as in `random_spec` of the notebook of NAS-Bench-101's authors.
   public func sample(using random: inout RandomGenerator) -> Configuration {
     while true {
       let configuration = parameters.sample(using: &random)

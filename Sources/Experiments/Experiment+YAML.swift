@@ -1,8 +1,8 @@
 import Anytime
 extension Experiment {
-  /// The experiment as a file that ``init(yaml:file:registry:)`` reads as the same experiment.
+  /// Writes the experiment as YAML that ``init(yaml:file:registry:)`` reads as the same experiment.
   ///
-  /// - Parameter registry: Knows which settings are files: the paths of these are written, not the digests.
+  /// - Parameter registry: Tells which settings are files, for which paths are written instead of digests.
   public func yaml(registry: Registry) -> String {
     var lines = [
       "name: \(Self.quoted(name))", "table: \(Self.quoted(table))", "space: \(Self.quoted(space))",
@@ -36,7 +36,7 @@ extension Experiment {
     return first == 0 ? String(seeds.count) : seeds.count == 1 ? "[\(first)]" : "\(first)-\(last)"
   }
 
-  /// A YAML scalar: plain where that cannot be misread, else quoted.
+  /// A YAML scalar: plain where it cannot be misread, quoted otherwise.
   private static func quoted(_ text: String) -> String {
     let plain = text.utf8.allSatisfy { byte in
       switch byte {

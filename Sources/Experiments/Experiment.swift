@@ -3,9 +3,9 @@ import CellSpace
 import Foundation
 import TabularBenchmark
 
-/// Many runs under one horizon and policy: several methods, each with every seed, on one space of one table.
+/// Runs of several methods, each with several seeds, under one horizon and policy, on one search space of one table.
 public struct Experiment: Hashable, Sendable, Codable {
-  /// A name for files and captions.
+  /// The name in files and captions.
   public var name: String
   /// The path of a table file, or `embedded` for the package's own.
   public var table: String
@@ -14,10 +14,10 @@ public struct Experiment: Hashable, Sendable, Codable {
   /// The budget of each run, in the policy's currency.
   public var horizon: Double
   public var policy: BudgetPolicy
-  /// Of every method that has none of its own.
+  /// The seeds of all methods without seeds of their own.
   public var seeds: [UInt64]
   public var methods: [MethodEntry]
-  /// What to do about trainings that lack a number; `refuse` if `nil`.
+  /// The treatment of trainings that lack a number; `refuse` if `nil`.
   public var holes: Benchmark.Holes?
 
   public init(
@@ -40,9 +40,9 @@ public struct Experiment: Hashable, Sendable, Codable {
   /// The number of runs of all methods.
   public var runCount: Int { methods.reduce(0) { $0 + seeds(of: $1).count } }
 
-  /// The identity of every method's runs on a table, by label.
+  /// The identity of each method's runs on a table, by the method's label.
   ///
-  /// - Parameter numerics: Of methods that train on images.
+  /// - Parameter numerics: The numerics of methods that train on images.
   /// - Throws: ``UnknownWord`` for a method that the registry does not have.
   public func identities(
     tableChecksum: String, registry: Registry, numerics: Numerics? = nil
@@ -58,14 +58,14 @@ public struct Experiment: Hashable, Sendable, Codable {
     return identities
   }
 
-  /// A table by its path, or the embedded one, after a check of its whole content.
+  /// Opens a table by its path, or the embedded one, and checks its whole content.
   public static func openTable(_ path: String) throws(TableError) -> Table {
     let table = path == "embedded" ? try Table.embedded() : try Table(contentsOf: URL(filePath: path))
     try table.verify()
     return table
   }
 
-  /// The experiment's table, seen through its search space.
+  /// Opens the experiment's table with its search space.
   ///
   /// - Throws: `TableError`, `UnknownWord`.
   public func openBenchmark() throws -> Benchmark {
@@ -75,7 +75,9 @@ public struct Experiment: Hashable, Sendable, Codable {
     return try Benchmark(table: Self.openTable(table), space: space, holes: holes ?? .refuse)
   }
 
-  /// - Throws: ``SettingError`` for what no run could be made of.
+  /// Checks that the experiment can be run.
+  ///
+  /// - Throws: ``SettingError``.
   public func validate() throws(SettingError) {
     try Self.check(name, "the experiment's name")
     for entry in methods { try Self.check(entry.label, "a method's label") }
@@ -91,7 +93,9 @@ public struct Experiment: Hashable, Sendable, Codable {
     }
   }
 
-  /// - Throws: ``SettingError`` for a name that breaks a line, or is none.
+  /// Checks that a name is not empty and has no line breaks.
+  ///
+  /// - Throws: ``SettingError``.
   static func check(_ name: String, _ what: String) throws(SettingError) {
     guard !name.trimmingCharacters(in: .whitespaces).isEmpty else { throw SettingError("\(what) is empty") }
     guard name.unicodeScalars.allSatisfy({ !breaks.contains($0) }) else {
@@ -99,13 +103,15 @@ public struct Experiment: Hashable, Sendable, Codable {
     }
   }
 
-  /// What would break a line in a picture, a table or a terminal.
+  /// The characters that would break a line in a picture, a table or a terminal.
   private static let breaks = CharacterSet.controlCharacters.union(.newlines).union(.illegalCharacters)
 
   /// The greatest number of trainings that a horizon may buy.
   private static let maximumTrainings = 1e9
 
-  /// - Throws: ``SettingError`` for a horizon that would buy more than a billion of a table's shortest trainings.
+  /// Checks that the horizon does not buy more than a billion of a table's shortest trainings.
+  ///
+  /// - Throws: ``SettingError``.
   func checkHorizon(_ benchmark: Benchmark) throws(SettingError) {
     let least = benchmark.leastSeconds
     let cost =
@@ -126,18 +132,18 @@ public struct Experiment: Hashable, Sendable, Codable {
   }
 }
 
-/// A method's runs that are done.
+/// The finished runs of a method, failed ones included.
 public struct MethodResults: Sendable {
   public let entry: MethodEntry
   /// The method's title and family, for captions.
   public let title: String
   public let family: Method.Family
-  /// By ascending seed.
+  /// The runs by ascending seed.
   public let runs: [(seed: UInt64, result: RunResult)]
-  /// The digest of the runs' identity: the key of the run store.
+  /// The digest of the runs' identity, which is their key in the run store.
   public let digest: String
-  /// Runs of the same method and settings in the store that another revision of the method, other images or another
-  /// library made. They are not among ``runs``.
+  /// The number of stored runs of the same method and settings that were made by another revision of the method, with
+  /// other images or another library. They are not among ``runs``.
   public let otherRuns: Int
 
   public init(
@@ -153,11 +159,11 @@ public struct MethodResults: Sendable {
   }
 }
 
-/// An experiment with the runs that are done: what reports are made of.
+/// An experiment with its finished runs, the input of reports.
 public struct ExperimentResults: Sendable {
   public let experiment: Experiment
   public let tableChecksum: String
-  /// In the experiment's order. Runs that are not done yet are absent.
+  /// The methods in the experiment's order. Runs that are not finished yet are absent.
   public let methods: [MethodResults]
 
   public init(experiment: Experiment, tableChecksum: String, methods: [MethodResults]) {
@@ -166,7 +172,7 @@ public struct ExperimentResults: Sendable {
     self.methods = methods
   }
 
-  /// The number of runs that are not done yet.
+  /// The number of runs that are not finished yet.
   public var missingRuns: Int {
     methods.reduce(0) { $0 + experiment.seeds(of: $1.entry).count - $1.runs.count }
   }

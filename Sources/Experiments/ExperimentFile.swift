@@ -4,11 +4,11 @@ import Foundation
 import TabularBenchmark
 import Yams
 
-/// What is wrong with an experiment file, and on which line.
+/// The reason why an experiment file is wrong, with its line.
 public struct ExperimentFileError: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
 
-  /// - Parameter file: `nil` for an experiment by flags.
+  /// - Parameter file: The file's path; `nil` for an experiment given by flags.
   init(_ file: String?, line: Int?, _ problem: String) {
     let location = [file, line.map { "line \($0)" }].compactMap { $0 }.joined(separator: ", ")
     // One line, whatever words of the file are in it.
@@ -19,7 +19,7 @@ public struct ExperimentFileError: Error, Hashable, Sendable, CustomStringConver
 extension Experiment {
   /// Reads an experiment file in YAML:
   ///
-  ///     name: first-comparison        # of files and captions; the file's name if absent
+  ///     name: first-comparison        # used in files and captions; the file's name if absent
   ///     table: embedded               # or the path of a table, relative to this file
   ///     space: 1
   ///     policy: fair                  # or a mapping: {base: fair, charge-overhead: true}
@@ -38,12 +38,12 @@ extension Experiment {
     self = try ExperimentReader(file: file, registry: registry).read(root)
   }
 
-  /// Reads an experiment from words as they stand on a command line.
+  /// Reads an experiment from the words of a command line.
   ///
   /// - Parameters:
-  ///   - parts: By the keys of a file: `name`, `table`, `space`, `policy` (a name, and `key=value` behind commas),
-  ///     `horizon`, `seeds`, `holes`. Those that are absent have their defaults.
-  ///   - methods: As in `tpe` or `regularized-evolution:population=20,sample=5`.
+  ///   - parts: The values by the keys of a file: `name`, `table`, `space`, `policy` (a name, perhaps followed by
+  ///     `key=value` after commas), `horizon`, `seeds`, `holes`. Absent ones have their defaults.
+  ///   - methods: Methods with settings, as in `tpe` or `regularized-evolution:population=20,sample=5`.
   /// - Throws: ``ExperimentFileError``.
   public init(parts: [String: String], methods: [String], registry: Registry) throws {
     func mapping(_ text: Substring) throws -> Node {
@@ -85,7 +85,7 @@ extension Experiment {
     try self.init(yaml: text, file: url.path, registry: registry)
   }
 
-  /// A budget as text: a number in the policy's currency, or in `s`, `min`, `h`, `d` for seconds.
+  /// Reads a budget: a number in the policy's currency, or a time in `s`, `min`, `h` or `d`.
   ///
   /// - Throws: ``SettingError``.
   public static func horizon(_ text: String, in currency: BudgetPolicy.Currency) throws(SettingError)
@@ -110,7 +110,7 @@ extension Experiment {
     return value
   }
 
-  /// Seeds as text: a number of seeds from 0 on, or a range such as `10-19`.
+  /// Reads seeds: a number of seeds, which start at 0, or a range such as `10-19`.
   ///
   /// - Throws: ``SettingError``.
   public static func seeds(_ text: String) throws(SettingError) -> [UInt64] {
@@ -122,8 +122,8 @@ extension Experiment {
     throw SettingError("'\(text)' are no seeds; write how many, as in 50, or a range, as in 10-19")
   }
 
-  /// The entries of methods that were given without labels: a method's name, and its settings too if the
-  /// method occurs twice.
+  /// Labels the methods that were given without a label: by the method's name, and by its settings too if the method
+  /// occurs more than once.
   public static func labelled(_ entries: [Entry]) -> [MethodEntry] {
     var methods: [MethodEntry] = []
     for entry in entries {
@@ -140,7 +140,7 @@ extension Experiment {
     return methods
   }
 
-  /// A method as it was given, perhaps without a label.
+  /// A method as the user gave it, perhaps without a label.
   public struct Entry: Sendable {
     public var label: String?
     public var method: Method
@@ -158,7 +158,7 @@ extension Experiment {
 
 /// Walks the nodes of a parsed file, so that every complaint knows its line.
 private struct ExperimentReader {
-  /// `nil` for an experiment by flags.
+  /// The file's path; `nil` for an experiment given by flags.
   let file: String?
   let registry: Registry
 
@@ -325,7 +325,7 @@ private struct ExperimentReader {
     ExperimentFileError(file, line: node.mark?.line, problem.description)
   }
 
-  /// Gives an error of the body the line of a node.
+  /// Runs a body; an error of it gets the line of a node.
   private func located<T>(_ node: Node, _ body: () throws -> T) throws -> T {
     do { return try body() } catch let error as ExperimentFileError {
       throw error

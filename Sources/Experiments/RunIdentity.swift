@@ -2,13 +2,13 @@ import Anytime
 import Crypto
 import Foundation
 
-/// A method with its settings, under the name that curves show.
+/// A method of an experiment, with its label and settings.
 public struct MethodEntry: Hashable, Sendable, Codable {
-  /// The name in leaderboards and captions, unique in an experiment.
+  /// The name in leaderboards and captions; unique in an experiment.
   public var label: String
   public var method: String
   public var settings: Settings
-  /// Seeds of its own, where a method should have fewer runs than others; the experiment's if `nil`.
+  /// The method's own seeds, such as fewer than those of other methods; the experiment's seeds if `nil`.
   public var seeds: [UInt64]?
 
   public init(label: String, method: String, settings: Settings, seeds: [UInt64]? = nil) {
@@ -19,11 +19,11 @@ public struct MethodEntry: Hashable, Sendable, Codable {
   }
 }
 
-/// What else determines the runs of methods that train on images, besides what an experiment says.
+/// The images and the library that, besides the experiment, determine the runs of methods that train on images.
 public struct Numerics: Hashable, Sendable, Codable {
   /// The checksum of the images' files.
   public var images: String
-  /// The library that computes, its version, and its instruction level.
+  /// The name of the library that computes, with its version and instruction level.
   public var library: String
 
   public init(images: String, library: String) {
@@ -32,20 +32,22 @@ public struct Numerics: Hashable, Sendable, Codable {
   }
 }
 
-/// All that determines a run except its seed. A run is a pure function of this and the seed (rule 10 of the ledger).
+/// Everything that determines a run except its seed: a run is a pure function of the two (rule 10 of the ledger).
 public struct RunIdentity: Hashable, Sendable, Codable {
   public var method: String
   /// The method's ``Method/revision``.
   public var revision: Int
-  /// Settings that differ from their defaults, by name: a new setting changes no identity.
+  /// The settings that differ from their defaults, by name, so that a new setting does not change identities.
   public var settings: [String: String]
   public var space: String
   public var tableChecksum: String
   /// The budget, in the policy's currency.
   public var horizon: Double
-  /// Fields of the policy that differ from those of ``BudgetPolicy/fair``: equal policies of other names are one.
+  /// The policy's fields that differ from those of ``BudgetPolicy/fair``, so that equal policies with different names
+  /// are the same.
   public var policy: [String: String]
-  /// Of methods that train on images; `nil` of others, and of runs by version 0.1, which did not keep it.
+  /// The numerics of methods that train on images; `nil` for others, and for runs by version 0.1, which did not store
+  /// it.
   public var numerics: Numerics?
 
   public init(
@@ -62,10 +64,10 @@ public struct RunIdentity: Hashable, Sendable, Codable {
     self.numerics = numerics
   }
 
-  /// SHA-256 of the canonical JSON of all fields, in 64 hexadecimal digits.
+  /// The SHA-256 of the canonical JSON of all fields, in 64 hexadecimal digits.
   public var digest: String { Self.digest(of: self) }
 
-  /// The digest of what an experiment says alone: equal for all revisions and numerics of the same run.
+  /// The digest of the fields that an experiment determines: equal for all revisions and numerics of the same run.
   public var question: String {
     var question = self
     question.revision = 0
@@ -81,11 +83,11 @@ public struct RunIdentity: Hashable, Sendable, Codable {
 }
 
 extension Sequence<UInt8> {
-  /// Two digits a byte.
+  /// The bytes as text, two digits each.
   fileprivate var hexadecimal: String { map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
 }
 
-/// JSON with sorted keys: equal values give equal text.
+/// Encodes a value as JSON with sorted keys, so that equal values give equal text.
 func canonicalJSON(_ value: some Encodable) throws -> String {
   let encoder = JSONEncoder()
   encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -4,7 +4,7 @@ import Foundation
 import GRDB
 import GRDBSQLite
 
-// How a run store's file is opened: to write, after a look at what it is, or to read, without a trace.
+// Opens a run store's file: for writing, after a check of what it is, or for reading, without a trace.
 
 extension RunStore {
   /// The schema that this program writes: the file's `user_version`.
@@ -12,7 +12,7 @@ extension RunStore {
   /// The file's `application_id`: "AnyT".
   private static let applicationID: Int32 = 0x416e_7954
 
-  /// Earlier stores are brought up to date step by step; a step that was done stays as it is for ever.
+  /// The steps that bring earlier stores up to date. A step that was released never changes.
   private static func migrator(_ registry: Registry) -> DatabaseMigrator {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("1: experiments, identities, runs") { database in
@@ -112,7 +112,7 @@ extension RunStore {
     }
   }
 
-  /// Opens a file to write to; makes it if it is not there.
+  /// Opens a file for writing; creates it if it does not exist.
   static func openToWrite(_ path: String, _ registry: Registry) throws(RunStoreError) -> DatabaseQueue {
     // A database that is not ours is left alone, so look before writing. What only others know is in the file's head.
     if let head = try Head(path), head.applicationID != applicationID {
@@ -133,8 +133,8 @@ extension RunStore {
     }
   }
 
-  /// Reads a file into memory, and brings it up to date there: the file itself, its folder and whoever writes to it
-  /// notice nothing.
+  /// Reads a file into memory and brings it up to date there. The file, its folder and other programs that write to it
+  /// are not affected.
   static func openToRead(_ path: String, _ registry: Registry) throws(RunStoreError) -> DatabaseQueue {
     guard try Head(path) != nil else {
       throw FileManager.default.fileExists(atPath: path) ? .notAStore(path) : .missing(path)
@@ -154,7 +154,7 @@ extension RunStore {
     guard version <= schemaVersion else { throw RunStoreError.newer(path, version: version) }
   }
 
-  /// What an SQLite file's first bytes say.
+  /// The first bytes of an SQLite file.
   private struct Head {
     let applicationID: Int32
 
@@ -176,7 +176,7 @@ extension RunStore {
     }
   }
 
-  /// The database as it is now, with what a writer has in its log.
+  /// Reads the database as it is now, including the changes in a writer's log.
   private static func copyInMemory(_ path: String) throws -> DatabaseQueue {
     func content(_ path: String) throws -> Data {
       do { return try Data(contentsOf: URL(filePath: path)) } catch {
@@ -232,9 +232,9 @@ extension RunStore {
     return queue
   }
 
-  /// Turns what goes wrong into a sentence.
+  /// Turns an error into one that says what to do.
   ///
-  /// - Parameter writes: Whether it may be tried out why the file cannot be written.
+  /// - Parameter writes: Whether writing may be tried, to find out why it fails.
   static func reported<Result>(
     _ path: String, writes: Bool, _ body: () throws -> Result
   ) throws(RunStoreError) -> Result {
@@ -256,7 +256,7 @@ extension RunStore {
     }
   }
 
-  /// Why nothing can be written beside a file, as an error number, which SQLite does not tell.
+  /// The error number that explains why nothing can be written beside a file, which SQLite does not tell.
   private static func probe(_ path: String) -> Int32 {
     let isThere = access(path, F_OK) == 0
     let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
@@ -270,7 +270,7 @@ extension RunStore {
   }
 }
 
-/// Why a run store cannot be used.
+/// The reason why a run store cannot be used.
 public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
   case missing(String)
   case noFolder(String)
@@ -286,7 +286,7 @@ public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
   case damaged(String, reason: String)
   case unusable(String, reason: String)
 
-  /// The sentence for an error number of the system.
+  /// The error for an error number of the system.
   static func problem(of path: String, code: Int32) -> Self {
     switch code {
     case ENOENT: .noFolder(path)
@@ -317,7 +317,8 @@ public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
       "there is no space left for the run store \(path); make room and start again, what is done is kept"
     case .notReadable(let path): "the run store \(path) may not be read; check its permissions and its folder's"
     case .notWritable(let path):
-      "the run store \(path) may not be written to; check its permissions and its folder's, or name another with --store"
+      "the run store \(path) may not be written to; check its permissions and its folder's, "
+        + "or name another with --store"
     case .nameTooLong(let path): "the name of the run store \(path) is too long; name a shorter one with --store"
     case .otherSchema(let path, let reason):
       "the run store \(path) has not the tables that this program writes (\(reason)); use the program that made it"

@@ -3,16 +3,15 @@ import CellSpace
 import Foundation
 import GRDB
 
-/// The results of runs in an SQLite file: a run is in it whole, or not at all.
+/// The results of runs, in an SQLite file. A run is stored completely or not at all.
 ///
-/// Runs are keyed by the digest of their ``RunIdentity`` and their seed, so experiments that share runs
-/// share results, and an experiment that was killed goes on where it was. Any SQLite client can read the
-/// file; the tables and columns are these:
+/// The key of a run is the digest of its ``RunIdentity`` and its seed. So experiments that share runs share results,
+/// and an experiment that was killed continues with the missing runs. Any SQLite client can read the file. It has these
+/// tables and columns:
 ///
-/// - `experiment`: `name` (key), `json` (an ``Experiment``), `table_checksum`, `identities` (JSON: by label a
-///   ``RunIdentity``)
-/// - `identity`: `id`, `digest` (unique), `json` (a ``RunIdentity``), `question` (a digest too, see
-///   ``RunIdentity/question``)
+/// - `experiment`: `name` (key), `json` (an ``Experiment``), `table_checksum`, `identities` (JSON: a ``RunIdentity``
+///   by label)
+/// - `identity`: `id`, `digest` (unique), `json` (a ``RunIdentity``), `question` (see ``RunIdentity/question``)
 /// - `run`: `id`, `identity_id`, `seed` (text, as SQLite's integers are signed), `spent_seconds`,
 ///   `spent_epochs`, `evaluations`, `overhead_seconds`, `ledger` (JSON: kind, amount and count of entries), `failure`
 ///   (why a run came to no result), `children` (JSON: runs inside this one)
@@ -25,17 +24,17 @@ public struct RunStore: Sendable {
   public let path: String
   private let writes: Bool
 
-  /// Opens a store to add runs, or makes a new one. A store of an earlier program is brought up to date.
+  /// Opens a store for adding runs, or creates one. A store of an earlier program is brought up to date.
   ///
-  /// - Parameter registry: Knows the defaults of methods, which earlier programs stored as settings.
-  /// - Throws: ``RunStoreError``, also for a file that is something else; it is left as it is.
+  /// - Parameter registry: Tells the defaults of methods, which earlier programs stored as settings.
+  /// - Throws: ``RunStoreError``, also for a file that is no store, which is left as it is.
   public init(path: String, registry: Registry) throws(RunStoreError) {
     self.path = path
     writes = true
     queue = try Self.openToWrite(path, registry)
   }
 
-  /// Reads a store as it is now. Nothing is written, not even beside the file, and another program may add runs.
+  /// Reads a store as it is now. Nothing is written, not even beside the file; another program may add runs meanwhile.
   ///
   /// - Throws: ``RunStoreError``.
   public init(reading path: String, registry: Registry) throws(RunStoreError) {
@@ -50,7 +49,7 @@ public struct RunStore: Sendable {
 
   // MARK: Experiments
 
-  /// Keeps an experiment under its name, in place of an earlier one of that name.
+  /// Stores an experiment under its name. An earlier one of that name is replaced.
   public func save(
     _ experiment: Experiment, tableChecksum: String, identities: [String: RunIdentity]
   ) throws(RunStoreError) {
@@ -64,13 +63,15 @@ public struct RunStore: Sendable {
     }
   }
 
-  /// An experiment as it was stored. One that cannot be read does not keep others from being read.
+  /// A stored experiment, decoded on demand: one that cannot be read does not keep others from being read.
   public struct Stored: Sendable {
     public let name: String
     public let tableChecksum: String
     fileprivate let json, identitiesJSON: String
     fileprivate let path: String
 
+    /// Decodes the experiment.
+    ///
     /// - Throws: ``RunStoreError``.
     public func experiment() throws(RunStoreError) -> Experiment {
       do {
@@ -80,7 +81,7 @@ public struct RunStore: Sendable {
       } catch { throw refusal(error) }
     }
 
-    /// By label, which runs the experiment is made of.
+    /// Decodes the identities of the experiment's runs, by label.
     ///
     /// - Throws: ``RunStoreError``.
     public func identities() throws(RunStoreError) -> [String: RunIdentity] {
@@ -111,7 +112,7 @@ public struct RunStore: Sendable {
     }
   }
 
-  /// A column of a row, which anybody may have written.
+  /// Reads a column of a row, which anybody may have written.
   private func value<Value: DatabaseValueConvertible>(
     _ row: Row, _ column: Int, _ table: String
   ) throws(RunStoreError) -> Value {
@@ -134,17 +135,17 @@ public struct RunStore: Sendable {
 
   private var checkpoints: URL { URL(filePath: path + ".checkpoints") }
 
-  /// Removes the folder of checkpoints, unless a run of another experiment is in it.
+  /// Removes the folder of checkpoints, unless it holds one of another experiment.
   func removeEmptyCheckpoints() { rmdir(checkpoints.path) }
 
-  /// Where a run that takes long keeps how far it is: a file in a folder beside the store.
+  /// The file of a long run's checkpoint, in a folder beside the store.
   func checkpoint(of identity: RunIdentity, seed: UInt64) -> URL {
     checkpoints.appending(path: "\(identity.digest.prefix(16))-\(seed)")
   }
 
-  /// The seeds of an identity whose runs are done.
+  /// The seeds whose runs of an identity are stored.
   ///
-  /// - Parameter failed: Whether runs that failed count as done.
+  /// - Parameter failed: Whether runs that failed count.
   public func seeds(of identity: RunIdentity, failed: Bool = true) throws -> Set<UInt64> {
     let digest = identity.digest
     return try access { queue in
@@ -160,7 +161,7 @@ public struct RunStore: Sendable {
     }
   }
 
-  /// Adds a run in one transaction, in place of one that failed. A run that is there already stays as it is.
+  /// Adds a run in one transaction. A stored run that failed is replaced; any other stays as it is.
   public func add(_ result: RunResult, identity: RunIdentity, seed: UInt64) throws {
     let digest = identity.digest
     let (identityText, question) = (try canonicalJSON(identity), identity.question)
@@ -205,7 +206,7 @@ public struct RunStore: Sendable {
     }
   }
 
-  /// The runs of an identity that are done, for some seeds, by ascending seed.
+  /// The stored runs of an identity for some seeds, by ascending seed.
   public func results(
     of identity: RunIdentity, seeds: [UInt64]
   ) throws -> [(seed: UInt64, result: RunResult)] {
@@ -296,8 +297,8 @@ public struct RunStore: Sendable {
     }
   }
 
-  /// How many runs there are of the same method, settings and table as an identity's, by another revision, with other
-  /// images or another library.
+  /// The number of runs with an identity's method, settings and table, but another revision of the method, other images
+  /// or another library.
   private func otherRuns(than identity: RunIdentity) throws -> Int {
     try access { queue in
       try queue.read { database in
@@ -311,9 +312,9 @@ public struct RunStore: Sendable {
     }
   }
 
-  /// An experiment's runs that are done.
+  /// The stored runs of an experiment.
   ///
-  /// - Parameter identities: Of the runs, by label.
+  /// - Parameter identities: The identities of the runs, by label.
   /// - Throws: ``RunStoreError``, or ``UnknownWord`` for a method that the registry does not have.
   public func results(
     of experiment: Experiment, tableChecksum: String, identities: [String: RunIdentity], registry: Registry
@@ -332,7 +333,7 @@ public struct RunStore: Sendable {
       })
   }
 
-  /// A stored experiment's runs that are done.
+  /// The stored runs of a stored experiment.
   public func results(of stored: Stored, registry: Registry) throws -> ExperimentResults {
     try results(
       of: stored.experiment(), tableChecksum: stored.tableChecksum, identities: stored.identities(),

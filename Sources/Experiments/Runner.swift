@@ -3,19 +3,18 @@ import Foundation
 import Synchronization
 import TabularBenchmark
 
-/// Does the runs of an experiment that are not done yet, over all cores.
+/// Makes the missing runs of an experiment, on several threads.
 ///
-/// Each run is a pure function of its identity and seed, and is stored in one transaction when it ends. So
-/// the results do not depend on the number of threads, and an experiment that was killed goes on with the
-/// runs that are missing.
+/// Each run is a pure function of its identity and seed, and is stored in one transaction when it ends. So the results
+/// do not depend on the number of threads, and an experiment that was killed continues with the missing runs.
 public struct Runner: Sendable {
-  /// What happened to a run, and how far the experiment is.
+  /// An event of a run, with the progress of the experiment.
   public struct Progress: Sendable {
     public enum Event: Sendable {
       /// The run began.
       case began
-      /// The run goes on and has spent so much, in the policy's currency; about this part of it, in 0...1, is done.
-      /// Long runs say so all the time, short ones never.
+      /// The run has spent an amount in the policy's currency; `part`, in 0...1, is roughly its progress. Only long
+      /// runs report it, again and again.
       case spent(Double, part: Double)
       /// The run has ended and is in the store.
       case ended(RunResult)
@@ -25,7 +24,7 @@ public struct Runner: Sendable {
     /// The label of the run's method.
     public let label: String
     public let seed: UInt64
-    /// Runs in the store, and runs that the experiment asks for.
+    /// The number of stored runs, and of all runs of the experiment.
     public let done, total: Int
   }
 
@@ -33,10 +32,10 @@ public struct Runner: Sendable {
   public let benchmark: Benchmark
   public let registry: Registry
   public let store: RunStore
-  /// Of the runs, by label.
+  /// The identities of the runs, by label.
   public let identities: [String: RunIdentity]
 
-  /// - Parameter numerics: Of methods that train on images.
+  /// - Parameter numerics: The numerics of methods that train on images.
   /// - Throws: ``UnknownWord`` for a method that the registry does not have.
   public init(
     experiment: Experiment, benchmark: Benchmark, registry: Registry, store: RunStore, numerics: Numerics? = nil
@@ -49,23 +48,23 @@ public struct Runner: Sendable {
     self.store = store
   }
 
-  /// The experiment's runs that are done.
+  /// The finished runs of the experiment.
   public func results() throws -> ExperimentResults {
     try store.results(
       of: experiment, tableChecksum: benchmark.table.checksum, identities: identities, registry: registry)
   }
 
-  /// Runs what is missing, on threads of its own.
+  /// Makes the missing runs, on threads of its own.
   ///
-  /// A run that fails is stored as such. Where something outside the runs is wrong (images are missing, say), the other
-  /// methods' runs go on.
+  /// A run that fails is stored as such. If something outside the runs is wrong (images are missing, say), the runs of
+  /// other methods continue.
   ///
   /// - Parameters:
-  ///   - threads: How many runs at a time.
-  ///   - retryFailed: Whether runs that are stored as failed are made again.
-  ///   - progress: Called when a run begins, goes on and ends, from any thread.
-  /// - Throws: Before the first run, what is wrong with the experiment; after the last one, the first error that was no
-  ///   run's own. Runs that ended before are kept.
+  ///   - threads: The number of runs at a time.
+  ///   - retryFailed: Whether failed runs are made again.
+  ///   - progress: Called from any thread when a run begins, proceeds and ends.
+  /// - Throws: Before the first run, an error of the experiment; after the last one, the first error that was not a
+  ///   run's own. Finished runs are kept.
   public func run(
     threads: Int, retryFailed: Bool = false, progress: @escaping @Sendable (Progress) -> Void = { _ in }
   ) async throws {
@@ -106,14 +105,14 @@ public struct Runner: Sendable {
   }
 }
 
-/// The runs of an experiment that are being made, shared by the threads that make them.
+/// The runs that are being made, shared by the threads that make them.
 private final class Work: Sendable {
   private struct State {
     var next = 0
     var done: Int
     var error: (any Error)?
     var isStopped = false
-    /// Methods that cannot be run here.
+    /// The methods that cannot be run here.
     var broken: Set<String> = []
   }
 
@@ -131,7 +130,7 @@ private final class Work: Sendable {
     state = Mutex(State(done: total - jobs.count))
   }
 
-  /// The first error that was no run's own.
+  /// The first error that was not a run's own.
   var error: (any Error)? { state.withLock { $0.error } }
 
   func stop(_ error: any Error) {
@@ -141,7 +140,7 @@ private final class Work: Sendable {
     }
   }
 
-  /// Makes all runs and returns when the last one has ended.
+  /// Makes all runs; returns when the last one has ended.
   func perform(threads: Int) async {
     // Threads, not tasks: a run computes for minutes and would hold the few threads that all tasks share.
     await withTaskGroup(of: Void.self) { group in

@@ -2,8 +2,8 @@ import Anytime
 import Foundation
 import Yams
 
-/// Reads YAML that anybody may have written: aliases and merge keys are followed, but a small file cannot become a large
-/// tree, nor a deep one.
+/// Reads YAML that anybody may have written: aliases and merge keys are followed, but a small file cannot become a
+/// large or deep tree.
 struct YAMLReader {
   private static let maximumSize = 1 << 20
   private static let maximumDepth = 200
@@ -15,7 +15,7 @@ struct YAMLReader {
   private let file: String?
   private var anchors: [String: (node: Node, size: Int)] = [:]
 
-  /// - Parameter file: For complaints.
+  /// - Parameter file: The path, for messages.
   /// - Returns: The document's root; `nil` if there is none.
   /// - Throws: ``ExperimentFileError``.
   static func root(of text: String, file: String?) throws -> Node? {
@@ -32,7 +32,7 @@ struct YAMLReader {
         return try reader.resolved(root).node
       }
     } catch let error as YamlError {
-      let (line, problem) = error.place
+      let (line, problem) = error.location
       throw ExperimentFileError(
         file, line: line, "this is not YAML: \(problem.replacing(String(star), with: "*"))")
     }
@@ -61,7 +61,7 @@ struct YAMLReader {
     }
   }
 
-  /// A node with its aliases followed and its merge keys merged, and how many nodes it has then.
+  /// A node with its aliases followed and its merge keys merged, and the number of its nodes.
   private mutating func resolved(_ node: Node) throws -> (node: Node, size: Int) {
     var result = node
     var size = 1
@@ -127,8 +127,8 @@ struct YAMLReader {
 }
 
 extension YamlError {
-  /// The line, and what is wrong there in one line.
-  fileprivate var place: (line: Int?, problem: String) {
+  /// The line of the error, and the problem in one line.
+  fileprivate var location: (line: Int?, problem: String) {
     switch self {
     case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
       .composer(_, let problem, let mark, _):

@@ -2,23 +2,23 @@ import CGSL
 
 /// Confidence intervals by resampling (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
 public enum Bootstrap {
-  /// How an interval is read off the resampled statistics.
+  /// The way in which an interval follows from the resampled statistics.
   public enum Kind: String, CaseIterable, Sendable {
-    /// Between two of their quantiles.
+    /// The interval between two quantiles.
     case percentile
-    /// Bias-corrected and accelerated: between quantiles that are moved for bias and skewness (Efron 1987).
+    /// Bias-corrected and accelerated: the interval between quantiles that are corrected for bias and skewness
+    /// (Efron 1987).
     case bca
   }
 
-  /// An interval for a statistic of one sample.
+  /// A confidence interval for a statistic of one sample.
   ///
   /// - Parameters:
   ///   - sample: At least two values.
   ///   - level: The confidence, in 0..<1.
   ///   - resamples: The number of samples drawn with replacement.
-  ///   - statistic: Of a sample of the same size, or of one less for ``Kind/bca``.
-  /// - Returns: `nil` where the sample is too small, or where bias or acceleration are undefined, as for equal
-  ///   values.
+  ///   - statistic: Called with samples of the same size and, for ``Kind/bca``, with samples of one value less.
+  /// - Returns: `nil` if the sample is too small, or if bias or acceleration are undefined, as for equal values.
   public static func interval(
     _ sample: [Double], kind: Kind = .bca, level: Double = 0.95, resamples: Int = 2_000,
     using random: inout RandomGenerator, statistic: ([Double]) -> Double? = \.mean
@@ -26,14 +26,14 @@ public enum Bootstrap {
     guard sample.count > 1, resamples > 0 else { return nil }
     var drawn = sample
     let statistics = (0..<resamples).compactMap { _ -> Double? in
-      for place in drawn.indices { drawn[place] = sample[random.below(sample.count)] }
+      for index in drawn.indices { drawn[index] = sample[random.below(sample.count)] }
       return statistic(drawn)
     }
     guard kind == .bca else { return percentile(statistics, level: level) }
     guard let observed = statistic(sample) else { return nil }
-    let leftOut = sample.indices.compactMap { place -> Double? in
+    let leftOut = sample.indices.compactMap { index -> Double? in
       var rest = sample
-      rest.remove(at: place)
+      rest.remove(at: index)
       return statistic(rest)
     }
     return bca(statistics, observed: observed, leftOut: leftOut, level: level)
@@ -48,7 +48,7 @@ public enum Bootstrap {
   ///
   /// - Parameters:
   ///   - observed: The statistic of the sample.
-  ///   - leftOut: The statistics of the sample without each of its values.
+  ///   - leftOut: The statistics of the sample with one value left out, for each value.
   public static func bca(
     _ statistics: [Double], observed: Double, leftOut: [Double], level: Double
   ) -> ClosedRange<Double>? {

@@ -2,7 +2,7 @@ import CGSL
 
 /// Descriptive statistics of a sample of real numbers, by GSL.
 ///
-/// All are `nil` where the statistic is undefined (an empty sample, or one value where two are needed).
+/// A statistic that is undefined (for an empty sample, or one value where two are needed) is `nil`.
 extension [Double] {
   /// The arithmetic mean.
   public var mean: Double? {
@@ -28,14 +28,14 @@ extension [Double] {
     quantiles([p])?.first
   }
 
-  /// Several quantiles of one sample, sorted once.
+  /// Several quantiles of one sample, which is sorted only once.
   public func quantiles(_ ps: [Double]) -> [Double]? {
     guard !isEmpty else { return nil }
     let sorted = sorted()
     return ps.map { gsl_stats_quantile_from_sorted_data(sorted, 1, count, $0) }
   }
 
-  /// The autocorrelation at a lag: the correlation of the sequence with itself, shifted.
+  /// The autocorrelation at a lag: the correlation of the sequence with itself shifted by the lag.
   public func autocorrelation(lag: Int) -> Double? {
     guard lag > 0, count > lag + 1 else { return nil }
     return withUnsafeBufferPointer { values in
@@ -45,7 +45,7 @@ extension [Double] {
     }
   }
 
-  /// Spearman's rank correlation with another sample of the same size, ties sharing their mean rank.
+  /// Spearman's rank correlation with another sample of the same size. Ties share their mean rank.
   public func spearman(_ other: [Double]) -> Double? {
     guard count == other.count, count > 1 else { return nil }
     var work = [Double](repeating: 0, count: 2 * count)
@@ -55,17 +55,17 @@ extension [Double] {
 
   /// Kendall's rank correlation tau-b with another sample of the same size (Kendall 1945): pairs in the same
   /// order minus pairs in opposite order, over the geometric mean of the numbers of pairs that are untied in
-  /// either sample. In `n log n` steps (Knight, JASA 1966).
+  /// either sample. Takes `n log n` steps (Knight, JASA 1966).
   public func kendall(_ other: [Double]) -> Double? {
     guard count == other.count, count > 1, !(self + other).contains(where: \.isNaN) else { return nil }
     func pairs(_ count: Int) -> Int { count * (count - 1) / 2 }
-    /// Pairs of equal neighbours of a sorted sequence.
+    /// The number of pairs of equal elements in a sorted sequence.
     func ties(_ count: Int, _ isEqual: (Int, Int) -> Bool) -> Int {
       var sum = 0
       var start = 0
-      for place in 1...count where place == count || !isEqual(start, place) {
-        sum += pairs(place - start)
-        start = place
+      for end in 1...count where end == count || !isEqual(start, end) {
+        sum += pairs(end - start)
+        start = end
       }
       return sum
     }
@@ -95,12 +95,12 @@ extension [Double] {
         let middle = Swift.min(start + width, count)
         let end = Swift.min(start + 2 * width, count)
         var (left, right) = (start, middle)
-        for place in start..<end {
+        for index in start..<end {
           if right == end || (left < middle && source[left] <= source[right]) {
-            target[place] = source[left]
+            target[index] = source[left]
             left += 1
           } else {
-            target[place] = source[right]
+            target[index] = source[right]
             right += 1
             inversions += middle - left
           }
@@ -118,10 +118,10 @@ extension [Double] {
 public struct LinearFit: Hashable, Sendable {
   public let intercept: Double
   public let slope: Double
-  /// The coefficient of determination: the part of the variance of `y` that the line explains.
+  /// The coefficient of determination: the fraction of the variance of `y` that the line explains.
   public let rSquared: Double
 
-  /// The fit, or `nil` for fewer than two distinct values of `x`.
+  /// Fits a line; `nil` for fewer than two distinct values of `x`.
   public init?(x: [Double], y: [Double]) {
     guard x.count == y.count, x.count > 1, let first = x.first, x.contains(where: { $0 != first }) else {
       return nil

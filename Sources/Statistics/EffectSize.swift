@@ -1,11 +1,11 @@
-/// How often values of one sample are greater than values of another: effect sizes that need no scale.
+/// Effect sizes that need no scale: how often values of one sample are greater than values of another.
 public struct EffectSize: Hashable, Sendable {
-  /// The parts of all pairs in which the first sample's value is greater, and less.
+  /// The fractions of all pairs in which the first sample's value is greater, and less.
   public let greater, less: Double
 
-  /// In `n log n` steps. Infinite values are allowed.
+  /// Compares two samples in `n log n` steps. Infinite values are allowed.
   ///
-  /// - Returns: `nil` for an empty sample.
+  /// - Returns: `nil` for an empty sample, or one with a NaN.
   public init?(_ first: [Double], _ second: [Double]) {
     guard !first.isEmpty, !second.isEmpty, !(first + second).contains(where: \.isNaN) else { return nil }
     let (a, b) = (first.sorted(), second.sorted())
@@ -22,14 +22,15 @@ public struct EffectSize: Hashable, Sendable {
     self.less = Double(less) / pairs
   }
 
-  /// Vargha and Delaney's A12 (2000): the probability that a value of the first sample is greater, an equal
-  /// pair counting half. 0.5 is no effect.
+  /// Vargha and Delaney's A12 (2000): the probability that a value of the first sample is greater, where an
+  /// equal pair counts half. 0.5 means no effect.
   public var a12: Double { greater + (1 - greater - less) / 2 }
 
   /// Cliff's delta (1993), in -1...1: 2 A12 - 1.
   public var cliffsDelta: Double { greater - less }
 
-  /// Vargha and Delaney's words for the size: from 0.56 small, from 0.64 medium, from 0.71 large, either way.
+  /// Vargha and Delaney's word for the size of the effect, in either direction: small from an A12 of 0.56, medium from
+  /// 0.64, large from 0.71.
   public var magnitude: String {
     switch max(a12, 1 - a12) {
     case ..<0.56: "negligible"

@@ -1,21 +1,21 @@
 import CGSL
 
 /// Friedman's test of several methods over common blocks (Friedman 1937): whether the methods' ranks within
-/// blocks differ, with the comparisons of pairs that Demšar recommends (JMLR 2006).
+/// blocks differ. With the pairwise comparisons that Demšar recommends (JMLR 2006).
 public struct Friedman: Hashable, Sendable {
   /// The number of blocks.
   public let blocks: Int
-  /// The mean over blocks of each method's rank within the block, 1 for the least value, ties sharing theirs.
+  /// Each method's rank within a block, averaged over blocks; 1 for the least value. Ties share their mean rank.
   public let averageRanks: [Double]
   /// Friedman's statistic, corrected for ties.
   public let chiSquared: Double
-  /// By the chi-squared distribution with one degree of freedom less than methods.
+  /// The p-value by the chi-squared distribution, with one degree of freedom less than there are methods.
   public let pValue: Double
-  /// By the F distribution of Iman and Davenport's statistic, which is less conservative.
+  /// The p-value by the F distribution of Iman and Davenport's statistic, which is less conservative.
   public let imanDavenportPValue: Double
 
   /// - Parameter values: A row per block with a number per method. Infinite values are allowed.
-  /// - Returns: `nil` for fewer than two methods or two blocks, or rows of different sizes.
+  /// - Returns: `nil` for fewer than two methods or two blocks, rows of different sizes, or a NaN.
   public init?(_ values: [[Double]]) {
     guard let methods = values.first?.count, methods > 1, values.count > 1,
       values.allSatisfy({ $0.count == methods && !$0.contains(where: \.isNaN) })
@@ -39,25 +39,25 @@ public struct Friedman: Hashable, Sendable {
       rest > 0 ? gsl_cdf_fdist_Q((n - 1) * chiSquared / rest, k - 1, (k - 1) * (n - 1)) : 0
   }
 
-  /// The standard error of the difference of two average ranks if nothing differs: sqrt(k (k + 1) / 6n).
+  /// The standard error of the difference of two average ranks if no methods differ: sqrt(k (k + 1) / 6n).
   public var standardError: Double {
     let k = Double(averageRanks.count)
     return (k * (k + 1) / (6 * Double(blocks))).squareRoot()
   }
 
-  /// Nemenyi's p-value of a pair of methods: already adjusted for all pairs.
+  /// The p-value of a pair of methods by Nemenyi's test, adjusted for all pairs.
   public func nemenyi(_ first: Int, _ second: Int) -> Double {
     let distance = abs(averageRanks[first] - averageRanks[second]) / standardError
     return StudentizedRange.upperTail(distance * 2.squareRoot(), groups: averageRanks.count)
   }
 
-  /// The difference of average ranks from which on two methods differ at a level by Nemenyi's test.
+  /// The least difference of average ranks that is significant at a level by Nemenyi's test.
   public func criticalDifference(level: Double = 0.05) -> Double {
     StudentizedRange.upperQuantile(level, groups: averageRanks.count) / 2.squareRoot() * standardError
   }
 
-  /// The p-value of a pair of methods by the normal distribution of the difference of their average ranks, not
-  /// yet adjusted: see ``Swift/Array/holmAdjusted``.
+  /// The p-value of a pair of methods by the normal distribution of the difference of their average ranks. It is
+  /// not adjusted for other pairs: see ``Swift/Array/holmAdjusted``.
   public func pairPValue(_ first: Int, _ second: Int) -> Double {
     min(1, 2 * gsl_cdf_ugaussian_Q(abs(averageRanks[first] - averageRanks[second]) / standardError))
   }
@@ -73,7 +73,7 @@ public enum StudentizedRange {
     guard range > 0 else { return 1 }
     var parameters = (range, Double(groups - 1))
     return withUnsafeMutablePointer(to: &parameters) { parameters in
-      // k φ(z) (Φ(z)^(k-1) - (Φ(z) - Φ(z - range))^(k-1)) over the place z of the greatest deviate.
+      // k φ(z) (Φ(z)^(k-1) - (Φ(z) - Φ(z - range))^(k-1)) over the value z of the greatest deviate.
       var integrand = gsl_function(
         function: { z, parameters in
           guard let (range, power) = parameters?.load(as: (Double, Double).self) else { return 0 }
@@ -93,7 +93,7 @@ public enum StudentizedRange {
     }
   }
 
-  /// The range that is exceeded with a probability, by bisection.
+  /// The range that is exceeded with a given probability, by bisection.
   public static func upperQuantile(_ probability: Double, groups: Int) -> Double {
     var (low, high) = (0.0, 60.0)
     for _ in 0..<80 {

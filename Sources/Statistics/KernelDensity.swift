@@ -9,29 +9,29 @@ import Foundation
 /// `h / (levels - 1)` to each other one. It is a distribution for `h` in 0...1, and flat at
 /// `(levels - 1) / levels`.
 public struct KernelDensity: Sendable {
-  /// What values a variable takes.
+  /// The values that a variable takes.
   public enum Variable: Hashable, Sendable {
     case real
-    /// 0, 1, …, `levels - 1`, without order.
+    /// One of 0, 1, …, `levels - 1`, which have no order.
     case unordered(levels: Int)
   }
 
   public let variables: [Variable]
-  /// By variable.
+  /// The bandwidth of each variable.
   public let bandwidths: [Double]
   /// The number of observations.
   public let count: Int
-  /// Values by variable, then by observation.
+  /// The values of all observations, variable after variable.
   @usableFromInline let values: [Double]
 
-  /// Some unordered variables whose kernels are multiplied in advance: each combination of their levels has a
-  /// row of kernels, one per observation, and zeros up to a whole number of vectors.
+  /// Unordered variables whose kernels are multiplied in advance: each combination of their levels has a row of
+  /// kernels, one per observation, padded with zeros to a whole number of vectors.
   private struct Factor {
     var variables: [(variable: Int, levels: Int)]
     var kernels: [Double]
   }
   private let factors: [Factor]
-  /// The places of the real variables.
+  /// The indices of the real variables.
   private let reals: [Int]
   /// The length of a row of kernels.
   private let stride: Int
@@ -39,8 +39,8 @@ public struct KernelDensity: Sendable {
   /// - Parameters:
   ///   - observations: At least one row, with a number per variable.
   ///   - bandwidths: Positive, one per variable.
-  ///   - observedLevelsOnly: Whether an unordered variable has only the levels that were observed, as
-  ///     statsmodels believes. Then a variable that was always the same is infinitely dense elsewhere.
+  ///   - observedLevelsOnly: Whether only the levels that were observed count as an unordered variable's levels, as in
+  ///     statsmodels. A variable with a single observed level is then infinitely dense at the others.
   public init(
     _ observations: [[Double]], variables: [Variable], bandwidths: [Double], observedLevelsOnly: Bool = false
   ) {
@@ -59,10 +59,10 @@ public struct KernelDensity: Sendable {
       let other = levels > 1 ? bandwidths[variable] / Double(counted - 1) : 0
       var kernels = [Double](repeating: 0, count: levels * stride)
       for level in 0..<levels {
-        for place in 0..<count { kernels[level * stride + place] = other }
+        for index in 0..<count { kernels[level * stride + index] = other }
       }
-      for (place, observation) in observations.enumerated() {
-        kernels[Int(observation[variable]) * stride + place] = 1 - bandwidths[variable]
+      for (index, observation) in observations.enumerated() {
+        kernels[Int(observation[variable]) * stride + index] = 1 - bandwidths[variable]
       }
       let factor = Factor(variables: [(variable, levels)], kernels: kernels)
       if factors.count == 1, factors[0].kernels.count * levels <= Self.combinationLimit * stride {
@@ -76,7 +76,7 @@ public struct KernelDensity: Sendable {
   }
 
   private typealias Vector = SIMD8<Double>
-  /// As many combinations of levels are worth a row.
+  /// The greatest number of combinations of levels whose kernels are multiplied in advance.
   private static let combinationLimit = 32
 
   private static func product(_ a: Factor, _ b: Factor, _ stride: Int) -> Factor {
@@ -84,7 +84,7 @@ public struct KernelDensity: Sendable {
     kernels.reserveCapacity(a.kernels.count * b.kernels.count / stride)
     for first in Swift.stride(from: 0, to: a.kernels.count, by: stride) {
       for second in Swift.stride(from: 0, to: b.kernels.count, by: stride) {
-        for place in 0..<stride { kernels.append(a.kernels[first + place] * b.kernels[second + place]) }
+        for index in 0..<stride { kernels.append(a.kernels[first + index] * b.kernels[second + index]) }
       }
     }
     return Factor(variables: a.variables + b.variables, kernels: kernels)
@@ -104,15 +104,15 @@ public struct KernelDensity: Sendable {
     }
   }
 
-  /// An observation's value of a variable.
+  /// The value of a variable in an observation.
   @inlinable public func value(_ variable: Int, of observation: Int) -> Double {
     values[variable * count + observation]
   }
 
-  /// The density at a point with a number per variable.
+  /// The density at a point, which has a number per variable.
   public func density(at point: [Double]) -> Double { densities(at: point)[0] }
 
-  /// The densities at several points, one point's numbers after the other's: faster than one by one.
+  /// The densities at several points, given point after point; faster than one by one.
   public func densities(at points: [Double]) -> [Double] {
     let dimensions = variables.count
     precondition(dimensions > 0 && points.count % dimensions == 0, "a point has a number per variable")

@@ -2,9 +2,9 @@ import CGSL
 
 /// A linear model `y = c[0] x[0] + c[1] x[1] + …`, fitted by least squares (GSL's `gsl_multifit_linear`).
 public struct LeastSquares: Hashable, Sendable {
-  /// One per column.
+  /// The coefficient of each column.
   public let coefficients: [Double]
-  /// The part of the variance of `y` that the model explains.
+  /// The fraction of the variance of `y` that the model explains.
   public let rSquared: Double
   /// The standard deviation of the residuals, with n - columns in the denominator.
   public let residualDeviation: Double
@@ -40,7 +40,7 @@ public struct LeastSquares: Hashable, Sendable {
 
 /// The eigenvalues of a symmetric matrix, ascending (GSL's `gsl_eigen_symm`).
 ///
-/// - Parameter matrix: Rows; only the lower triangle is read.
+/// - Parameter matrix: The rows, of which only the lower triangle is read.
 public func symmetricEigenvalues(_ matrix: [[Double]]) -> [Double] {
   let n = matrix.count
   guard n > 0, let a = gsl_matrix_alloc(n, n), let values = gsl_vector_alloc(n), let work = gsl_eigen_symm_alloc(n)

@@ -8,12 +8,12 @@ public enum Normal {
   /// The probability of a value up to `x`.
   public static func cumulative(_ x: Double) -> Double { gsl_cdf_ugaussian_P(x) }
 
-  /// The value below which a part `p` in 0...1 of the probability lies.
+  /// The value below which a fraction `p`, in 0...1, of the probability lies.
   public static func quantile(_ p: Double) -> Double { gsl_cdf_ugaussian_Pinv(p) }
 }
 
 extension RandomGenerator {
-  /// A normal deviate, given that it lies in a range: by the inverse of the cumulative distribution.
+  /// Draws a normal deviate that is truncated to a range, by inverting the cumulative distribution.
   public mutating func gaussian(
     mean: Double, deviation: Double, in range: ClosedRange<Double>
   ) -> Double {
@@ -23,7 +23,7 @@ extension RandomGenerator {
     return Swift.min(Swift.max(value, range.lowerBound), range.upperBound)
   }
 
-  /// An index drawn with probabilities in proportion to weights, none negative, not all zero.
+  /// Draws an index with probabilities proportional to weights. No weight may be negative, nor may all be zero.
   @inlinable public mutating func index(weights: some Collection<Double>) -> Int {
     var rest = uniform() * weights.reduce(0, +)
     var index = 0

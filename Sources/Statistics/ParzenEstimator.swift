@@ -5,17 +5,17 @@ import Foundation
 /// details of hyperopt's `adaptive_parzen_normal`.
 ///
 /// A component is as wide as the larger distance to its neighbours, within bounds that follow from the
-/// interval and the number of observations; the prior is centred and as wide as the interval. Observations
-/// older than the last `forgetting` weigh less, linearly in their age.
+/// interval and the number of observations; the prior is centred and as wide as the interval. The latest
+/// `forgetting` observations have their whole weight; that of older ones falls linearly with their age.
 public struct ParzenEstimator: Sendable {
   public let range: ClosedRange<Double>
-  /// By ascending mean. Weights sum to one.
+  /// The components by ascending mean. Their weights sum to one.
   public private(set) var components: [(weight: Double, mean: Double, deviation: Double)]
   /// The probability that the mixture gives to the interval.
   private let accepted: Double
 
   /// - Parameters:
-  ///   - observations: In order of age, the oldest first.
+  ///   - observations: The observations, the oldest first.
   ///   - forgetting: The number of observations that keep their whole weight.
   public init(
     _ observations: [Double], range: ClosedRange<Double>, priorWeight: Double = 1, forgetting: Int = 25
@@ -33,34 +33,34 @@ public struct ParzenEstimator: Sendable {
     if count == 2 {
       sorted[1 - prior].deviation = width / 2
     } else {
-      for place in 0..<count where count > 2 {
-        let left = place > 0 ? sorted[place].mean - sorted[place - 1].mean : 0
-        let right = place < count - 1 ? sorted[place + 1].mean - sorted[place].mean : 0
-        sorted[place].deviation = max(left, right)
+      for index in 0..<count where count > 2 {
+        let left = index > 0 ? sorted[index].mean - sorted[index - 1].mean : 0
+        let right = index < count - 1 ? sorted[index + 1].mean - sorted[index].mean : 0
+        sorted[index].deviation = max(left, right)
       }
     }
     let least = width / min(100, Double(1 + count))
     let total = sorted.reduce(0) { $0 + $1.weight }
-    for place in 0..<count {
-      sorted[place].deviation = place == prior ? width : min(max(sorted[place].deviation, least), width)
-      sorted[place].weight /= total
+    for index in 0..<count {
+      sorted[index].deviation = index == prior ? width : min(max(sorted[index].deviation, least), width)
+      sorted[index].weight /= total
     }
     components = sorted
     accepted = sorted.reduce(0) { $0 + $1.weight * Self.mass($1.mean, $1.deviation, range) }
   }
 
-  /// hyperopt's `linear_forgetting_weights`: one for the last `full` observations, before those a ramp from
-  /// 1 / count to one.
+  /// The weights of observations, the oldest first: 1 for the last `full`, and for those before them a ramp from
+  /// 1 / count to 1, as in hyperopt's `linear_forgetting_weights`.
   public static func forgettingWeights(_ count: Int, _ full: Int) -> [Double] {
     guard count > full else { return [Double](repeating: 1, count: count) }
     let ramp = count - full
     let start = 1 / Double(count)
-    return (0..<count).map { place in
-      place >= ramp ? 1 : ramp == 1 ? start : start + (1 - start) * Double(place) / Double(ramp - 1)
+    return (0..<count).map { index in
+      index >= ramp ? 1 : ramp == 1 ? start : start + (1 - start) * Double(index) / Double(ramp - 1)
     }
   }
 
-  /// A value of the interval, by rejection as in hyperopt.
+  /// Draws a value of the interval, by rejection as in hyperopt.
   public func sample(using random: inout RandomGenerator) -> Double {
     while true {
       let component = components[random.index(weights: components.lazy.map(\.weight))]
@@ -76,7 +76,7 @@ public struct ParzenEstimator: Sendable {
     } / accepted
   }
 
-  /// The probability of a part of the interval: what stands for the density of whole numbers.
+  /// The probability of a part of the interval; for whole numbers it stands for the density.
   public func probability(of part: ClosedRange<Double>) -> Double {
     let part = part.clamped(to: range)
     return components.reduce(0) { $0 + $1.weight * Self.mass($1.mean, $1.deviation, part) } / accepted

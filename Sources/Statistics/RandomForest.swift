@@ -1,37 +1,37 @@
 /// A forest of regression trees (Breiman 2001), as SMAC grows them (Hutter, Hoos and Leyton-Brown 2011,
-/// section 4.1): every tree on a bootstrap sample, every split among a random part of the features, and a
-/// prediction that is the mean and the variance of the trees' own.
+/// section 4.1): each tree is grown on a bootstrap sample, each split chooses from a random subset of the
+/// features, and a prediction is the mean and the variance of the trees' predictions.
 public struct RandomForest: Sendable {
-  /// What values a feature takes.
+  /// The values that a feature takes.
   public enum Feature: Hashable, Sendable {
     case number
-    /// 0, 1, …, at most 63, without order: a split sends any set of them to the left.
+    /// One of 0, 1, …, at most 63, which have no order: a split sends any set of them to the left.
     case categories
   }
 
   public struct Settings: Hashable, Sendable {
     public var trees = 10
-    /// The part of the features that a split chooses from.
+    /// The fraction of the features that a split chooses from.
     public var featureFraction = 5.0 / 6
-    /// Fewer samples are not split further.
+    /// The least number of samples that are split further.
     public var leastToSplit = 3
-    /// On each side of a split.
+    /// The least number of samples on each side of a split.
     public var leastInLeaf = 3
     public var maximumDepth = 20
-    /// Whether a tree grows on samples drawn with replacement, or on all.
+    /// Whether a tree grows on samples drawn with replacement; otherwise on all.
     public var bootstrap = true
 
     public init() {}
   }
 
-  /// A node of a tree. The left child is the next one; the right child, which comes after the whole left
-  /// branch, of a leaf is the leaf itself, so that a walk stays there.
+  /// A node of a tree. The left child is the next node; the right child comes after the whole left branch. A leaf
+  /// is its own right child, so that a walk stays there.
   fileprivate struct Node {
     var feature: Int32 = 0
     var right: Int32
-    /// A number's upper bound on the left.
+    /// The greatest value of a number that goes to the left.
     var threshold = -Double.infinity
-    /// The categories on the left, as bits.
+    /// The categories that go to the left, as bits.
     var categories: UInt64 = 0
     var mean: Double
 
@@ -45,11 +45,11 @@ public struct RandomForest: Sendable {
       return isIn | (isAbove ^ 1)
     }
 
-    /// Where a sample goes on from this node, which is at a place.
+    /// The index of the node that a sample visits after this one, whose index is given.
     func next(
-      _ place: Int, _ sample: UnsafeBufferPointer<Double>, _ codes: UnsafeMutableBufferPointer<UInt64>
+      _ index: Int, _ sample: UnsafeBufferPointer<Double>, _ codes: UnsafeMutableBufferPointer<UInt64>
     ) -> Int {
-      goesLeft(sample, codes) == 1 ? place &+ 1 : Int(right)
+      goesLeft(sample, codes) == 1 ? index &+ 1 : Int(right)
     }
   }
 
@@ -61,7 +61,7 @@ public struct RandomForest: Sendable {
   ///
   /// - Parameters:
   ///   - values: The features, sample after sample.
-  ///   - targets: At least one.
+  ///   - targets: The value to predict for each sample; at least one.
   public init(
     values: [Double], targets: [Double], features: [Feature], settings: Settings = Settings(),
     using random: inout RandomGenerator
@@ -86,29 +86,29 @@ public struct RandomForest: Sendable {
   /// The mean and the variance (divided by the number of trees) of the trees' predictions.
   public func predict(_ sample: [Double]) -> (mean: Double, variance: Double) {
     withUnsafeTemporaryAllocation(of: UInt64.self, capacity: isCategorical.count) { codes in
-      withUnsafeTemporaryAllocation(of: Int.self, capacity: roots.count) { places in
+      withUnsafeTemporaryAllocation(of: Int.self, capacity: roots.count) { indices in
         fill(codes, sample)
         return nodes.withUnsafeBufferPointer { nodes in
           sample.withUnsafeBufferPointer { sample in
-            for tree in 0..<roots.count { places[tree] = roots[tree] }
+            for tree in 0..<roots.count { indices[tree] = roots[tree] }
             // A step in every tree, until all are at a leaf: one walk does not wait for another, and nothing
             // branches on the sample, as a processor would guess wrong half of the time.
             var moved = 0
             repeat {
               moved = 0
               for tree in 0..<roots.count {
-                let place = places[tree]
-                let right = Int(nodes[place].right)
-                let next = right &- (right &- place &- 1) &* nodes[place].goesLeft(sample, codes)
-                places[tree] = next
-                moved |= next ^ place
+                let index = indices[tree]
+                let right = Int(nodes[index].right)
+                let next = right &- (right &- index &- 1) &* nodes[index].goesLeft(sample, codes)
+                indices[tree] = next
+                moved |= next ^ index
               }
             } while moved != 0
             var sum = 0.0
             var squares = 0.0
-            for place in places {
-              sum += nodes[place].mean
-              squares += nodes[place].mean * nodes[place].mean
+            for index in indices {
+              sum += nodes[index].mean
+              squares += nodes[index].mean * nodes[index].mean
             }
             return moments(sum, squares)
           }
@@ -136,7 +136,7 @@ public struct RandomForest: Sendable {
     let isCategorical: [Bool]
     let settings: Settings
     let width: Int
-    /// How many features a split chooses from: the first of ``order``, which is shuffled for every split.
+    /// The number of features that a split chooses from: the first of ``order``, which is shuffled for every split.
     let triedCount: Int
     var order: [Int]
     /// The categories, sample after sample, and the number of categories of each feature, 0 of numbers.
@@ -147,10 +147,10 @@ public struct RandomForest: Sendable {
     private typealias Tally = SIMD2<Double>
     /// Each sample's own tally in the tree that grows.
     private let weights: UnsafeMutableBufferPointer<Tally>
-    /// By category of each feature that a split may choose.
+    /// The tally of each category of each feature that a split may choose.
     private let tallies: UnsafeMutableBufferPointer<Tally>
-    /// Of the feature at hand, of every category that samples have, its mean and its place in the order of
-    /// means; its tally and its bit; and these in the order of means.
+    /// For the feature at hand, by category that samples have: the mean and its rank; the tally and the bit;
+    /// tally and bit again, in the order of means.
     private let categories: UnsafeMutableBufferPointer<(mean: Double, rank: Int)>
     private let present: UnsafeMutableBufferPointer<(tally: Tally, bit: UInt64)>
     private let ordered: UnsafeMutableBufferPointer<(tally: Tally, bit: UInt64)>
@@ -233,20 +233,20 @@ public struct RandomForest: Sendable {
       _ samples: UnsafeMutableBufferPointer<Int>, weight: Double, depth: Int, into nodes: inout [Node],
       using random: inout RandomGenerator
     ) {
-      let place = nodes.count
+      let index = nodes.count
       guard weight >= Double(max(settings.leastToSplit, 2 * settings.leastInLeaf)),
         depth < settings.maximumDepth
       else {
         var sum = 0.0
         for sample in samples { sum += weights[sample].y }
-        nodes.append(Node(right: Int32(place), mean: sum / weight))
+        nodes.append(Node(right: Int32(index), mean: sum / weight))
         return
       }
       for number in 0..<triedCount {
         order.swapAt(number, number + random.below(order.count - number))
       }
       let whole = tally(samples)
-      nodes.append(Node(right: Int32(place), mean: whole.y / whole.x))
+      nodes.append(Node(right: Int32(index), mean: whole.y / whole.x))
 
       var best = Split()
       var start = 0
@@ -263,12 +263,12 @@ public struct RandomForest: Sendable {
       let base = whole.y * whole.y / whole.x
       guard best.feature >= 0, best.score > base * (1 + 1e-12) + 1e-300 else { return }
       let (left, leftWeight) = divide(samples, best)
-      nodes[place].feature = Int32(best.feature)
-      nodes[place].threshold = best.threshold
-      nodes[place].categories = best.categories
+      nodes[index].feature = Int32(best.feature)
+      nodes[index].threshold = best.threshold
+      nodes[index].categories = best.categories
       grow(
         .init(rebasing: samples[..<left]), weight: leftWeight, depth: depth + 1, into: &nodes, using: &random)
-      nodes[place].right = Int32(nodes.count)
+      nodes[index].right = Int32(nodes.count)
       grow(
         .init(rebasing: samples[left...]), weight: weight - leftWeight, depth: depth + 1, into: &nodes,
         using: &random)
@@ -285,7 +285,7 @@ public struct RandomForest: Sendable {
           end += levels[feature]
           count += 1
         }
-        for place in 0..<end { tallies[place] = .zero }
+        for index in 0..<end { tallies[index] = .zero }
         var whole = Tally.zero
         codes.withUnsafeBufferPointer { codes in
           for sample in samples {
@@ -310,8 +310,8 @@ public struct RandomForest: Sendable {
       var left = 0
       var weight = 0.0
       codes.withUnsafeBufferPointer { codes in
-        for place in 0..<samples.count {
-          let (sample, first) = (samples[place], samples[left])
+        for index in 0..<samples.count {
+          let (sample, first) = (samples[index], samples[left])
           let goesLeft =
             split.categories != 0
             ? split.categories >> UInt64(codes[sample &* width &+ split.feature]) & 1 == 1
@@ -319,7 +319,7 @@ public struct RandomForest: Sendable {
           // Exchanged or not, without a branch.
           let one = goesLeft ? 1 : 0
           let change = (first ^ sample) & (0 &- one)
-          samples[place] = sample ^ change
+          samples[index] = sample ^ change
           samples[left] = first ^ change
           weight += Double(one) * weights[sample].x
           left &+= one
@@ -352,14 +352,14 @@ public struct RandomForest: Sendable {
         }
         categories[later].rank = rank
       }
-      for place in 0..<count { ordered[categories[place].rank] = present[place] }
+      for index in 0..<count { ordered[categories[index].rank] = present[index] }
       let least = Double(max(1, settings.leastInLeaf))
       var left = Tally.zero
       var bits: UInt64 = 0
       var found = best
-      for place in 0..<count &- 1 {
-        left += ordered[place].tally
-        bits |= ordered[place].bit
+      for rank in 0..<count &- 1 {
+        left += ordered[rank].tally
+        bits |= ordered[rank].bit
         let score = Self.score(left, whole - left)
         let isBetter = min(left.x, whole.x - left.x) >= least && score > found.score
         found.score = isBetter ? score : found.score
@@ -379,13 +379,13 @@ public struct RandomForest: Sendable {
       samples.sort { (value($0, feature), $0) < (value($1, feature), $1) }
       let least = Double(max(1, settings.leastInLeaf))
       var left = Tally.zero
-      for place in 0..<samples.count - 1 {
-        left += weights[samples[place]]
-        let (low, high) = (value(samples[place], feature), value(samples[place + 1], feature))
+      for index in 0..<samples.count - 1 {
+        left += weights[samples[index]]
+        let (low, high) = (value(samples[index], feature), value(samples[index + 1], feature))
         guard low < high, min(left.x, whole.x - left.x) >= least else { continue }
         let score = Self.score(left, whole - left)
         guard score > best.score else { continue }
-        // The drawn place may round up to the higher value, which belongs to the right.
+        // The drawn threshold may round up to the higher value, which belongs to the right.
         let threshold = low + (high - low) * random.uniform()
         best = Split(score: score, feature: feature, threshold: threshold < high ? threshold : low)
       }
@@ -394,20 +394,20 @@ public struct RandomForest: Sendable {
 }
 
 extension RandomForest {
-  /// What a forest predicts around a sample: where one feature has another category.
+  /// The predictions around a sample: those where one feature has another category.
   ///
-  /// The same as ``predict(_:)`` there, but faster: all categories of a feature go down a tree together, and
-  /// only from the first node that asks for the feature.
+  /// They equal those of ``predict(_:)`` but are faster: all categories of a feature go down a tree together, and only
+  /// from the first node that splits by the feature.
   public struct Neighbourhood {
     private let forest: RandomForest
-    /// By feature, the places of its categories among the predictions.
+    /// The indices of each feature's categories in ``predictions``.
     private let ranges: [Range<Int>]
     private var predictions: [(mean: Double, variance: Double)]
     private var isKnown: [Bool]
     private var sample: [Double] = []
     private var codes: [UInt64]
-    /// By feature and tree the first node on the sample's way that asks for the feature; by tree the leaf
-    /// where the way ends.
+    /// By feature and tree, the first node on the sample's path that splits by the feature; by tree, the leaf at
+    /// the end of the path.
     private var firsts: [Int]
     private var leaves: [Int]
 
@@ -427,34 +427,34 @@ extension RandomForest {
       leaves = Array(repeating: 0, count: forest.roots.count)
     }
 
-    /// Makes a sample the centre. Needed before any prediction.
+    /// Makes a sample the centre. Must be called before any prediction.
     public mutating func move(to sample: [Double]) {
       self.sample = sample
       for feature in isKnown.indices { isKnown[feature] = false }
       let trees = forest.roots.count
       let forest = forest
       codes.withUnsafeMutableBufferPointer { forest.fill($0, sample) }
-      for place in firsts.indices { firsts[place] = -1 }
+      for index in firsts.indices { firsts[index] = -1 }
       forest.nodes.withUnsafeBufferPointer { nodes in
         sample.withUnsafeBufferPointer { sample in
           codes.withUnsafeMutableBufferPointer { codes in
             for (tree, root) in forest.roots.enumerated() {
-              var place = root
+              var index = root
               while true {
-                let next = nodes[place].next(place, sample, codes)
-                guard next != place else { break }
-                let entry = Int(nodes[place].feature) &* trees &+ tree
-                if firsts[entry] < 0 { firsts[entry] = place }
-                place = next
+                let next = nodes[index].next(index, sample, codes)
+                guard next != index else { break }
+                let entry = Int(nodes[index].feature) &* trees &+ tree
+                if firsts[entry] < 0 { firsts[entry] = index }
+                index = next
               }
-              leaves[tree] = place
+              leaves[tree] = index
             }
           }
         }
       }
     }
 
-    /// The prediction where a feature with categories has a given one.
+    /// The prediction for the sample with another category of one feature.
     public mutating func predict(_ feature: Int, category: Int) -> (mean: Double, variance: Double) {
       if !isKnown[feature] {
         isKnown[feature] = true
@@ -467,7 +467,7 @@ extension RandomForest {
       let range = ranges[feature]
       let trees = leaves.count
       let forest = forest
-      typealias Group = (place: Int, categories: UInt64)
+      typealias Group = (index: Int, categories: UInt64)
       withUnsafeTemporaryAllocation(of: Group.self, capacity: range.count) { waiting in
         predictions.withUnsafeMutableBufferPointer { all in
           let predictions = UnsafeMutableBufferPointer(rebasing: all[range])
@@ -482,31 +482,31 @@ extension RandomForest {
                     for category in 0..<predictions.count { Self.add(mean, &predictions[category]) }
                     continue
                   }
-                  // Categories that part from the others wait, with the place where they go on.
+                  // Categories that part from the others wait, with the node where they go on.
                   waiting[0] = (first, .max >> UInt64(64 - range.count))
                   var count = 1
                   while count > 0 {
                     count &-= 1
-                    var (place, categories) = waiting[count]
-                    while nodes[place].right != place {
-                      let node = nodes[place]
+                    var (index, categories) = waiting[count]
+                    while nodes[index].right != index {
+                      let node = nodes[index]
                       guard node.feature == feature else {
-                        place = node.next(place, sample, codes)
+                        index = node.next(index, sample, codes)
                         continue
                       }
                       let others = categories & ~node.categories
                       if others == categories {
-                        place = Int(node.right)
+                        index = Int(node.right)
                       } else {
                         if others != 0 {
                           waiting[count] = (Int(node.right), others)
                           count &+= 1
                           categories &= node.categories
                         }
-                        place &+= 1
+                        index &+= 1
                       }
                     }
-                    let mean = nodes[place].mean
+                    let mean = nodes[index].mean
                     while categories != 0 {
                       Self.add(mean, &predictions[categories.trailingZeroBitCount])
                       categories &= categories &- 1

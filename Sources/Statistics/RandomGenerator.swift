@@ -3,18 +3,18 @@ import CGSL
 /// The package's only source of randomness: xoshiro256\*\* (Blackman and Vigna, 2018), a value of 32 bytes
 /// with period 2^256 - 1.
 ///
-/// A generator is made from a seed and the name of a stream, so that everything random in a run hangs on
-/// one seed while its parts draw independently:
+/// A generator is made from a seed and the name of a stream, so that one seed determines everything random in a
+/// run while its parts draw independently:
 ///
 ///     var proposals = RandomGenerator(seed: 7, stream: "optimizer")
 ///     var repeats = RandomGenerator(seed: 7, stream: "repeats")
 ///
-/// All draws are the same on every platform and for every version of the standard library. GSL's samplers
-/// work on the same state.
+/// All draws are the same on every platform and with every version of the standard library. GSL's samplers use
+/// the same state.
 public struct RandomGenerator: RandomNumberGenerator, Hashable, Sendable, Codable {
   @usableFromInline var s0, s1, s2, s3: UInt64
 
-  /// A generator for one stream of a seed: SplitMix64 (Steele, Lea and Flood, 2014) fills the state from
+  /// Makes a generator for one stream of a seed: SplitMix64 (Steele, Lea and Flood, 2014) fills the state from
   /// the seed and the FNV-1a hash of the stream's name.
   public init(seed: UInt64, stream: String = "") {
     var name: UInt64 = 0xcbf2_9ce4_8422_2325
@@ -41,12 +41,12 @@ public struct RandomGenerator: RandomNumberGenerator, Hashable, Sendable, Codabl
     }
   }
 
-  /// 64 uniform bits.
+  /// Draws 64 uniform bits.
   @inlinable public mutating func next() -> UInt64 {
     withState(anytime_xoshiro_next)
   }
 
-  /// A uniform integer in `0..<count`, without bias (Lemire, 2019). `count` must be positive.
+  /// Draws a uniform integer in `0..<count`, without bias (Lemire, 2019). `count` must be positive.
   @inlinable public mutating func below(_ count: Int) -> Int {
     precondition(count > 0, "below(_:) needs a positive count")
     let bound = UInt64(count)
@@ -58,22 +58,22 @@ public struct RandomGenerator: RandomNumberGenerator, Hashable, Sendable, Codabl
     return Int(high)
   }
 
-  /// A uniform real number in `[0, 1)`, a multiple of 2^-53.
+  /// Draws a uniform real number in `[0, 1)`, a multiple of 2^-53.
   @inlinable public mutating func uniform() -> Double {
     Double(next() >> 11) * 0x1p-53
   }
 
-  /// `true` with the given probability.
+  /// Draws `true` with the given probability.
   @inlinable public mutating func chance(_ probability: Double) -> Bool {
     uniform() < probability
   }
 
-  /// A standard normal deviate, by GSL's ziggurat.
+  /// Draws a standard normal deviate, by GSL's ziggurat.
   public mutating func gaussian() -> Double {
     withState(anytime_gaussian)
   }
 
-  /// A uniformly chosen element, `nil` of an empty collection.
+  /// Draws an element uniformly; `nil` for an empty collection.
   @inlinable public mutating func element<C: RandomAccessCollection>(of choices: C) -> C.Element? {
     choices.isEmpty ? nil : choices[choices.index(choices.startIndex, offsetBy: below(choices.count))]
   }

@@ -5,19 +5,19 @@ import CGSL
 ///
 /// Infinite values are allowed and rank as they compare.
 public struct MannWhitney: Hashable, Sendable {
-  /// Pairs in which the first sample's value is greater; an equal pair counts half.
+  /// The number of pairs in which the first sample's value is greater; an equal pair counts half.
   public let u: Double
   public let pValue: Double
-  /// Whether the p-value is from all ways to deal the values, ties included, or from the normal approximation
+  /// Whether the p-value counts all ways to deal the values, ties included; otherwise it is the normal approximation
   /// with corrections for ties and continuity.
   public let isExact: Bool
 
-  /// Up to this many values of the smaller sample times values of both, the test is exact unless it is told
-  /// otherwise: 35 against 35, or 3 against 800. The approximation is poor where one sample is small.
+  /// The greatest product of the smaller sample's size and the size of both together for which the test is exact by
+  /// default: 35 against 35, or 3 against 800. The approximation is poor where one sample is small.
   public static let exactLimit = 2_500
 
   /// - Parameter exact: Whether the p-value is exact; by default up to ``exactLimit``.
-  /// - Returns: `nil` for an empty sample.
+  /// - Returns: `nil` for an empty sample, or one with a NaN.
   public init?(_ first: [Double], _ second: [Double], exact: Bool? = nil) {
     guard !first.isEmpty, !second.isEmpty, !(first + second).contains(where: \.isNaN) else { return nil }
     let (m, n) = (first.count, second.count)
@@ -42,7 +42,7 @@ public struct MannWhitney: Hashable, Sendable {
   /// Twice the smaller tail of the sums of `size` of the ranks.
   private static func exactTail(doubledRanks ranks: [Int], size: Int, sum: Int) -> Double {
     let most = ranks.sorted().suffix(size).reduce(0, +)
-    // Row k, place s: how many choices of k ranks sum to s. Doubles hold them with 53 bits.
+    // Row k, column s: how many choices of k ranks sum to s. Doubles hold them with 53 bits.
     let width = most + 1
     var ways = [Double](repeating: 0, count: (size + 1) * width)
     ways[0] = 1
@@ -67,7 +67,7 @@ public struct MannWhitney: Hashable, Sendable {
 ///
 /// Infinite values are allowed: a pair of equal infinities differs by zero.
 public struct Wilcoxon: Hashable, Sendable {
-  /// What happens to pairs without a difference.
+  /// The treatment of pairs without a difference.
   public enum Zeros: String, Sendable {
     /// They are left out (Wilcoxon's own rule).
     case dropped
@@ -80,14 +80,15 @@ public struct Wilcoxon: Hashable, Sendable {
   /// The number of pairs that differ.
   public let count: Int
   public let pValue: Double
-  /// Whether the p-value is from all ways to sign the ranks, ties included, or from the normal approximation
+  /// Whether the p-value counts all ways to sign the ranks, ties included; otherwise it is the normal approximation
   /// with a correction for ties.
   public let isExact: Bool
 
-  /// Up to this many differences that are not zero, the test is exact unless it is told otherwise.
+  /// The greatest number of differences other than zero for which the test is exact by default.
   public static let exactLimit = 50
 
-  /// - Returns: `nil` for samples of different or no size. A test without any difference has p-value 1.
+  /// - Returns: `nil` for samples of different sizes, without values, or with an undefined difference. Samples
+  ///   without any difference have p-value 1.
   public init?(_ first: [Double], _ second: [Double], zeros: Zeros = .dropped, exact: Bool? = nil) {
     guard first.count == second.count, !first.isEmpty else { return nil }
     var differences = zip(first, second).map { $0 == $1 ? 0 : $0 - $1 }

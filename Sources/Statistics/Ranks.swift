@@ -5,25 +5,24 @@ extension [Double] {
     var ranks = [Double](repeating: 0, count: count)
     let order = indices.sorted { self[$0] < self[$1] }
     var start = 0
-    for place in 1...count where place == count || self[order[start]] != self[order[place]] {
-      let mean = Double(start + place + 1) / 2
-      for tied in order[start..<place] { ranks[tied] = mean }
-      start = place
+    for end in 1...count where end == count || self[order[start]] != self[order[end]] {
+      let mean = Double(start + end + 1) / 2
+      for tied in order[start..<end] { ranks[tied] = mean }
+      start = end
     }
     return ranks
   }
 
-  /// The sum of `t^3 - t` over groups of `t` equal values: what ties take from the variance of rank
-  /// statistics.
+  /// The sum of `t^3 - t` over groups of `t` equal values, by which ties reduce the variance of rank statistics.
   var tieTerm: Double {
     guard !isEmpty else { return 0 }
     var sum = 0.0
     let sorted = sorted()
     var start = 0
-    for place in 1...count where place == count || sorted[start] != sorted[place] {
-      let size = Double(place - start)
+    for end in 1...count where end == count || sorted[start] != sorted[end] {
+      let size = Double(end - start)
       sum += size * size * size - size
-      start = place
+      start = end
     }
     return sum
   }
@@ -34,9 +33,9 @@ extension [Double] {
   public var holmAdjusted: [Double] {
     var adjusted = self
     var least = 0.0
-    for (rank, place) in indices.sorted(by: { self[$0] < self[$1] }).enumerated() {
-      least = Swift.min(1, Swift.max(least, Double(count - rank) * self[place]))
-      adjusted[place] = least
+    for (rank, index) in indices.sorted(by: { self[$0] < self[$1] }).enumerated() {
+      least = Swift.min(1, Swift.max(least, Double(count - rank) * self[index]))
+      adjusted[index] = least
     }
     return adjusted
   }

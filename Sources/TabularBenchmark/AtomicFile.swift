@@ -1,16 +1,17 @@
 import Foundation
 
-/// A file that appears under its name when it is whole, and not before.
+/// A file that appears under its name only when it is complete.
 ///
-/// Until ``commit()`` it has no name, so that nothing is left behind when the program is killed, by whatever
-/// signal. File systems that know no such files (NFS, say) get one with a temporary name; there a kill leaves it.
+/// The file has no name until ``commit()``, so that nothing is left behind when the program is killed by any signal.
+/// File systems without nameless files (NFS, say) get a temporary name, which remains when the program is killed.
 package final class AtomicFile {
   package let descriptor: Int32
   private let destination: String
-  /// On file systems without nameless files.
+  /// The temporary name on file systems without nameless files.
   private var temporary: String?
 
-  /// - Throws: `TableError/cannotWrite(_:reason:)`. The destination may exist; it must be a regular file then.
+  /// - Parameter destination: A new file, or a regular file to be replaced.
+  /// - Throws: `TableError/cannotWrite(_:reason:)`.
   package init(_ destination: URL) throws(TableError) {
     let path = destination.path
     self.destination = path
@@ -47,7 +48,7 @@ package final class AtomicFile {
     if let temporary { unlink(temporary) }
   }
 
-  /// A file for this process alone, without a name for good, in the folder of a destination.
+  /// Makes a file for this process alone, which never gets a name, in the folder of a destination.
   package static func scratch(beside destination: URL) throws(TableError) -> AtomicFile {
     let file = try AtomicFile(destination)
     if let temporary = file.temporary {
@@ -57,7 +58,7 @@ package final class AtomicFile {
     return file
   }
 
-  /// Forces the content to disk and gives the file its name, instead of the file that had it.
+  /// Forces the content to disk and gives the file its name. A file that had the name is replaced.
   package func commit() throws(TableError) {
     guard fsync(descriptor) == 0 else { throw Self.failure(destination, errno) }
     if temporary == nil {
@@ -78,7 +79,7 @@ package final class AtomicFile {
     temporary = nil
   }
 
-  /// What an error number of a write means, with what to do.
+  /// Makes an error with a remedy of the error number of a write.
   package static func failure(_ path: String, _ code: Int32) -> TableError {
     let reason = String(cString: strerror(code))
     let remedy =

@@ -1,48 +1,47 @@
 import CellSpace
 import Statistics
 
-/// A table seen through a search space: which row each configuration stands for, and how good the best cell
-/// is.
+/// A table seen through a search space: the row of each configuration, and the accuracies of the best cell.
 public struct Benchmark: Sendable {
   public let table: Table
   public let space: SearchSpace
 
-  /// The greatest accuracies in the space at the highest epoch count: what regret is measured against.
+  /// The greatest accuracies in the space at the highest epoch count. Regret is measured against them.
   public struct Best: Hashable, Sendable {
     /// The greatest mean over a cell's repeats, in 0...1.
     public let mean: Double
     /// The greatest accuracy of any single training, in 0...1.
     public let single: Double
   }
-  /// By validation accuracy.
+  /// The greatest validation accuracies.
   public let bestValidation: Best
-  /// By test accuracy; `nil` if the table has none.
+  /// The greatest test accuracies; `nil` if the table has none.
   public let bestTest: Best?
 
   /// The rows of the space's cells, ascending.
   public let rows: [Int]
-  /// Row by index of configuration, for spaces small enough; -1 where there is no cell.
+  /// The row by index of configuration, -1 without a cell; empty for spaces that are too large.
   private let rowOfConfiguration: [Int32]
-  /// By index of the epoch count, how many repeats every cell has.
+  /// The number of repeats that a cell should have, by index of the epoch count.
   private let repeatCounts: [Int]
-  /// Whether some trainings of the space lack a number.
+  /// Whether any training of the space lacks a number.
   private let hasHoles: Bool
-  /// The shortest training of the space, in benchmark seconds.
+  /// The shortest training of the space.
   package let leastSeconds: (seconds: Double, row: Int, fidelity: Int)
 
-  /// Spaces of more configurations than this are looked up by cell.
+  /// The greatest number of configurations with a row by index; larger spaces are looked up by cell.
   private static let indexLimit = 1 << 22
 
-  /// What to do about trainings that lack a number that others of the table have: validation accuracy, test accuracy or
+  /// The treatment of trainings that lack a number that others of the table have: validation accuracy, test accuracy or
   /// seconds.
   public enum Holes: String, CaseIterable, Sendable, Codable {
     /// The table is refused.
     case refuse
-    /// Such trainings are left out; a cell is trained by one of its whole ones.
+    /// Such trainings are left out; a cell draws from its complete ones.
     case skip
   }
 
-  /// - Throws: ``TableError``: the table does not hold the whole space, has no validation accuracy or no training
+  /// - Throws: ``TableError`` if the table does not hold the whole space, has no validation accuracy or no training
   ///   seconds, has a training that took no time, or has holes that are not to be skipped.
   public init(table: Table, space: SearchSpace, holes: Holes = .refuse) throws(TableError) {
     for metric in [Metric.validationAccuracy, .seconds] where !table.has(metric) {
@@ -80,7 +79,7 @@ public struct Benchmark: Sendable {
     bestTest = Self.best(.testAccuracy, in: table, rows)
   }
 
-  /// What is there of the trainings of a space.
+  /// A survey of the trainings of a space: which are there, and how long the shortest took.
   private struct Survey {
     let repeatCounts: [Int]
     let hasHoles: Bool
@@ -171,7 +170,7 @@ public struct Benchmark: Sendable {
     return Best(mean: mean, single: single)
   }
 
-  /// The row of a configuration; `nil` if it gives no cell.
+  /// The row of a configuration's cell; `nil` if it gives none.
   public func row(of configuration: Configuration) -> Int? {
     if !rowOfConfiguration.isEmpty {
       return row(ofConfigurationAt: space.parameters.index(of: configuration))
@@ -179,8 +178,8 @@ public struct Benchmark: Sendable {
     return space.cell(configuration).flatMap { table.row(of: $0) }
   }
 
-  /// The row of the configuration at a place of ``ParameterSpace/configuration(at:)``'s enumeration, for
-  /// spaces of up to four million configurations; `nil` if it gives no cell.
+  /// The row of the configuration that ``ParameterSpace/configuration(at:)`` gives for an index; `nil` if it gives
+  /// no cell. Only for spaces of up to four million configurations.
   public func row(ofConfigurationAt index: Int) -> Int? {
     let row = rowOfConfiguration[index]
     return row >= 0 ? Int(row) : nil

@@ -1,15 +1,15 @@
 import CZlib
 
-/// CRC-32C (Castagnoli), the checksum of table sections and of TFRecord files.
+/// Computes CRC-32C (Castagnoli), the checksum of table sections and of TFRecord files.
 ///
-/// - Parameter crc: The checksum of the bytes before these, 0 at the beginning.
+/// - Parameter crc: The checksum of the bytes before these; 0 at the beginning.
 package func crc32c(_ bytes: UnsafeRawBufferPointer, _ crc: UInt32 = 0) -> UInt32 {
   hasInstruction ? ~anytime_crc32c(bytes.baseAddress, bytes.count, ~crc) : crc32cByTable(bytes, crc)
 }
 
 private let hasInstruction = anytime_has_crc32c() != 0
 
-/// The same on any processor, eight bytes at a time ("slicing by 8", Kounavis and Berry, 2005).
+/// Computes the same on any processor, eight bytes at a time ("slicing by 8", Kounavis and Berry, 2005).
 package func crc32cByTable(_ bytes: UnsafeRawBufferPointer, _ crc: UInt32 = 0) -> UInt32 {
   guard var next = bytes.baseAddress else { return crc }
   var remaining = bytes.count

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A file in memory: mapped when it is opened, unmapped when nothing refers to it any more.
+/// A file that is mapped into memory when it is opened, and unmapped when nothing refers to it any more.
 final class MappedFile: @unchecked Sendable {  // never written after initialisation
   let bytes: UnsafeRawBufferPointer
   private let path: String
@@ -8,7 +8,7 @@ final class MappedFile: @unchecked Sendable {  // never written after initialisa
   private let descriptor: Int32
   private let state: State
 
-  /// What changes when a file is written to.
+  /// The properties of a file that change when it is written to.
   private struct State: Equatable {
     let size: Int
     let seconds, nanoseconds: Int

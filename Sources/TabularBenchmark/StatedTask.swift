@@ -1,10 +1,10 @@
 import Foundation
 
-/// Which images and networks the trainings of a table were for, as the table's provenance states it under
-/// `settings`: what a supernet has to be trained for, too.
+/// The images and networks that the trainings of a table used, as the table's provenance states them under
+/// `settings`. A supernet has to be trained for the same.
 ///
-/// A table that was built here, or imported from NAS-Bench-101's own file, states it. For others
-/// `anytime table describe` and the import's `--task` and `--like` do.
+/// Tables that were built here, or imported from NAS-Bench-101's own file, state them. For others, use
+/// `anytime table describe`, or `--task` or `--like` of the import.
 public struct StatedTask: Hashable, Sendable, Codable {
   /// The images.
   public struct Images: Hashable, Sendable, Codable {
@@ -13,15 +13,15 @@ public struct StatedTask: Hashable, Sendable, Codable {
     public var trainingImages = 5_000
     public var validationImages = 5_000
     public var testImages = 5_000
-    /// Images are averaged over squares of this many pixels.
+    /// The width in pixels of the squares over which images are averaged.
     public var downscale = 2
-    /// Determines which images these are.
+    /// The seed that determines which images are chosen.
     public var seed: UInt64 = 0
   }
 
   /// The parts of a network that all cells share.
   public struct Network: Hashable, Sendable, Codable {
-    /// Of the first stack; each later stack has twice as many as the one before.
+    /// The channels of the first stack; each later stack has twice as many as the one before.
     public var channels = 8
     public var stacks = 3
     public var cellsPerStack = 1
@@ -33,10 +33,10 @@ public struct StatedTask: Hashable, Sendable, Codable {
   public var dataset = Images()
   public var network = Network()
 
-  /// What the package trains by itself.
+  /// The task of the tables that the package trains by itself.
   public init() {}
 
-  /// CIFAR-10 at full size, networks of 128 channels and three stacks of three cells.
+  /// NAS-Bench-101's task: CIFAR-10 at full size, networks of 128 channels and three stacks of three cells.
   public static let nasBench101: StatedTask = {
     var task = StatedTask()
     task.dataset = Images(
@@ -49,7 +49,7 @@ public struct StatedTask: Hashable, Sendable, Codable {
   /// The names of the data sets that the package reads, and the width of their images.
   public static let datasets = ["fashion-mnist": 28, "cifar-10": 32]
 
-  /// The task that a table states.
+  /// Reads the task that a table states.
   ///
   /// - Throws: ``TaskError``.
   public init(of table: Table) throws(TaskError) {
@@ -60,7 +60,7 @@ public struct StatedTask: Hashable, Sendable, Codable {
     if let problem { throw TaskError(table.path, problem: problem) }
   }
 
-  /// The task of a JSON file: `dataset` and `network`, each with all of its fields.
+  /// Reads a task from a JSON file: `dataset` and `network`, each with all of its fields.
   ///
   /// - Throws: ``ImportError``.
   public init(contentsOf url: URL) throws(ImportError) {
@@ -74,7 +74,7 @@ public struct StatedTask: Hashable, Sendable, Codable {
     if let problem { throw ImportError(url.path, "", problem) }
   }
 
-  /// What is wrong with the numbers, if anything is.
+  /// The first invalid value, in a sentence; `nil` if all are valid.
   public var problem: String? {
     guard let width = Self.datasets[dataset.name] else {
       return "'\(dataset.name)' is no data set; use \(Self.datasets.keys.sorted().joined(separator: " or "))"
@@ -102,7 +102,7 @@ public struct StatedTask: Hashable, Sendable, Codable {
     return nil
   }
 
-  /// As it stands in a table's provenance.
+  /// The task as JSON, as a table's provenance states it.
   public var json: String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -122,11 +122,11 @@ extension Error {
   }
 }
 
-/// Why it is not known which images and networks a table was made with.
+/// The reason why the images and networks of a table are unknown.
 public struct TaskError: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
 
-  /// - Parameter problem: `nil` if nothing is stated.
+  /// - Parameter problem: The problem with what is stated; `nil` if nothing is.
   init(_ path: String, problem: String?) {
     description =
       "\(path) does not state which images and networks it was made with"

@@ -1,6 +1,6 @@
 import CellSpace
 
-// Whether the content of a table is what was written, and makes sense. All of it is read, at the speed of memory.
+// Checks that the content of a table is what was written, and makes sense. Reads all of it, at the speed of memory.
 
 extension Table {
   /// Checks every byte of the content against the checksums, and that the content makes sense: cells are cells,
@@ -40,13 +40,14 @@ extension Table {
 
   private func damage(_ section: String) -> TableError { .damaged(path, section: "section '\(section)'") }
 
-  /// - Throws: ``TableError/changed(_:)`` if the file was written to since it was opened. A file that was renamed over
-  ///   is kept as it was.
+  /// Checks that the file was not written to since it was opened. A file that another one replaced keeps its content.
+  ///
+  /// - Throws: ``TableError/changed(_:)``.
   package func checkUnchanged() throws(TableError) { try file.checkUnchanged() }
 }
 
 extension UnsafeBufferPointer<Float> {
-  /// Whether every value is NaN or in a range from 0 on.
+  /// Whether every value is NaN or lies between 0 and `greatest`.
   fileprivate func allAbsentOrBetweenZero(and greatest: Float) -> Bool {
     guard let baseAddress else { return true }
     var isWrong = SIMDMask<SIMD16<Int32>>(repeating: false)

@@ -1,11 +1,11 @@
 import CellSpace
 import Foundation
 
-/// A tabular benchmark: what every training of every cell cost and reached, measured once and looked up
+/// A tabular benchmark: the cost and the accuracies of every training of every cell, measured once and looked up
 /// ever after.
 ///
-/// The file is mapped, not read: opening takes the same few microseconds for a thousand cells and for all of
-/// NAS-Bench-101. A table is a value that any number of threads may query.
+/// The file is mapped, not read: opening takes a few microseconds, for a thousand cells as for all of
+/// NAS-Bench-101. Any number of threads may query a table.
 ///
 ///     let table = try Table.embedded()
 ///     let row = try #require(table.row(of: cell))
@@ -15,14 +15,14 @@ import Foundation
 public struct Table: Sendable {
   /// The number of cells.
   public let rowCount: Int
-  /// The epoch counts at which cells were trained, ascending: the fidelities.
+  /// The epoch counts for which cells were trained, ascending: the fidelities.
   public let epochs: [Int]
-  /// How many times each cell was trained per epoch count, at most.
+  /// The greatest number of trainings of a cell per epoch count.
   public let repeats: Int
-  /// Where the numbers come from.
+  /// The origin of the numbers.
   public let provenance: Provenance
-  /// 16 hexadecimal digits made of the lengths and checksums of all sections: with a content that ``verify()`` accepts,
-  /// they change with any byte of it.
+  /// A checksum of the lengths and checksums of all sections, in 16 hexadecimal digits. If ``verify()`` accepts the
+  /// content, the checksum changes with any byte of it.
   public let checksum: String
   /// The file's path, for messages.
   public let path: String
@@ -35,7 +35,7 @@ public struct Table: Sendable {
   private let indexMask: Int
   nonisolated(unsafe) let parameterCounts: UnsafePointer<Int64>?
   nonisolated(unsafe) let macs: UnsafePointer<Int64>?
-  /// Eight columns, halfway first, or `nil` where absent.
+  /// The eight columns of values, halfway first; `nil` where absent.
   nonisolated(unsafe) let columns: [UnsafePointer<Float>?]
 
   struct Section {
@@ -54,7 +54,7 @@ public struct Table: Sendable {
 
   /// Opens a table file. Checks the header's checksum and every section's bounds, but reads no section.
   ///
-  /// - Throws: ``TableError``; a TFRecord file or a text file is told how to be converted.
+  /// - Throws: ``TableError``; for a TFRecord or text file, it says how to convert it.
   public init(contentsOf url: URL) throws(TableError) {
     path = url.path
     file = try MappedFile(reading: url)
@@ -146,7 +146,7 @@ public struct Table: Sendable {
     return bytes.baseAddress.map { ($0 + section.range.lowerBound).assumingMemoryBound(to: T.self) }
   }
 
-  /// What a file is that is no table, and what to do with it.
+  /// Says what a file is that is no table, and how to convert it.
   private static func hint(for bytes: UnsafeRawBufferPointer, path: String) -> String {
     let importHint = "convert it with 'anytime table import \(path)'"
     // A TFRecord begins with a length of eight bytes, of which the upper ones are zero.
@@ -165,7 +165,7 @@ public struct Table: Sendable {
 
   // MARK: Rows
 
-  /// The row of a cell, `nil` if the table has none.
+  /// The row of a cell; `nil` if the table does not hold it.
   public func row(of cell: Cell) -> Int? {
     var slot = TableFormat.slot(of: cell.code, mask: indexMask)
     // A damaged index may have no free slot.
@@ -178,7 +178,7 @@ public struct Table: Sendable {
     return nil
   }
 
-  /// The row of a NAS-Bench-101 hash, `nil` if the table has none.
+  /// The row of a cell by its NAS-Bench-101 hash; `nil` if the table does not hold it.
   public func row(of hash: CellHash) -> Int? {
     var (low, high) = (0, rowCount)
     while low < high {
@@ -202,28 +202,28 @@ public struct Table: Sendable {
 
   // MARK: Values
 
-  /// One measured value, `nil` where the source has none.
+  /// One measured value; `nil` if the source has none.
   ///
   /// - Parameters:
-  ///   - epochs: The place of the epoch count in ``epochs``.
-  ///   - repeat: 0..<``repeats``.
+  ///   - fidelity: The index of the epoch count in ``epochs``.
+  ///   - repeat: The number of the repeat, in 0..<``repeats``.
   public func value(
-    _ metric: Metric, _ moment: Moment = .final, row: Int, epochs place: Int, repeat: Int
+    _ metric: Metric, _ moment: Moment = .final, row: Int, epochs fidelity: Int, repeat: Int
   ) -> Double? {
     precondition(
-      row >= 0 && row < rowCount && place >= 0 && place < epochs.count && `repeat` >= 0 && `repeat` < repeats,
-      "the table has no row \(row), epoch count number \(place), repeat \(`repeat`)")
-    guard let column = columns[(moment == .final ? 4 : 0) + metric.place] else { return nil }
-    let value = column[(row * epochs.count + place) * repeats + `repeat`]
+      row >= 0 && row < rowCount && fidelity >= 0 && fidelity < epochs.count && `repeat` >= 0 && `repeat` < repeats,
+      "the table has no row \(row), epoch count number \(fidelity), repeat \(`repeat`)")
+    guard let column = columns[(moment == .final ? 4 : 0) + metric.index] else { return nil }
+    let value = column[(row * epochs.count + fidelity) * repeats + `repeat`]
     return value.isNaN ? nil : Double(value)
   }
 
-  /// The mean of a value over the repeats that have it, `nil` if none has.
-  public func mean(_ metric: Metric, _ moment: Moment = .final, row: Int, epochs place: Int) -> Double? {
+  /// The mean of a value over the repeats that have it; `nil` if none has.
+  public func mean(_ metric: Metric, _ moment: Moment = .final, row: Int, epochs fidelity: Int) -> Double? {
     var sum = 0.0
     var count = 0
     for number in 0..<repeats {
-      if let value = value(metric, moment, row: row, epochs: place, repeat: number) {
+      if let value = value(metric, moment, row: row, epochs: fidelity, repeat: number) {
         sum += value
         count += 1
       }
@@ -231,24 +231,24 @@ public struct Table: Sendable {
     return count > 0 ? sum / Double(count) : nil
   }
 
-  /// How many repeats of a row were trained at an epoch count. They are the first ones.
-  public func repeatCount(row: Int, epochs place: Int) -> Int {
-    (0..<repeats).count { value(.validationAccuracy, row: row, epochs: place, repeat: $0) != nil }
+  /// The number of repeats of a row that were trained for an epoch count. These are the first ones.
+  public func repeatCount(row: Int, epochs fidelity: Int) -> Int {
+    (0..<repeats).count { value(.validationAccuracy, row: row, epochs: fidelity, repeat: $0) != nil }
   }
 
-  /// Whether a training has all that a search and its report need, as far as the table has it of any training: seconds,
+  /// Whether a training has every number that a search and its report need and the table has of any training: seconds,
   /// validation accuracy, test accuracy.
-  func isWhole(row: Int, epochs place: Int, repeat number: Int) -> Bool {
-    let index = (row * epochs.count + place) * repeats + number
+  func isWhole(row: Int, epochs fidelity: Int, repeat number: Int) -> Bool {
+    let index = (row * epochs.count + fidelity) * repeats + number
     for metric in [Metric.seconds, .validationAccuracy, .testAccuracy] {
-      if let column = columns[4 + metric.place], column[index].isNaN { return false }
+      if let column = columns[4 + metric.index], column[index].isNaN { return false }
     }
     return true
   }
 
-  /// Whether any cell has a value.
+  /// Whether the table has a column of values.
   public func has(_ metric: Metric, _ moment: Moment = .final) -> Bool {
-    columns[(moment == .final ? 4 : 0) + metric.place] != nil
+    columns[(moment == .final ? 4 : 0) + metric.index] != nil
   }
 
   /// The number of trainable parameters of the network of a row.

@@ -43,9 +43,9 @@ enum TableFormat {
   }
 }
 
-/// A measured quantity of a table.
+/// A measured quantity.
 public enum Metric: String, CaseIterable, Sendable {
-  /// CPU or accelerator seconds of training until then.
+  /// The CPU or accelerator seconds of training up to the moment.
   case seconds
   /// Accuracy on (a fixed part of) the training images, in 0...1.
   case trainAccuracy = "train"
@@ -54,7 +54,7 @@ public enum Metric: String, CaseIterable, Sendable {
   /// Accuracy on the test images, in 0...1.
   case testAccuracy = "test"
 
-  var place: Int {
+  var index: Int {
     switch self {
     case .seconds: 0
     case .trainAccuracy: 1
@@ -64,18 +64,18 @@ public enum Metric: String, CaseIterable, Sendable {
   }
 }
 
-/// When in a training a quantity was measured.
+/// The moment of a training at which a quantity was measured.
 public enum Moment: String, CaseIterable, Sendable {
   case halfway, final
 }
 
-/// All that one training left behind. NaN stands for what the source lacks.
+/// The results of one training. A value that the source lacks is NaN.
 public struct Measurement: Hashable, Sendable {
   /// The four quantities at one moment.
   public struct Point: Hashable, Sendable {
-    /// Seconds of training until then.
+    /// The seconds of training up to the moment.
     public var seconds: Float
-    /// In 0...1.
+    /// The accuracies, in 0...1.
     public var trainAccuracy, validationAccuracy, testAccuracy: Float
 
     public init(
@@ -109,10 +109,10 @@ public struct Measurement: Hashable, Sendable {
   public subscript(moment: Moment) -> Point { moment == .halfway ? halfway : final }
 }
 
-/// Where a table's numbers come from: the command, data, library versions, machine, as text by name.
+/// The origin of a table's numbers: command, data, library versions, machine, as text by name.
 public typealias Provenance = [String: String]
 
-/// Why a table cannot be read or used.
+/// The reason why a table cannot be read, written or used.
 public enum TableError: Error, Hashable, Sendable, CustomStringConvertible {
   case cannotOpen(String, reason: String)
   case notATable(String, hint: String)

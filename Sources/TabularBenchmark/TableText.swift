@@ -3,13 +3,13 @@ import Foundation
 
 /// Tables as text: a row per cell, epoch count and repeat.
 public enum TableText {
-  /// A text format, by the extension of its files.
+  /// A text format, named by the extension of its files.
   public enum Format: String, CaseIterable, Sendable {
     case csv, jsonl
   }
 
-  /// The columns, in order. `adjacency` has rows joined by `|`, `operations` labels joined by `,`; seconds
-  /// and accuracies (0...1) are empty where the table has none.
+  /// The columns, in order. `adjacency` holds rows joined by `|`, `operations` labels joined by `,`. Seconds and
+  /// accuracies (in 0...1) are empty where the table has none.
   public static let columns =
     ["hash", "adjacency", "operations", "epochs", "repeat"] + metricColumns.map(\.name)
     + ["trainable_parameters", "multiply_accumulates"]
@@ -22,10 +22,10 @@ public enum TableText {
     ("halfway_test_accuracy", .halfway, .testAccuracy),
   ]
 
-  /// Writes a table as text, whole or not at all, with its provenance: JSON lines begin with it, CSV has it in a file
-  /// beside it, `NAME.csv.provenance.json`. With both, an import gives the same table again.
+  /// Writes a table as text, completely or not at all. JSON lines begin with the table's provenance; CSV has it in
+  /// another file, `NAME.csv.provenance.json`. An import gives the same table again.
   ///
-  /// - Parameter progress: Called with the number of cells that are done.
+  /// - Parameter progress: Called with the number of cells written so far.
   /// - Throws: ``TableError/cannotWrite(_:reason:)``.
   public static func write(
     _ table: Table, to url: URL, as format: Format, progress: (Int) -> Void = { _ in }
@@ -105,7 +105,7 @@ public enum TableText {
 
   /// Writes all of a text.
   ///
-  /// - Returns: The checksum with the text's.
+  /// - Returns: The checksum, continued over the text.
   private static func write(
     _ text: String, to file: AtomicFile, _ url: URL, _ checksum: UInt32
   ) throws(TableError) -> UInt32 {

@@ -1,10 +1,10 @@
 import CellSpace
 import Foundation
 
-/// Makes a table file from trainings in any order, in memory that grows with the number of cells only.
+/// Writes a table file from trainings in any order. Memory grows only with the number of cells.
 ///
-/// Everything goes into files without a name beside the destination. These are gone, and the destination is
-/// untouched, unless ``finish(provenance:)`` succeeds, also where the program is killed.
+/// Everything is written to nameless files in the destination's folder. Unless ``finish(provenance:)`` succeeds, they
+/// vanish and the destination stays as it is, even if the program is killed.
 ///
 ///     let writer = try TableWriter(destination: url)
 ///     let row = writer.add(cell: cell, parameters: 4_000)
@@ -23,23 +23,23 @@ public final class TableWriter {
   private var parameters: [Int64] = []
   private var macs: [Int64] = []
   private var epochs: [Int] = []
-  /// Per row and epoch count one more than the greatest repeat so far; `maximumEpochCounts` to a row.
+  /// One more than the greatest repeat so far, by row and epoch count: `maximumEpochCounts` numbers per row.
   private var repeatCounts: [UInt16] = []
   package static let maximumEpochCounts = 16
   package static let maximumRepeats = 255
 
-  /// What the first repeat is called, for repeats that come with their own numbers.
+  /// The number of the first repeat, for repeats that come with their own numbers.
   package var firstRepeat = 0
-  /// Whether trainings with the same cell, epoch count and repeat are averaged; otherwise the last one stays.
+  /// Whether trainings of the same cell, epoch count and repeat are averaged; otherwise the last one counts.
   package var averages = false
 
-  /// Trainings that lack validation accuracy or seconds in a finished table that has them.
+  /// The trainings that lack validation accuracy or seconds in a finished table that has these of others.
   package struct Holes: Hashable, Sendable {
     package let count, of: Int
     package let cell: Cell
     package let epochs, number: Int
   }
-  /// After ``finish(provenance:)``.
+  /// The holes of the table, known after ``finish(provenance:)``.
   package private(set) var holes: Holes?
 
   /// One training as it stands in the temporary file.
@@ -51,7 +51,7 @@ public final class TableWriter {
     var halfway: (Float, Float, Float, Float)
     var final: (Float, Float, Float, Float)
 
-    /// In the order of the table's columns.
+    /// The values in the order of the table's columns.
     var values: SIMD8<Float> {
       SIMD8(halfway.0, halfway.1, halfway.2, halfway.3, final.0, final.1, final.2, final.3)
     }
@@ -81,13 +81,13 @@ public final class TableWriter {
   /// The number of cells so far.
   public var rowCount: Int { cells.count }
 
-  /// Adds a cell, or finds it again.
+  /// Adds a cell, or finds it if it was added before.
   ///
   /// - Parameters:
-  ///   - hash: Its NAS-Bench-101 hash if it is known; it is computed otherwise.
+  ///   - hash: Its NAS-Bench-101 hash, if known; otherwise it is computed.
   ///   - parameters: The number of trainable parameters, if known.
-  ///   - multiplyAccumulates: Of one forward pass of one image, if known.
-  /// - Returns: The number to give to ``append(_:row:epochs:)``. It is not the row of the finished table.
+  ///   - multiplyAccumulates: Their number in one forward pass of one image, if known.
+  /// - Returns: The row for ``append(_:row:epochs:repeat:)``, which is not the row in the finished table.
   @discardableResult
   public func add(
     cell: Cell, hash: CellHash? = nil, parameters: Int64? = nil, multiplyAccumulates: Int64? = nil
@@ -110,8 +110,10 @@ public final class TableWriter {
 
   /// Adds a training of a cell.
   ///
-  /// - Parameter number: Which repeat it is; the next one in order of arrival if `nil`.
-  /// - Returns: Which repeat it is.
+  /// - Parameters:
+  ///   - row: The row that ``add(cell:hash:parameters:multiplyAccumulates:)`` returned.
+  ///   - number: The number of the repeat; the next one if `nil`.
+  /// - Returns: The number of the repeat.
   /// - Throws: ``TableError/cannotWrite(_:reason:)``, also for more than 16 epoch counts or 255 repeats.
   @discardableResult
   public func append(
@@ -145,7 +147,7 @@ public final class TableWriter {
     return number
   }
 
-  /// Takes all trainings of a table over, with their repeats.
+  /// Adds all trainings of a table, with their repeats.
   package func add(contentsOf table: Table) throws(TableError) {
     for row in 0..<table.rowCount {
       let own = add(
@@ -169,18 +171,18 @@ public final class TableWriter {
     }
   }
 
-  /// The first cell that has trainings at some epoch count, but not a given number, and how many it has.
+  /// The first cell and epoch count whose number of trainings is not the needed one, with that number.
   package func cell(withoutRepeats needed: Int) -> (cell: Cell, epochs: Int, repeats: Int)? {
     for row in cells.indices {
-      for (place, count) in epochs.enumerated() {
-        let repeats = Int(repeatCounts[row * Self.maximumEpochCounts + place])
+      for (index, count) in epochs.enumerated() {
+        let repeats = Int(repeatCounts[row * Self.maximumEpochCounts + index])
         if repeats != needed { return (cells[row], count, repeats) }
       }
     }
     return nil
   }
 
-  /// Writes the table and puts it into place. The writer is spent afterwards.
+  /// Writes the table and gives it its name. The writer cannot be used afterwards.
   ///
   /// - Throws: ``TableError/cannotWrite(_:reason:)``.
   public func finish(provenance: Provenance) throws(TableError) {
@@ -195,7 +197,7 @@ public final class TableWriter {
     }
     let order = cells.indices.sorted { hashes[$0] < hashes[$1] }
     var rank = [Int](repeating: 0, count: order.count)
-    for (place, row) in order.enumerated() { rank[row] = place }
+    for (position, row) in order.enumerated() { rank[row] = position }
     let sortedEpochs = epochs.sorted()
     let repeats = max(Int(repeatCounts.max() ?? 1) - firstRepeat, 1)
     let cellValues = sortedEpochs.count * repeats
@@ -208,10 +210,10 @@ public final class TableWriter {
 
     let slots = TableFormat.slotCount(rows: cells.count)
     var index = [UInt32](repeating: 0, count: slots)
-    for (place, row) in order.enumerated() {
+    for (position, row) in order.enumerated() {
       var slot = TableFormat.slot(of: cells[row].code, mask: slots - 1)
       while index[slot] != 0 { slot = (slot + 1) & (slots - 1) }
-      index[slot] = UInt32(place + 1)
+      index[slot] = UInt32(position + 1)
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
@@ -233,16 +235,16 @@ public final class TableWriter {
 
     let file = try OutputFile(
       beside: destination, sections: layout, rows: cells.count, epochs: sortedEpochs.count, repeats: repeats)
-    for (place, row) in order.enumerated() {
-      file.store(hashes[row].high, in: "hashes", at: 2 * place)
-      file.store(hashes[row].low, in: "hashes", at: 2 * place + 1)
-      file.store(cells[row].code, in: "cells", at: place)
-      file.store(parameters[row], in: "parameters", at: place)
-      file.store(macs[row], in: "macs", at: place)
+    for (position, row) in order.enumerated() {
+      file.store(hashes[row].high, in: "hashes", at: 2 * position)
+      file.store(hashes[row].low, in: "hashes", at: 2 * position + 1)
+      file.store(cells[row].code, in: "cells", at: position)
+      file.store(parameters[row], in: "parameters", at: position)
+      file.store(macs[row], in: "macs", at: position)
     }
     for (slot, entry) in index.enumerated() { file.store(entry, in: "index", at: slot) }
-    for (place, count) in sortedEpochs.enumerated() { file.store(UInt32(count), in: "epochs", at: place) }
-    for (place, byte) in text.enumerated() { file.store(byte, in: "provenance", at: place) }
+    for (position, count) in sortedEpochs.enumerated() { file.store(UInt32(count), in: "epochs", at: position) }
+    for (position, byte) in text.enumerated() { file.store(byte, in: "provenance", at: position) }
     let columns = columnNames.map { file.section($0)?.bindMemory(to: Float.self) }
     for column in columns { column?.update(repeating: .nan) }
     // How many values a mean has so far, by column.
@@ -266,7 +268,7 @@ public final class TableWriter {
     }
     var gaps = 0
     var first: Int?
-    let needed = [Metric.validationAccuracy, .seconds].compactMap { columns[4 + $0.place] }
+    let needed = [Metric.validationAccuracy, .seconds].compactMap { columns[4 + $0.index] }
     for offset in 0..<cells.count * cellValues where needed.contains(where: { $0[offset].isNaN }) {
       gaps += 1
       first = first ?? offset
@@ -332,10 +334,10 @@ private final class OutputFile {
     bytes = UnsafeMutableRawBufferPointer(start: address, count: end)
 
     bytes.copyBytes(from: TableFormat.magic)
-    for (place, word) in [
+    for (index, word) in [
       TableFormat.version, UInt32(sections.count), UInt32(rows), UInt32(epochs), UInt32(repeats),
     ].enumerated() {
-      bytes.storeBytes(of: word, toByteOffset: 8 + 4 * place, as: UInt32.self)
+      bytes.storeBytes(of: word, toByteOffset: 8 + 4 * index, as: UInt32.self)
     }
     bytes.storeBytes(of: UInt64(end), toByteOffset: 32, as: UInt64.self)
   }
@@ -346,17 +348,17 @@ private final class OutputFile {
     sections.first { $0.name == name }.map { UnsafeMutableRawBufferPointer(rebasing: bytes[$0.range]) }
   }
 
-  func store<T: BitwiseCopyable>(_ value: T, in name: String, at place: Int) {
+  func store<T: BitwiseCopyable>(_ value: T, in name: String, at index: Int) {
     guard let section = sections.first(where: { $0.name == name }) else { return }
     bytes.storeBytes(
-      of: value, toByteOffset: section.range.lowerBound + place * MemoryLayout<T>.stride, as: T.self)
+      of: value, toByteOffset: section.range.lowerBound + index * MemoryLayout<T>.stride, as: T.self)
   }
 
   /// Fills in the checksums, forces the file to disk and names it.
   func commit() throws(TableError) {
     for (number, section) in sections.enumerated() {
       let entry = TableFormat.headerSize + number * TableFormat.entrySize
-      for (place, byte) in section.name.utf8.prefix(24).enumerated() { bytes[entry + place] = byte }
+      for (index, byte) in section.name.utf8.prefix(24).enumerated() { bytes[entry + index] = byte }
       bytes.storeBytes(of: UInt64(section.range.lowerBound), toByteOffset: entry + 24, as: UInt64.self)
       bytes.storeBytes(of: UInt64(section.range.count), toByteOffset: entry + 32, as: UInt64.self)
       let crc = crc32c(UnsafeRawBufferPointer(rebasing: bytes[section.range]))

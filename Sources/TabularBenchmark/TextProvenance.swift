@@ -1,11 +1,11 @@
 import Foundation
 
-/// The provenance of a table that was exported as CSV: a file beside it, as comments within would trouble other
-/// readers. It counts as long as the text is unchanged.
+/// The provenance of a table that was exported as CSV, in a file of its own, as other readers would stumble over
+/// comments. It is valid as long as the text is unchanged.
 struct TextProvenance: Codable {
-  /// CRC-32C of the text, unpacked.
+  /// The CRC-32C of the unpacked text.
   let checksum: UInt32
-  /// Of the table that was exported.
+  /// The checksum of the table that was exported.
   let table: String
   let provenance: Provenance
 
@@ -14,13 +14,13 @@ struct TextProvenance: Codable {
     case table, provenance
   }
 
-  /// `NAME.csv.provenance.json`, for `NAME.csv` and `NAME.csv.gz`.
+  /// The file of a text's provenance: `NAME.csv.provenance.json` for `NAME.csv` and `NAME.csv.gz`.
   static func url(beside text: URL) -> URL {
     (text.pathExtension.lowercased() == "gz" ? text.deletingPathExtension() : text)
       .appendingPathExtension("provenance.json")
   }
 
-  /// What lies beside a text, `nil` if nothing does.
+  /// Reads the provenance of a text; `nil` if it has none.
   static func beside(_ text: URL) throws(ImportError) -> TextProvenance? {
     let url = url(beside: text)
     guard FileManager.default.fileExists(atPath: url.path) else { return nil }
@@ -30,7 +30,7 @@ struct TextProvenance: Codable {
     }
   }
 
-  /// The provenance that the first JSON line states.
+  /// Reads the provenance from the first of the JSON lines.
   static func read(_ json: String) throws(ImportProblem) -> Provenance {
     do { return try JSONDecoder().decode(Provenance.self, from: Data(json.utf8)) } catch {
       throw ImportProblem("'provenance' is no JSON object of strings")

@@ -130,7 +130,9 @@ import Testing
 
   @Test("text and TFRecord files to import") func imports() throws {
     defer { remove() }
-    let table = try Table(contentsOf: { let url = folder.appending(path: "t.table"); try tableBytes().write(to: url); return url }())
+    let tableFile = folder.appending(path: "t.table")
+    try tableBytes().write(to: tableFile)
+    let table = try Table(contentsOf: tableFile)
     let csv = folder.appending(path: "t.csv")
     let lines = folder.appending(path: "t.jsonl")
     try TableText.write(table, to: csv, as: .csv)
@@ -184,10 +186,10 @@ private enum TableChecksums {
       Int(truncatingIfNeeded: bytes[offset..<offset + width].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
     }
     func store(_ crc: UInt32, _ offset: Int) {
-      for place in 0..<4 { bytes[offset + place] = UInt8(truncatingIfNeeded: crc >> UInt32(8 * place)) }
+      for index in 0..<4 { bytes[offset + index] = UInt8(truncatingIfNeeded: crc >> UInt32(8 * index)) }
     }
     let size = UInt64(bytes.count)
-    for place in 0..<8 { bytes[32 + place] = UInt8(truncatingIfNeeded: size >> UInt64(8 * place)) }
+    for index in 0..<8 { bytes[32 + index] = UInt8(truncatingIfNeeded: size >> UInt64(8 * index)) }
     let count = number(12, 4)
     guard count < 64, 64 + 48 * count <= bytes.count else { return }
     for section in 0..<count {

@@ -18,7 +18,7 @@ import Testing
     let runs = RegretRuns(try HandMade.results([("m", [points])]))
     let run = runs.methods[0].runs[0]
     #expect(runs.accounting == .recommendedNow && runs.currency == .seconds && runs.end == 100)
-    #expect(run.validation == StepCurve(places: [10, 20, 90], values: [0.2, 0.1, 0.05]))
+    #expect(run.validation == StepCurve(positions: [10, 20, 90], values: [0.2, 0.1, 0.05]))
     #expect(run.test == nil && run.end == 100 && runs.start == 10)
   }
 
@@ -29,16 +29,16 @@ import Testing
     let results = try HandMade.results([("m", [points])])
     let runs = try RegretRuns(results, currency: nil, accounting: .finalTrainingCharged)
     // The first would be ready at 40, after the second at 25; the third would be ready at 110.
-    #expect(runs.methods[0].runs[0].validation == StepCurve(places: [25], values: [0.1]))
+    #expect(runs.methods[0].runs[0].validation == StepCurve(positions: [25], values: [0.1]))
     #expect(runs.caption.contains("final training charged"))
   }
 
   @Test("in evaluations, curves end where the longest run ended") func currency() throws {
     let results = try HandMade.results([("m", [points])])
     let runs = try RegretRuns(results, currency: .evaluations, accounting: nil)
-    #expect(runs.methods[0].runs[0].validation.places == [1, 2, 7] && runs.end == 10)
+    #expect(runs.methods[0].runs[0].validation.positions == [1, 2, 7] && runs.end == 10)
     let charged = try RegretRuns(results, currency: .evaluations, accounting: .finalTrainingCharged)
-    #expect(charged.methods[0].runs[0].validation.places == [2, 3, 8])
+    #expect(charged.methods[0].runs[0].validation.positions == [2, 3, 8])
   }
 
   @Test("what the runs do not hold is refused in one sentence") func refused() throws {
@@ -47,7 +47,7 @@ import Testing
     let charged = try HandMade.results(policy: policy, [("m", [points])])
     #expect(RegretRuns(charged).accounting == .finalTrainingCharged)
     // Already charged: not charged again.
-    #expect(RegretRuns(charged).methods[0].runs[0].validation.places == [10, 20, 90])
+    #expect(RegretRuns(charged).methods[0].runs[0].validation.positions == [10, 20, 90])
     #expect(throws: ReportError.self) {
       try RegretRuns(charged, currency: nil, accounting: .recommendedNow)
     }

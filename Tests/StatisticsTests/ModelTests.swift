@@ -202,7 +202,7 @@ import Testing
   @Test("mean and variance are those of the trees, and the same seed gives the same forest") func variance() {
     var random = RandomGenerator(seed: 6)
     let values = (0..<120).map { _ in Double(random.below(4)) }
-    let targets = (0..<40).map { place -> Double in values[3 * place] + 0.1 * random.gaussian() }
+    let targets = (0..<40).map { sample -> Double in values[3 * sample] + 0.1 * random.gaussian() }
     func forest(_ trees: Int) -> RandomForest {
       var settings = RandomForest.Settings()
       settings.trees = trees

@@ -183,13 +183,13 @@ private func isClose(_ value: Double?, _ golden: Double, _ tolerance: Double = 1
   }
 
   @Test("the mean height of a step curve is exact, linear and logarithmic") func area() {
-    let curve = StepCurve(places: [1, 4, 10, 10, 30], values: [0.5, 0.25, 0.2, 0.125, 0.0625])
+    let curve = StepCurve(positions: [1, 4, 10, 10, 30], values: [0.5, 0.25, 0.2, 0.125, 0.0625])
     #expect(isClose(curve.meanHeight(over: 2...50, scale: .linear), 0.1302083333333138))
     #expect(isClose(curve.meanHeight(over: 2...50, scale: .log), 0.2314160133365699))
     #expect(curve.meanHeight(over: 0.5...50, scale: .linear) == nil)
     #expect(curve.value(at: 0.9) == nil && curve.value(at: 10) == 0.125)
     #expect(curve.values(at: [0.5, 1, 9, 10, 99]) == [nil, 0.5, 0.25, 0.125, 0.0625])
-    #expect(curve.firstPlace(atMost: 0.125) == 10 && curve.firstPlace(atMost: 0.01) == nil)
+    #expect(curve.firstPosition(atMost: 0.125) == 10 && curve.firstPosition(atMost: 0.01) == nil)
   }
 
   @Test("expected running times count what failures spent") func runningTime() {

@@ -6,9 +6,11 @@ import Testing
 
 /// Tables of the mini space in which some training lacks something.
 @Suite("Tables with holes, impossible numbers, or damage") struct HoleTests {
-  private typealias Change = (_ measurement: inout TabularBenchmark.Measurement, _ row: Int, _ epochs: Int, _ number: Int) -> Bool
+  private typealias Change = (
+    _ measurement: inout TabularBenchmark.Measurement, _ row: Int, _ epochs: Int, _ number: Int
+  ) -> Bool
 
-  /// - Parameter change: Says whether the training is there.
+  /// - Parameter change: Changes a training; returns whether it is written.
   private func table(_ change: Change) throws -> (table: Table, url: URL) {
     let url = FileManager.default.temporaryDirectory.appending(path: "holes-\(UUID().uuidString).table")
     let writer = try TableWriter(destination: url)

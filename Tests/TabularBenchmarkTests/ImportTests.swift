@@ -110,15 +110,15 @@ import Testing
     try table.verify()
     for cell in cells {
       let row = try #require(table.row(of: cell))
-      for place in 0..<4 {
-        #expect(table.repeatCount(row: row, epochs: place) == 3)
+      for fidelity in 0..<4 {
+        #expect(table.repeatCount(row: row, epochs: fidelity) == 3)
         for moment in Moment.allCases {
           for metric in Metric.allCases {
-            #expect(table.value(metric, moment, row: row, epochs: place, repeat: 2) != nil)
+            #expect(table.value(metric, moment, row: row, epochs: fidelity, repeat: 2) != nil)
           }
         }
-        let halfway = try #require(table.value(.seconds, .halfway, row: row, epochs: place, repeat: 0))
-        let final = try #require(table.value(.seconds, row: row, epochs: place, repeat: 0))
+        let halfway = try #require(table.value(.seconds, .halfway, row: row, epochs: fidelity, repeat: 0))
+        let final = try #require(table.value(.seconds, row: row, epochs: fidelity, repeat: 0))
         #expect(abs(halfway / final - 0.5) < 0.05)
       }
     }

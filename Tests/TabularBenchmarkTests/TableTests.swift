@@ -155,8 +155,8 @@ struct Scratch: ~Copyable {
       #expect(benchmark.bestTest != nil)
     }
     for row in 0..<table.rowCount {
-      for place in table.epochs.indices {
-        #expect(table.repeatCount(row: row, epochs: place) == table.repeats)
+      for fidelity in table.epochs.indices {
+        #expect(table.repeatCount(row: row, epochs: fidelity) == table.repeats)
       }
     }
   }

@@ -1,6 +1,6 @@
 import CellSpace
 
-/// Reads matrices and operations in the forms in which the field writes them.
+/// Reads adjacency matrices and operations in the usual notations.
 ///
 /// Matrices: rows of zeros and ones joined by `|` or `,`, all in one word, or lists of lists as Python, numpy and
 /// JSON have them. Operations: labels joined by `,`, or a list.
@@ -12,7 +12,7 @@ struct CellText {
   private var rowEnds: [Int] = []
   private var labels: [UInt32] = []
 
-  /// The graph as it is written, not pruned, in its own order.
+  /// Reads the graph as it is written: not pruned, in its own order.
   ///
   /// - Throws: ``ImportProblem``.
   mutating func graph(adjacency: Bytes, operations: Bytes) throws(ImportProblem) -> RecordParser.Graph {
@@ -96,7 +96,7 @@ struct CellText {
     }
   }
 
-  /// What stands between the labels of a list: brackets, commas, quotation marks, spaces.
+  /// Whether a letter may stand between the labels of a list: brackets, commas, quotation marks, spaces.
   private static func isListMark(_ letter: UInt8) -> Bool {
     letter <= 0x20 || letter == 0x2c || letter == 0x22 || letter == 0x27 || letter == 0x28 || letter == 0x29
       || letter == 0x5b || letter == 0x5d
@@ -129,7 +129,7 @@ struct CellText {
     if !rowEnds.isEmpty, rowEnds.last != entries.count { rowEnds.append(entries.count) }
   }
 
-  /// A list of lists, or a list of all entries.
+  /// A list of lists, or one list of all entries.
   private mutating func readList(_ text: Bytes, _ unreadable: () -> ImportProblem) throws {
     var depth = 0
     var index = 0

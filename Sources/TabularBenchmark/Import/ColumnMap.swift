@@ -1,9 +1,10 @@
 import CellSpace
 
-/// Which of a file's columns is what.
+/// The role of each column of a file.
 struct ColumnMap {
-  /// What a column may be, as an index: those of ``TableText/columns`` in their order, and a column per quantity and
-  /// epoch count from ``wideRole`` on.
+  // The roles of columns, as indices: those of ``TableText/columns`` in their order; from ``wideRole`` on, a column per
+  // quantity and epoch count.
+
   static let hash = 0, adjacency = 1, operations = 2, epochs = 3, `repeat` = 4, firstMetric = 5
   static let parameters = firstMetric + TableText.metricColumns.count
   static let multiplyAccumulates = parameters + 1
@@ -11,7 +12,7 @@ struct ColumnMap {
   static let computed = multiplyAccumulates + 1
   static let wideRole = computed + 1
 
-  /// Names that NAS-Bench-101's own code gives to the columns.
+  /// The roles of the names that NAS-Bench-101's own code gives to columns.
   private static let otherNames: [String: Int] = {
     var names = ["module_adjacency": adjacency, "module_operations": operations, "computed": computed]
     for (index, column) in TableText.metricColumns.enumerated() {
@@ -29,12 +30,12 @@ struct ColumnMap {
   }
 
   private let options: ImportOptions
-  /// By the file's name, from the options.
+  /// The roles that the options state, by the file's name of the column.
   private var chosen: [String: Int] = [:]
   private var chosenRoles: Set<Int> = []
-  /// By role from ``wideRole`` on.
+  /// The quantities and epoch counts of the roles from ``wideRole`` on.
   private(set) var wide: [(metric: Int, epochs: Int)] = []
-  /// The epochs of all rows, where no column has them.
+  /// The epochs of all rows, if no column states them.
   private(set) var constantEpochs: Int?
   /// The file's name of each role that was found.
   private(set) var found: [Int: String] = [:]
@@ -90,7 +91,7 @@ struct ColumnMap {
         ?? "; use one of \(known.joined(separator: ", "))")
   }
 
-  /// Whether a header's name means something, to tell separators apart.
+  /// Whether a header's name is known, to tell separators apart.
   func isKnown(_ name: String) -> Bool {
     chosen[name] != nil || Self.role(named: name) != nil
   }
@@ -100,9 +101,9 @@ struct ColumnMap {
     return TableText.columns.firstIndex(of: name) ?? otherNames[name]
   }
 
-  /// Finds out what a column is.
+  /// Finds the role of a column.
   ///
-  /// - Returns: Its role, -1 for one that means nothing.
+  /// - Returns: The role; -1 for an unknown column.
   /// - Throws: ``ImportProblem`` for a second column of the same role.
   mutating func add(_ name: String) throws(ImportProblem) -> Int {
     guard !options.leftOut.contains(name) else { return -1 }
@@ -210,7 +211,7 @@ struct ColumnMap {
           ? "'--column validation_accuracy=theirs' names one" : "perhaps \(Self.arguments(likely))"))
   }
 
-  /// Ignored columns that may be known quantities by their names.
+  /// The ignored columns whose names suggest a known quantity.
   private var guesses: [(name: String, metric: Int, epochs: Int?)] {
     ignored.compactMap { name in Self.guess(name).map { (name, $0.metric, $0.epochs) } }
   }
@@ -221,7 +222,7 @@ struct ColumnMap {
     }.joined(separator: " ")
   }
 
-  /// The options that would make something of ignored columns; `nil` if none looks like it.
+  /// The options that would use ignored columns; `nil` if no name suggests a quantity.
   var suggestion: String? {
     let likely = guesses.filter {
       wide.isEmpty ? $0.epochs == nil && found[Self.firstMetric + $0.metric] == nil : $0.epochs != nil
@@ -229,7 +230,7 @@ struct ColumnMap {
     return likely.isEmpty ? nil : Self.arguments(likely)
   }
 
-  /// What a column may be by its name, as in `val_acc_e108`.
+  /// The quantity that a column's name suggests, as in `val_acc_e108`.
   private static func guess(_ name: String) -> (metric: Int, epochs: Int?)? {
     let word = name.lowercased()
     func has(_ parts: String...) -> Bool { parts.contains { word.contains($0) } }

@@ -1,9 +1,9 @@
 import Foundation
 
-/// Reads rows of delimited text (RFC 4180; any line ends and several separators), without a copy of a field.
+/// Reads rows of delimited text (RFC 4180; any line ends and several separators) without copying fields.
 ///
-/// A field in quotation marks may hold separators, line breaks and, doubled, quotation marks. Spaces around a
-/// field in quotation marks are left out.
+/// A field in quotation marks may hold separators, line breaks and doubled quotation marks. Spaces around it are
+/// left out.
 struct DelimitedReader {
   let buffer: TextBuffer
   private(set) var separator = UInt8(ascii: ",")
@@ -20,8 +20,7 @@ struct DelimitedReader {
 
   init(_ input: InputStreamReader) throws(ImportError) { buffer = try TextBuffer(input) }
 
-  /// Reads the header, having found out what separates columns: that which gives most of the wanted names, and
-  /// then most columns.
+  /// Reads the header and finds the separator: the one that gives the most known names and then the most columns.
   ///
   /// - Throws: ``ImportError``.
   mutating func header(wanted: (String) -> Bool) throws(ImportError) -> [String] {
@@ -91,7 +90,7 @@ struct DelimitedReader {
     buffer.line += row.lines
   }
 
-  /// Makes single quotation marks of double ones, in place.
+  /// Replaces doubled quotation marks by single ones, in the same memory.
   private func unescape(_ field: inout TextField) {
     let bytes = buffer.bytes
     var target = field.start

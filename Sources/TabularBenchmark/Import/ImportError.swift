@@ -1,35 +1,35 @@
 import CellSpace
 
-/// Why a file cannot be imported: one sentence that names file, line or record, and remedy.
+/// The reason why a file cannot be imported: one sentence with file, line or record, and remedy.
 public struct ImportError: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
 
-  /// - Parameter location: As in "line 3"; may be empty.
+  /// - Parameter location: A line or record, as in "line 3"; may be empty.
   init(_ path: String, _ location: String, _ problem: String) {
     description = (location.isEmpty ? "\(path): \(problem)" : "\(path), \(location): \(problem)").inOneLine
   }
 }
 
-/// What is wrong with a row or record, before its file and line are added.
+/// The reason why a row or record is wrong, before its file and line are added.
 struct ImportProblem: Error {
   let problem: String
   init(_ problem: String) { self.problem = problem }
 }
 
-/// What an import read.
+/// A summary of an import.
 public struct ImportSummary: Hashable, Sendable {
   public let cells: Int
-  /// Trainings that were read and are in the table, some in means perhaps.
+  /// The number of trainings in the table; some may be part of a mean.
   public let records: Int
   public let epochs: [Int]
-  /// Columns of the file that mean nothing to a table, in order of appearance.
+  /// The unknown columns of the file, in order of appearance.
   public var ignoredColumns: [String] = []
-  /// What else a user should know, a sentence each.
+  /// Remarks for the user, a sentence each.
   public var notes: [String] = []
 }
 
-/// What to do with rows whose matrices differ but are one cell: the vertices are in another order, or some lie on
-/// no path.
+/// The treatment of rows with different matrices of the same cell: their vertices are in another order, or some lie
+/// on no path.
 public enum IsomorphicRows: String, CaseIterable, Sendable {
   /// Refuse the file.
   case error
@@ -39,18 +39,18 @@ public enum IsomorphicRows: String, CaseIterable, Sendable {
   case first
 }
 
-/// How to read a text file.
+/// Options for reading a text file.
 public struct ImportOptions: Sendable {
   /// The file's names for the known columns. `validation_accuracy@108` is the column of one epoch count.
   public var columns: [String: String]
   /// Columns of the file to leave out.
   public var leftOut: Set<String>
-  /// The epochs of all rows, where no column has them.
+  /// The epochs of all rows, if no column states them.
   public var epochs: Int?
-  /// Epoch counts to keep; all if empty.
+  /// The epoch counts to keep; all if empty.
   public var keptEpochs: [Int]
   public var isomorphic: IsomorphicRows
-  /// Which images and networks the trainings were for, where the file does not say.
+  /// The images and networks of the trainings, if the file does not state them.
   public var task: StatedTask?
 
   public init(

@@ -1,22 +1,22 @@
 import CZlib
 import Foundation
 
-/// Reads a file, gzipped or not. Compressed data that end early, are damaged or are followed by anything else are
-/// an error: zlib's own `gzread` hides the first and the last.
+/// Reads a file, gzipped or not. It is an error if compressed data end early, are damaged, or are followed by other
+/// data; zlib's own `gzread` hides the first and the last.
 final class InputStreamReader {
   let path: String
-  /// Bytes of the file itself, for progress.
+  /// The size of the file itself in bytes, for progress.
   let totalBytes: Int
-  /// Bytes of the file itself that are read so far.
+  /// The bytes of the file itself that were read so far.
   private(set) var bytesRead = 0
-  /// Where the next unpacked byte of ``next(_:)`` is.
+  /// The offset of the next unpacked byte of ``next(_:)``.
   private(set) var offset = 0
-  /// Of all unpacked bytes so far.
+  /// The CRC-32C of all unpacked bytes so far.
   private(set) var checksum: UInt32 = 0
 
   private let descriptor: Int32
   private let status: stat
-  /// For ``next(_:)``.
+  /// The buffer of ``next(_:)``.
   private var buffer: UnsafeMutableRawBufferPointer
   private var start = 0
   private var end = 0
@@ -24,9 +24,9 @@ final class InputStreamReader {
   /// `nil` for a file that is not gzipped. On the heap: zlib wants it to stay where it is.
   private let stream: UnsafeMutablePointer<z_stream>?
   private let packed: UnsafeMutableRawBufferPointer
-  /// A gzip file may hold several members one after another.
+  /// Whether a member has ended: a gzip file may hold several, one after another.
   private var isBetweenMembers = false
-  /// After the last member there may be zeros, as tapes have them.
+  /// Whether the last member was followed by zeros, as on tapes.
   private var isPadding = false
 
   init(_ url: URL) throws(ImportError) {
@@ -93,9 +93,9 @@ final class InputStreamReader {
     }
   }
 
-  /// Fills a buffer with unpacked bytes, wholly but for the end of the file.
+  /// Fills a buffer with unpacked bytes; only at the end of the file is it not full.
   ///
-  /// - Returns: How many there are; 0 at the end.
+  /// - Returns: The number of bytes; 0 at the end.
   func read(into target: UnsafeMutableRawBufferPointer) throws(ImportError) -> Int {
     guard target.count > 0 else { return 0 }
     var count = 0
@@ -155,8 +155,8 @@ final class InputStreamReader {
     return size - Int(stream.pointee.avail_out)
   }
 
-  /// What is wrong with the compressed data from here on: where these are damaged, what was read before may be
-  /// wrong, too, and this is the better message.
+  /// The error in the compressed data from here on, if any. Where these are damaged, what was read before may be wrong,
+  /// too, and this is the better message.
   func damage() -> ImportError? {
     guard stream != nil else { return nil }
     let limit = bytesRead + 1 << 28

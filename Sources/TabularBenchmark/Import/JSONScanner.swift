@@ -1,4 +1,4 @@
-/// A cursor over the JSON text of one line. Besides JSON it takes `NaN` and `Infinity`, which Python writes.
+/// A cursor over the JSON text of one line. It also accepts `NaN` and `Infinity`, which Python writes.
 struct JSONScanner {
   let bytes: UnsafeMutablePointer<UInt8>
   var index: Int
@@ -14,7 +14,7 @@ struct JSONScanner {
     while index < end, bytes[index] <= 0x20 { index += 1 }
   }
 
-  /// Whether a letter comes next; it is passed then.
+  /// Skips a letter if it comes next; returns whether it did.
   mutating func take(_ letter: Unicode.Scalar) -> Bool {
     skipSpace()
     guard index < end, bytes[index] == UInt8(ascii: letter) else { return false }
@@ -33,7 +33,7 @@ struct JSONScanner {
     UnsafeBufferPointer(start: UnsafePointer(bytes) + index, count: min(end - index, 20)).text
   }
 
-  /// The content of a string, escapes replaced in place.
+  /// The content of a string, with escapes replaced.
   mutating func string() throws(ImportProblem) -> TextField {
     try expect("\"")
     var field = TextField(start: index, end: index)
@@ -78,7 +78,7 @@ struct JSONScanner {
     return field
   }
 
-  /// A value: the content of a string, a number or word as it stands, or the whole text of a list or object.
+  /// Reads a value: the content of a string, a number or word as it stands, or the whole text of a list or object.
   mutating func value() throws(ImportProblem) -> TextField {
     skipSpace()
     guard index < end else { throw ImportProblem("this is no JSON object: a value is missing") }

@@ -8,13 +8,13 @@ import Foundation
 /// joined by commas, and a `ModelMetrics` message in base64. Every checksum is checked, and every cell's hash
 /// is computed again. Memory does not grow with the number of trainings.
 public enum NASBench101Importer {
-  /// How many times NAS-Bench-101 trained each cell.
+  /// The number of times that NAS-Bench-101 trained each cell per epoch count.
   public static let repeats = 3
-  /// For how many epochs.
+  /// The epoch counts for which NAS-Bench-101 trained each cell.
   public static let epochCounts = [4, 12, 36, 108]
 
   /// - Parameters:
-  ///   - task: What to state as the images and networks, where these are not NAS-Bench-101's own.
+  ///   - task: The images and networks to state, if they are not NAS-Bench-101's own.
   ///   - progress: Called now and then with the bytes read and the file's size.
   /// - Throws: ``ImportError`` with the record and byte, `TableError`. No table is left behind.
   public static func importTable(

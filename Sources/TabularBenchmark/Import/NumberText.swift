@@ -108,7 +108,7 @@ extension UnsafeBufferPointer<UInt8> {
       || isWord("<na>") || isWord("#n/a") || isWord("-")
   }
 
-  /// Why a field is no number of a column, with what to do.
+  /// The reason why a field is no number of a column, with a remedy.
   func numberProblem(_ name: String, lower: String = "0") -> ImportProblem {
     let start = "'\(text.prefix(60))' is no value of \(name)"
     if isWord("inf") || isWord("-inf") || isWord("+inf") || isWord("infinity") || isWord("-infinity") {

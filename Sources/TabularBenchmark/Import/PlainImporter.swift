@@ -7,19 +7,19 @@ import Foundation
 /// Delimited text (RFC 4180, with a header; commas, semicolons, tabs or `|`) and JSON lines take the same columns,
 /// those that ``TableText`` writes:
 ///
-/// - `adjacency` and `operations`, needed: in words (`011|001|000`, `input,maxpool3x3,output`) or as lists
-/// - `hash`: checked if it is there
-/// - `epochs`: needed, unless ``ImportOptions`` state them
+/// - `adjacency` and `operations`, required: in words (`011|001|000`, `input,maxpool3x3,output`) or as lists
+/// - `hash`: checked if present
+/// - `epochs`: required, unless ``ImportOptions`` state them
 /// - `repeat`: from 0 or 1; without it, rows of the same matrix and operations are repeats in order
-/// - `training_seconds`, `train_accuracy`, `validation_accuracy`, `test_accuracy`, and each with `halfway_`
-///   before it: accuracies in 0...1
+/// - `training_seconds`, `train_accuracy`, `validation_accuracy`, `test_accuracy`, and the same with the prefix
+///   `halfway_`: accuracies in 0...1
 /// - `trainable_parameters`, `multiply_accumulates`
 ///
-/// A column that is missing, and a field that is empty, `nan`, `NA` or `null`, are absent in the table, never zero.
-/// NAS-Bench-101's own names and forms are known too, in JSON lines also `computed`, a list of trainings per epoch
-/// count.
+/// Missing columns, and fields that are empty, `nan`, `NA` or `null`, are absent in the table, never zero.
+/// NAS-Bench-101's own names and forms are understood too; in JSON lines also `computed`, a list of trainings per
+/// epoch count.
 public enum PlainImporter {
-  /// What a file is.
+  /// The kind of a file.
   public enum Format: String, CaseIterable, Sendable {
     case csv, jsonl
   }
@@ -72,13 +72,13 @@ public enum PlainImporter {
   }
 }
 
-/// Makes trainings of rows, whatever text they come from.
+/// Turns rows into trainings, whatever text they come from.
 private struct RowReader {
   let path: String
   let options: ImportOptions
   var columns: ColumnMap
   var collector: TrainingCollector
-  /// As the text itself states it.
+  /// The provenance that the text itself states.
   var provenance: Provenance?
 
   private var cellText = CellText()

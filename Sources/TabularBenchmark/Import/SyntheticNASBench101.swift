@@ -10,8 +10,8 @@ import SwiftProtobuf
 /// any real network.
 public enum SyntheticNASBench101 {
   /// - Parameters:
-  ///   - cells: Any cells, each once.
-  ///   - epochs: 4, 12, 36 and 108, or 108 alone.
+  ///   - cells: The cells to write, each once.
+  ///   - epochs: The epoch counts: 4, 12, 36 and 108, or 108 alone.
   /// - Throws: `TableError/cannotWrite(_:reason:)`.
   public static func write(
     to url: URL, cells: [Cell], epochs: [Int] = NASBench101Importer.epochCounts, seed: UInt64 = 0,

@@ -15,44 +15,44 @@ package struct TFRecordReader {
 
   private static func masked(_ crc: UInt32) -> UInt32 { (crc >> 15 | crc << 17) &+ 0xa282_ead8 }
 
-  /// The payload of the next record, valid until the next call; `nil` at the end.
+  /// Reads the payload of the next record, which is valid until the next call; `nil` at the end.
   mutating func next() throws(ImportError) -> UnsafeRawBufferPointer? {
     let start = input.offset
-    var place: String { "record \(recordNumber + 1) at byte \(start)" }
+    var location: String { "record \(recordNumber + 1) at byte \(start)" }
     let header = try input.next(12)
     if header.isEmpty {
       guard recordNumber > 0 else { throw ImportError(input.path, "", "the file is empty") }
       return nil
     }
     guard header.count == 12 else {
-      throw ImportError(input.path, place, "the file is cut short; download it again")
+      throw ImportError(input.path, location, "the file is cut short; download it again")
     }
     let length = header.loadUnaligned(as: UInt64.self)
     let crc = crc32c(UnsafeRawBufferPointer(rebasing: header[..<8]))
     guard Self.masked(crc) == header.loadUnaligned(fromByteOffset: 8, as: UInt32.self) else {
       throw ImportError(
-        input.path, place,
+        input.path, location,
         recordNumber == 0
           ? "this is no TFRecord file: the checksum of the first length is wrong"
           : "the checksum of the length is wrong; download the file again")
     }
     guard length <= Self.maximumLength else {
-      throw ImportError(input.path, place, "a length of \(length) bytes is absurd; download the file again")
+      throw ImportError(input.path, location, "a length of \(length) bytes is absurd; download the file again")
     }
     let body = try input.next(Int(length) + 4)
     guard body.count == Int(length) + 4 else {
-      throw ImportError(input.path, place, "the file is cut short; download it again")
+      throw ImportError(input.path, location, "the file is cut short; download it again")
     }
     let payload = UnsafeRawBufferPointer(rebasing: body[..<Int(length)])
     checksum = body.loadUnaligned(fromByteOffset: Int(length), as: UInt32.self)
     guard Self.masked(crc32c(payload)) == checksum else {
-      throw ImportError(input.path, place, "the checksum of the content is wrong; download the file again")
+      throw ImportError(input.path, location, "the checksum of the content is wrong; download the file again")
     }
     recordNumber += 1
     return payload
   }
 
-  /// A record as it stands in a file.
+  /// Frames a payload as a record of a file.
   package static func frame(_ payload: [UInt8]) -> [UInt8] {
     func bytes<T: FixedWidthInteger>(_ value: T) -> [UInt8] {
       withUnsafeBytes(of: value.littleEndian, Array.init)

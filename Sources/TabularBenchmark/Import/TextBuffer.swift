@@ -7,7 +7,7 @@ struct TextField {
   var isEscaped = false
 }
 
-/// A text file, a window of which is in memory.
+/// A text file of which a window is in memory.
 final class TextBuffer {
   let input: InputStreamReader
   private(set) var bytes: UnsafeMutablePointer<UInt8>
@@ -42,7 +42,7 @@ final class TextBuffer {
 
   /// Makes the window longer. Offsets change, in that ``start`` becomes 0.
   ///
-  /// - Returns: Whether there was more.
+  /// - Returns: Whether the file had more text.
   func more() throws(ImportError) -> Bool {
     if isAtEnd { return false }
     if start > 0 {
@@ -82,7 +82,7 @@ final class TextBuffer {
 }
 
 extension UnsafeBufferPointer<UInt8> {
-  /// Without spaces, tabs and line breaks at both ends.
+  /// The bytes without spaces, tabs and line breaks at both ends.
   var trimmed: Self {
     var (low, high) = (0, count)
     while low < high, self[low] <= 0x20 { low += 1 }

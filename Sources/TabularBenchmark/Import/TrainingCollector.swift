@@ -1,9 +1,9 @@
 import CellSpace
 
-/// Hands trainings to a writer, and tells repeats from duplicates and from isomorphic rows.
+/// Passes trainings to a writer, telling repeats from duplicates and from isomorphic rows.
 ///
-/// The same matrix and operations again are another repeat of the training, unless all values are equal; another
-/// matrix that is the same cell is an isomorphic row. Rows that number their repeats are taken at their word.
+/// A row with the matrix and operations of an earlier row is another repeat, unless all values are equal; a row with
+/// another matrix of the same cell is an isomorphic row. Where rows number their repeats, these numbers count.
 struct TrainingCollector {
   private let writer: TableWriter
   private let options: ImportOptions
@@ -134,7 +134,7 @@ struct TrainingCollector {
 
   /// Adds a training of an entry.
   ///
-  /// - Parameter repeat: As the row states it, from 0 or 1; `nil` where it does not.
+  /// - Parameter repeat: The repeat that the row states, counted from 0 or 1; `nil` if it states none.
   mutating func add(
     _ measurement: Measurement, to index: Int, epochs count: Int, repeat stated: Int?, line: Int
   ) throws {
@@ -217,7 +217,7 @@ struct TrainingCollector {
 
   /// Waits for the checks of hashes and settles how repeats are numbered.
   ///
-  /// - Returns: What a user should know.
+  /// - Returns: Remarks for the user.
   /// - Throws: ``ImportError``.
   mutating func finish(_ path: String) throws(ImportError) -> [String] {
     if let wrong = hashCheck.finish() { throw wrong.error(path, unit: "line") }
