@@ -137,7 +137,7 @@ package struct Controller {
     try sample { weights in random.index(weights: weights) }
   }
 
-  /// - Parameter draw: Chooses a place by weights that need not sum to 1.
+  /// - Parameter draw: Chooses an index by weights that need not sum to 1.
   package func sample(draw: ([Double]) -> Int) throws -> Drawn {
     let rows = shape.architecture.rows
     var values = [Double](repeating: 0, count: rows.count)
@@ -165,10 +165,10 @@ package struct Controller {
         var (remaining, chosen): ([Int], [Int]) = (Array(0..<vertex), [])
         for _ in 0..<rows[row].selected {
           let open = try Tensor.concatenated(try remaining.map { try logits.channels($0..<$0 + 1) })
-          let (place, log, uncertainty) = try choose(open, draw)
+          let (index, log, uncertainty) = try choose(open, draw)
           try add(log)
           if chosen.isEmpty { entropy += uncertainty }
-          chosen.append(remaining.remove(at: place))
+          chosen.append(remaining.remove(at: index))
         }
         input = anchors[chosen[chosen.count - 1]].state
         chosen.sort()
@@ -191,12 +191,12 @@ package struct Controller {
 
   private func choose(
     _ logits: Tensor, _ draw: ([Double]) -> Int
-  ) throws -> (place: Int, log: Tensor, entropy: Double) {
+  ) throws -> (index: Int, log: Tensor, entropy: Double) {
     let logs = try logits.logSoftmax()
     let values = try logs.doubles()
-    let place = draw(values.map { exp($0) })
+    let index = draw(values.map { exp($0) })
     return (
-      place, try logs.channels(place..<place + 1), -values.reduce(0) { $0 + exp($1) * $1 }
+      index, try logs.channels(index..<index + 1), -values.reduce(0) { $0 + exp($1) * $1 }
     )
   }
 }

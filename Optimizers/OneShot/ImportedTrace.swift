@@ -61,18 +61,18 @@ public struct ImportedTrace: Optimizer {
   }
 
   private func cell(of point: File.Epoch, in space: SearchSpace) throws -> Cell {
-    let place = "\(path), epoch \(point.epoch)"
+    let location = "\(path), epoch \(point.epoch)"
     if let text = point.cell {
-      do { return try Cell(text: text) } catch { throw TraceError("\(place): \(error)") }
+      do { return try Cell(text: text) } catch { throw TraceError("\(location): \(error)") }
     }
     guard let weights = point.architecture, let parameters = space.architectureParameters else {
-      throw TraceError("\(place): give 'cell' or 'architecture'")
+      throw TraceError("\(location): give 'cell' or 'architecture'")
     }
     guard weights.map(\.count) == parameters.rows.map(\.count),
       let cell = space.cell(parameters.discretise(weights))
     else {
       let counts = parameters.rows.map { String($0.count) }.joined(separator: ", ")
-      throw TraceError("\(place): 'architecture' needs rows of \(counts) weights")
+      throw TraceError("\(location): 'architecture' needs rows of \(counts) weights")
     }
     return cell
   }

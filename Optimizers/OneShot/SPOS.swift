@@ -63,20 +63,20 @@ public struct SPOS: Optimizer {
       for configuration in generation where known[configuration] == nil {
         let accuracy = try supernet.accuracy(of: configuration, images: images > 0 ? 0..<images : nil)
         known[configuration] = accuracy
-        let place = ranked.firstIndex { $0.accuracy < accuracy } ?? ranked.count
-        ranked.insert((configuration, accuracy), at: place)
+        let rank = ranked.firstIndex { $0.accuracy < accuracy } ?? ranked.count
+        ranked.insert((configuration, accuracy), at: rank)
       }
       let parents = ranked.prefix(self.parents).map(\.configuration)
       generation = (0..<population).map { number in
         var child = parents[session.random.below(parents.count)]
         if number < population / 2 {
           let other = parents[session.random.below(parents.count)]
-          for place in child.values.indices where session.random.chance(0.5) {
-            child.values[place] = other.values[place]
+          for index in child.values.indices where session.random.chance(0.5) {
+            child.values[index] = other.values[index]
           }
         } else {
-          for place in child.values.indices where session.random.chance(mutation) {
-            child.values[place] = space.parameters.sampleValue(of: place, using: &session.random)
+          for index in child.values.indices where session.random.chance(mutation) {
+            child.values[index] = space.parameters.sampleValue(of: index, using: &session.random)
           }
         }
         return child

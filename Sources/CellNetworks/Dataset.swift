@@ -83,7 +83,7 @@ public struct Dataset: Sendable {
   public let classes = 10
 
   /// - Parameters:
-  ///   - folder: Where the files are; Debian's place for Fashion-MNIST if `nil`.
+  ///   - folder: The folder of the files; where Debian installs Fashion-MNIST, if `nil`.
   ///   - option: How a user names the folder, for messages.
   /// - Throws: ``DataError``.
   public init(
@@ -122,15 +122,15 @@ public struct Dataset: Sendable {
     }
     func permutation(_ count: Int, _ stream: String) -> [Int] {
       var random = RandomGenerator(seed: settings.seed, stream: stream)
-      var places = Array(0..<count)
-      random.shuffle(&places)
-      return places
+      var indices = Array(0..<count)
+      random.shuffle(&indices)
+      return indices
     }
-    let places = permutation(development.count, "development images")
-    let held_places = permutation(held.count, "test images")
-    var training = Self.part(development, places[..<settings.trainingImages], settings.downscale)
-    var validation = Self.part(development, places[settings.trainingImages..<wanted], settings.downscale)
-    var test = Self.part(held, held_places[..<settings.testImages], settings.downscale)
+    let indices = permutation(development.count, "development images")
+    let heldIndices = permutation(held.count, "test images")
+    var training = Self.part(development, indices[..<settings.trainingImages], settings.downscale)
+    var validation = Self.part(development, indices[settings.trainingImages..<wanted], settings.downscale)
+    var test = Self.part(held, heldIndices[..<settings.testImages], settings.downscale)
 
     for channel in 0..<training.channels {
       let (mean, deviation) = training.moments(channel: channel)
@@ -143,14 +143,14 @@ public struct Dataset: Sendable {
     self.test = test
   }
 
-  private static func part(_ raw: RawImages, _ places: ArraySlice<Int>, _ downscale: Int) -> LabelledImages {
+  private static func part(_ raw: RawImages, _ indices: ArraySlice<Int>, _ downscale: Int) -> LabelledImages {
     let (height, width) = (raw.height / downscale, raw.width / downscale)
     var values: [Float] = []
-    values.reserveCapacity(places.count * raw.channels * height * width)
+    values.reserveCapacity(indices.count * raw.channels * height * width)
     let scale = 1 / Float(255 * downscale * downscale)
-    for place in places {
+    for index in indices {
       for channel in 0..<raw.channels {
-        let plane = place * raw.imageSize + channel * raw.height * raw.width
+        let plane = index * raw.imageSize + channel * raw.height * raw.width
         for y in 0..<height {
           for x in 0..<width {
             var sum = 0
@@ -165,7 +165,7 @@ public struct Dataset: Sendable {
     }
     return LabelledImages(
       channels: raw.channels, height: height, width: width, values: values,
-      labels: places.map { Int64(raw.labels[$0]) })
+      labels: indices.map { Int64(raw.labels[$0]) })
   }
 }
 
@@ -174,7 +174,7 @@ extension LabelledImages {
     let plane = height * width
     for image in 0..<count {
       let start = (image * channels + channel) * plane
-      for place in start..<start + plane { body(place) }
+      for index in start..<start + plane { body(index) }
     }
   }
 
@@ -194,7 +194,7 @@ extension LabelledImages {
     let plane = height * width
     for image in 0..<count {
       let start = (image * channels + channel) * plane
-      for place in start..<start + plane { values[place] = (values[place] - mean) / deviation }
+      for index in start..<start + plane { values[index] = (values[index] - mean) / deviation }
     }
   }
 }

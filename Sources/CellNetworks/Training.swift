@@ -95,9 +95,9 @@ public final class Trainer {
       random.shuffle(&order)
       for batch in 0..<steps {
         let start = Self.threadSeconds
-        let places = order[(batch * training.batchSize)..<min((batch + 1) * training.batchSize, order.count)]
+        let indices = order[(batch * training.batchSize)..<min((batch + 1) * training.batchSize, order.count)]
         let rate = training.learningRate * 0.5 * (1 + cos(.pi * Double(number) / Double(total)))
-        let loss = try step(net, descent, places, learningRate: rate)
+        let loss = try step(net, descent, indices, learningRate: rate)
         seconds += Self.threadSeconds - start
         if let value = try loss.values().first, !value.isFinite { diverged = true }
         number += 1
@@ -117,10 +117,10 @@ public final class Trainer {
     var random = RandomGenerator(seed: 0, stream: "timing")
     let part = dataset.training
     let (net, descent) = try fresh(cell, &random)
-    let places = (0..<min(training.batchSize, part.count)).map { _ in Int64(random.below(part.count)) }
+    let indices = (0..<min(training.batchSize, part.count)).map { _ in Int64(random.below(part.count)) }
     let seconds = try (0..<steps + 3).map { _ in
       let start = Self.threadSeconds
-      _ = try step(net, descent, places[...], learningRate: training.learningRate)
+      _ = try step(net, descent, indices[...], learningRate: training.learningRate)
       return Self.threadSeconds - start
     }
     return seconds.dropFirst(3).sorted()[steps / 2]
@@ -139,9 +139,9 @@ public final class Trainer {
 
   /// One training step; its loss before.
   private func step(
-    _ net: CellNetwork, _ descent: GradientDescent, _ places: ArraySlice<Int64>, learningRate: Double
+    _ net: CellNetwork, _ descent: GradientDescent, _ indices: ArraySlice<Int64>, learningRate: Double
   ) throws -> Tensor {
-    let loss = try net(train.images.selecting(places), training: true).crossEntropy(train.labels.selecting(places))
+    let loss = try net(train.images.selecting(indices), training: true).crossEntropy(train.labels.selecting(indices))
     try loss.backward()
     try descent.step(learningRate: learningRate)
     return loss

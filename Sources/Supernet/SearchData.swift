@@ -8,7 +8,7 @@ import Tensor
 /// them.
 package final class SearchData {
   /// Places of the images that weights are trained on, and of those that architectures are chosen by.
-  package private(set) var weightPlaces, searchPlaces: [Int64]
+  package private(set) var weightIndices, searchIndices: [Int64]
   /// Changes the images that weights are trained on; `nil` for nothing.
   package struct Augmentation {
     var cropsAndFlips: Bool
@@ -32,37 +32,37 @@ package final class SearchData {
     part = try Self.development(task.dataset).images
     images = try Tensor(part.values, shape: [part.count, part.channels, part.height, part.width])
     labels = try Tensor(labels: part.labels)
-    var places = (0..<Int64(part.count)).map { $0 }
-    random.shuffle(&places)
-    weightPlaces = Array(places[..<(places.count / 2)])
-    searchPlaces = Array(places[(places.count / 2)...])
+    var indices = (0..<Int64(part.count)).map { $0 }
+    random.shuffle(&indices)
+    weightIndices = Array(indices[..<(indices.count / 2)])
+    searchIndices = Array(indices[(indices.count / 2)...])
   }
 
   /// A new order of both halves.
   func shuffle(using random: inout RandomGenerator) {
-    random.shuffle(&weightPlaces)
-    random.shuffle(&searchPlaces)
+    random.shuffle(&weightIndices)
+    random.shuffle(&searchIndices)
   }
 
   /// Puts the halves into ascending order, so that the next shuffle depends on the generator alone.
   func sort() {
-    weightPlaces.sort()
-    searchPlaces.sort()
+    weightIndices.sort()
+    searchIndices.sort()
   }
 
-  package func batch(_ places: ArraySlice<Int64>) throws -> (images: Tensor, labels: Tensor) {
-    (try images.selecting(places), try labels.selecting(places))
+  package func batch(_ indices: ArraySlice<Int64>) throws -> (images: Tensor, labels: Tensor) {
+    (try images.selecting(indices), try labels.selecting(indices))
   }
 
   /// Random crops of images padded by four pixels, flips, and squares of zeros (DeVries and Taylor 2017), as
   /// `_data_transforms_cifar10` does. Pixels outside are zero, which is a channel's mean.
   package func batch(
-    _ places: ArraySlice<Int64>, _ augmentation: Augmentation, using random: inout RandomGenerator
+    _ indices: ArraySlice<Int64>, _ augmentation: Augmentation, using random: inout RandomGenerator
   ) throws -> (images: Tensor, labels: Tensor) {
-    guard augmentation.cropsAndFlips || augmentation.cutout > 0 else { return try batch(places) }
+    guard augmentation.cropsAndFlips || augmentation.cutout > 0 else { return try batch(indices) }
     let (channels, height, width) = (part.channels, part.height, part.width)
-    var values = [Float](repeating: 0, count: places.count * channels * height * width)
-    for (number, place) in places.enumerated() {
+    var values = [Float](repeating: 0, count: indices.count * channels * height * width)
+    for (number, index) in indices.enumerated() {
       let crops = augmentation.cropsAndFlips
       let (dy, dx) = crops ? (random.below(9) - 4, random.below(9) - 4) : (0, 0)
       let flips = crops && random.chance(0.5)
@@ -76,13 +76,13 @@ package final class SearchData {
           if cuts, (cutY - half..<cutY + half).contains(y), (cutX - half..<cutX + half).contains(x) { continue }
           for channel in 0..<channels {
             values[((number * channels + channel) * height + y) * width + x] =
-              part.values[((Int(place) * channels + channel) * height + y + dy) * width + from]
+              part.values[((Int(index) * channels + channel) * height + y + dy) * width + from]
           }
         }
       }
     }
     return (
-      try Tensor(values, shape: [places.count, channels, height, width]), try labels.selecting(places)
+      try Tensor(values, shape: [indices.count, channels, height, width]), try labels.selecting(indices)
     )
   }
 

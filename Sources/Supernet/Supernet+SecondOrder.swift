@@ -38,7 +38,7 @@ extension Supernet {
   ///
   /// The whole Hessian, by central differences of the gradient: there are only a few dozen numbers.
   func dominantEigenvalue(_ architecture: [Tensor], gates: (Int) throws -> CellGates) throws -> Double {
-    let batch = try data.batch(data.searchPlaces.sorted()[..<min(250, data.searchPlaces.count)])
+    let batch = try data.batch(data.searchIndices.sorted()[..<min(250, data.searchIndices.count)])
     let hessian = try centralHessian(architecture) {
       try network.logits(batch.images, gates: gates, statistics: .batch).crossEntropy(batch.labels)
         .gradients(of: architecture).flatMap { try $0.doubles() }
@@ -53,9 +53,9 @@ package func centralHessian(
 ) throws -> [[Double]] {
   var rows: [[Double]] = []
   for parameter in parameters {
-    for place in 0..<parameter.count {
+    for index in 0..<parameter.count {
       var unit = [Float](repeating: 0, count: parameter.count)
-      unit[place] = 1
+      unit[index] = 1
       let direction = try Tensor(unit, shape: parameter.shape)
       try parameter.increase(by: direction, times: step)
       let above = try gradient()
@@ -101,10 +101,10 @@ package struct UnrolledDescent {
     }
     let weights = network.parameters
     func stepped(_ gradients: [Tensor]) throws -> [Tensor] {
-      try weights.indices.map { place in
-        let step = try gradients[place].adding(velocities[place], times: momentum)
-          .adding(weights[place], times: weightDecay)
-        return try weights[place].adding(step, times: -learningRate)
+      try weights.indices.map { index in
+        let step = try gradients[index].adding(velocities[index], times: momentum)
+          .adding(weights[index], times: weightDecay)
+        return try weights[index].adding(step, times: -learningRate)
       }
     }
     if exact {
@@ -133,9 +133,9 @@ package struct UnrolledDescent {
     let below = try loss(training, weights).gradients(of: architecture)
     // Back to the bit: adding the same number again would round.
     for (parameter, value) in zip(weights, before) { try parameter.assign(value) }
-    return try direct.indices.map { place in
-      let second = try above[place].adding(below[place], times: -1) * (1 / (2 * radius))
-      return try direct[place].adding(second, times: -learningRate)
+    return try direct.indices.map { index in
+      let second = try above[index].adding(below[index], times: -1) * (1 / (2 * radius))
+      return try direct[index].adding(second, times: -learningRate)
     }
   }
 }

@@ -72,8 +72,8 @@ public final class Supernet {
       batchNorm: (asPublished ? 0.997 : 0.1, task.network.batchNormEpsilon), padsBeforePooling: asPublished,
       partial: partial, random: &random)
     data = try SearchData(task, random: &random)
-    guard data.weightPlaces.count >= settings.batchSize else {
-      throw SupernetError.fewImages(data.weightPlaces.count, batch: settings.batchSize)
+    guard data.weightIndices.count >= settings.batchSize else {
+      throw SupernetError.fewImages(data.weightIndices.count, batch: settings.batchSize)
     }
     self.session = session
     self.settings = settings
@@ -160,9 +160,9 @@ public final class Supernet {
   ///
   /// - Parameter images: How many, from the start of the epoch's order; all if `nil`.
   public func accuracy(images: Int? = nil, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
-    let places = data.searchPlaces[..<min(images ?? .max, data.searchPlaces.count)]
-    return try charged(.validation, images: places.count, passes: 1) {
-      try accuracy(places, .running, gates)
+    let indices = data.searchIndices[..<min(images ?? .max, data.searchIndices.count)]
+    return try charged(.validation, images: indices.count, passes: 1) {
+      try accuracy(indices, .running, gates)
     }
   }
 
@@ -171,43 +171,43 @@ public final class Supernet {
   ///
   /// - Parameter images: A range of the epoch's order; all if `nil`.
   public func accuracy(of configuration: Configuration, images: Range<Int>? = nil) throws -> Double {
-    let range = (images ?? 0..<data.searchPlaces.count).clamped(to: 0..<data.searchPlaces.count)
+    let range = (images ?? 0..<data.searchIndices.count).clamped(to: 0..<data.searchIndices.count)
     let clean = settings.recalibration * settings.batchSize
     return try charged(.validation, images: range.count + clean, passes: 1) {
-      try accuracy(of: configuration, data.searchPlaces[range], recalibration: settings.recalibration)
+      try accuracy(of: configuration, data.searchIndices[range], recalibration: settings.recalibration)
     }
   }
 
   /// The number of images that architectures are chosen by.
-  public var searchImages: Int { data.searchPlaces.count }
+  public var searchImages: Int { data.searchIndices.count }
 
   func accuracy(
-    of configuration: Configuration, _ places: ArraySlice<Int64>, recalibration: Int
+    of configuration: Configuration, _ indices: ArraySlice<Int64>, recalibration: Int
   ) throws -> Double {
     let gates = shape.gates(of: configuration)
     if recalibration > 0 {
       try Torch.withoutGradients {
         for number in 0..<recalibration {
-          let start = number * settings.batchSize % (data.weightPlaces.count - settings.batchSize + 1)
-          let batch = try data.batch(data.weightPlaces[start..<start + settings.batchSize])
+          let start = number * settings.batchSize % (data.weightIndices.count - settings.batchSize + 1)
+          let batch = try data.batch(data.weightIndices[start..<start + settings.batchSize])
           _ = try network.logits(batch.images, gates: { _ in gates }, statistics: .cleaning(number))
         }
       }
     }
-    return try accuracy(places, recalibration > 0 ? .clean : .running) { _ in gates }
+    return try accuracy(indices, recalibration > 0 ? .clean : .running) { _ in gates }
   }
 
   private func accuracy(
-    _ places: ArraySlice<Int64>, _ statistics: SupernetNetwork.Statistics, _ gates: (Int) throws -> CellGates
+    _ indices: ArraySlice<Int64>, _ statistics: SupernetNetwork.Statistics, _ gates: (Int) throws -> CellGates
   ) throws -> Double {
     try Torch.withoutGradients {
       var correct = 0
-      for start in stride(from: places.startIndex, to: places.endIndex, by: 250) {
-        let batch = try data.batch(places[start..<min(start + 250, places.endIndex)])
+      for start in stride(from: indices.startIndex, to: indices.endIndex, by: 250) {
+        let batch = try data.batch(indices[start..<min(start + 250, indices.endIndex)])
         correct += try network.logits(batch.images, gates: gates, statistics: statistics)
           .correctCount(batch.labels)
       }
-      return Double(correct) / Double(max(1, places.count))
+      return Double(correct) / Double(max(1, indices.count))
     }
   }
 
@@ -247,7 +247,7 @@ public final class Supernet {
     do {
       if let found = try checkpoint.read() { (epoch, random) = (found.epoch, found.random) }
     } catch let error as CheckpointError { try error.setAside() }
-    let steps = data.weightPlaces.count / settings.batchSize
+    let steps = data.weightIndices.count / settings.batchSize
     while epoch < settings.epochs {
       data.sort()
       data.shuffle(using: &random)
@@ -263,9 +263,9 @@ public final class Supernet {
       for number in 0..<steps {
         session.planned = (Double(epoch) + Double(number) / Double(steps)) / Double(settings.epochs)
         let range = number * settings.batchSize..<(number + 1) * settings.batchSize
-        let search = range.clamped(to: 0..<data.searchPlaces.count)
-        let (images, labels) = try data.batch(data.weightPlaces[range], augmentation, using: &random)
-        let (searchImages, searchLabels) = try data.batch(data.searchPlaces[search])
+        let search = range.clamped(to: 0..<data.searchIndices.count)
+        let (images, labels) = try data.batch(data.weightIndices[range], augmentation, using: &random)
+        let (searchImages, searchLabels) = try data.batch(data.searchIndices[search])
         try step(
           Batch(
             images: images, labels: labels, searchImages: searchImages, searchLabels: searchLabels,
@@ -306,12 +306,12 @@ public final class Supernet {
     }
     guard settings.correlationCells > 0, isLast || epoch % settings.correlationEvery == 0 else { return [:] }
     var sample = RandomGenerator(seed: 0, stream: "probed cells")
-    let places = data.searchPlaces.sorted()[...]
+    let indices = data.searchIndices.sorted()[...]
     var errors: [String: Double] = [:]
     while errors.count < min(settings.correlationCells, session.benchmark.rows.count) {
       let configuration = session.space.sample(using: &sample)
       guard let hash = session.space.cell(configuration)?.hash.description, errors[hash] == nil else { continue }
-      errors[hash] = 1 - (try accuracy(of: configuration, places, recalibration: max(2, settings.recalibration)))
+      errors[hash] = 1 - (try accuracy(of: configuration, indices, recalibration: max(2, settings.recalibration)))
     }
     return errors
   }
@@ -324,7 +324,7 @@ public final class Supernet {
     let net = try CellNetwork(
       cell, settings: task.network, channels: image.channels, height: image.height, width: image.width,
       classes: 10, random: &random)
-    let batch = try data.batch(data.weightPlaces[..<settings.batchSize])
+    let batch = try data.batch(data.weightIndices[..<settings.batchSize])
     func step() throws { try net(batch.images, training: true).crossEntropy(batch.labels).backward() }
     for _ in 0..<3 { try step() }
     let start = Session.threadSeconds

@@ -49,7 +49,7 @@ package final class SupernetNetwork {
     case clean
   }
 
-  /// A convolution with batch norm, and a rectifier except in the last one, by places of its parameters.
+  /// A convolution with batch norm, and a rectifier except in the last one, by the indices of its parameters.
   struct Unit {
     let weight: Int
     /// `nil` where batch norm has no scale and shift.
@@ -127,7 +127,7 @@ package final class SupernetNetwork {
   ///
   /// - Parameters:
   ///   - gates: Of the cell of a number, counted through all stacks.
-  ///   - parameters: In place of the network's own.
+  ///   - parameters: Used instead of the network's own.
   ///   - dropPath: Draws what a choice block's output is multiplied with per image, `[count, 1, 1, 1]`; `nil` for
   ///     nothing.
   package func logits(
@@ -229,7 +229,7 @@ package final class SupernetNetwork {
     guard case .selected(let parents) = gates.parents[last] else {
       preconditionFailure("the output has several parents")
     }
-    // The places of choice blocks that are not selected stay empty.
+    // The channels of choice blocks that are not selected are zero.
     var joined: Tensor?
     if let example = states.compactMap({ $0 }).first {
       let empty = try example.zeros()

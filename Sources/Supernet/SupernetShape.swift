@@ -8,7 +8,7 @@ public enum Gate {
   case weighted(Tensor)
   /// Some of them, as they are.
   case selected([Int])
-  /// One of them, times its place's weight.
+  /// One of them, times the weight at its index.
   case sampled(Int, weights: Tensor)
 }
 
@@ -49,7 +49,7 @@ public struct SupernetShape: Sendable {
   public func gates(_ rows: [Gate]) -> CellGates {
     CellGates(
       operations: Array(rows[..<blocks]),
-      parents: parentRows.enumerated().map { place, row in row.map { rows[$0] } ?? .selected(Array(0...place)) })
+      parents: parentRows.enumerated().map { index, row in row.map { rows[$0] } ?? .selected(Array(0...index)) })
   }
 
   /// The gates of one architecture: what it does not have is not executed.
@@ -62,8 +62,8 @@ public struct SupernetShape: Sendable {
     func sources(_ gate: Gate, before vertex: Int) -> [Int] {
       switch gate {
       case .weighted: Array(0..<vertex)
-      case .selected(let places): places
-      case .sampled(let place, _): [place]
+      case .selected(let parents): parents
+      case .sampled(let parent, _): [parent]
       }
     }
     var needed = [Bool](repeating: false, count: blocks + 2)

@@ -115,11 +115,11 @@ public enum MergedTable {
       let own = writer.add(
         cell: table.cell(row), hash: table.hash(row), parameters: table.parameterCount(row).map(Int64.init),
         multiplyAccumulates: table.multiplyAccumulates(row).map(Int64.init))
-      for (place, epochs) in table.epochs.enumerated() {
-        for number in 0..<table.repeatCount(row: row, epochs: place) {
+      for (fidelity, epochs) in table.epochs.enumerated() {
+        for number in 0..<table.repeatCount(row: row, epochs: fidelity) {
           func point(_ moment: Moment) -> TabularBenchmark.Measurement.Point {
             func value(_ metric: Metric) -> Float {
-              table.value(metric, moment, row: row, epochs: place, repeat: number).map { Float($0) } ?? .nan
+              table.value(metric, moment, row: row, epochs: fidelity, repeat: number).map { Float($0) } ?? .nan
             }
             return .init(
               seconds: value(.seconds), trainAccuracy: value(.trainAccuracy),

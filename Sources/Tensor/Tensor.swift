@@ -218,7 +218,7 @@ public final class Tensor {
       owning: torch.weighted_concatenation(weights.handle, tensors.map(\.handle), Int32(tensors.count)))
   }
 
-  /// The channels dealt out among groups: channel `i` comes from place `i / groups` of group `i % groups`.
+  /// The channels dealt out among groups: channel `i` is channel `i / groups` of group `i % groups`.
   public func shufflingChannels(groups: Int) throws(TorchError) -> Tensor {
     try Tensor(owning: torch.shuffle_channels(handle, Int64(groups)))
   }
@@ -290,9 +290,9 @@ public final class Tensor {
     return Int(count)
   }
 
-  /// The rows at some places, copied.
-  public func selecting(_ places: ArraySlice<Int64>) throws(TorchError) -> Tensor {
-    try Tensor(owning: places.withUnsafeBufferPointer { torch.select(handle, $0.baseAddress, Int64($0.count)) })
+  /// Copies the rows at the given indices.
+  public func selecting(_ indices: ArraySlice<Int64>) throws(TorchError) -> Tensor {
+    try Tensor(owning: indices.withUnsafeBufferPointer { torch.select(handle, $0.baseAddress, Int64($0.count)) })
   }
 
   /// A range of rows, sharing memory.

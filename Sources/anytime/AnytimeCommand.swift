@@ -25,7 +25,7 @@ struct AnytimeCommand: AsyncParsableCommand {
       Cells.self, TableCommand.self, Bench.self,
     ])
 
-  /// Every method that the program knows: the one place that lists them.
+  /// All methods that the program knows; nothing else lists them.
   static let registry = Registry(blackboxMethods + oneShotMethods)
 
   static func main() async {

@@ -297,11 +297,11 @@ struct BuildOptions: ParsableArguments {
     settled.seed = build.seed
     guard try settled.read() == build else { throw BuildError.notBuilt(table.path) }
     let usual = try BuildOptions.parse(["--space", space, "--only-missing"]).arguments
-    for (place, own) in arguments.enumerated()
-    where own != settled.arguments[place] && own != usual[place] {
+    for (index, own) in arguments.enumerated()
+    where own != settled.arguments[index] && own != usual[index] {
       throw UsageError(
-        "\(arguments[place - 1]) is \(settled.arguments[place]) in \(table.path), and --only-missing trains as it "
-          + "was trained; leave \(arguments[place - 1]) out")
+        "\(arguments[index - 1]) is \(settled.arguments[index]) in \(table.path), and --only-missing trains as it "
+          + "was trained; leave \(arguments[index - 1]) out")
     }
     return settled
   }
