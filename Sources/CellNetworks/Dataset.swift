@@ -1,7 +1,7 @@
 import Foundation
 import Statistics
 
-/// Which images, and how many.
+/// The choice of images: data set, numbers, resolution.
 public struct DatasetSettings: Hashable, Sendable, Codable {
   /// A data set that the package can read.
   public enum Name: String, CaseIterable, Sendable, Codable {
@@ -12,15 +12,15 @@ public struct DatasetSettings: Hashable, Sendable, Codable {
   }
 
   public var name: Name
-  /// Images to train on, drawn by ``seed`` from the training files.
+  /// The number of images to train on, drawn by ``seed`` from the training files.
   public var trainingImages: Int
-  /// Images to choose by, drawn from the training files too, none of them trained on.
+  /// The number of images to validate on, drawn from the other images of the training files.
   public var validationImages: Int
-  /// Images to report on, drawn from the test file.
+  /// The number of images to test on, drawn from the test file.
   public var testImages: Int
-  /// Images are averaged over squares of this many pixels.
+  /// The side, in pixels, of the squares over which images are averaged.
   public var downscale: Int
-  /// Determines the splits.
+  /// The seed of the random splits.
   public var seed: UInt64
 
   public init(
@@ -37,7 +37,7 @@ public struct DatasetSettings: Hashable, Sendable, Codable {
 }
 
 extension DatasetSettings {
-  /// Channels, and height and width of the images in their files.
+  /// The channels and the side of the images in their files, in pixels.
   public var original: (channels: Int, side: Int) {
     switch name {
     case .fashionMNIST: (1, 28)
@@ -45,7 +45,9 @@ extension DatasetSettings {
     }
   }
 
-  /// Refuses what no data set can give, before anything is computed from it: settings may come from a file.
+  /// Checks that the data set can give what these settings ask for; they may come from a file.
+  ///
+  /// - Throws: ``DataError/settings(_:)``.
   public func check() throws(DataError) {
     let counts = [
       ("trainingImages", trainingImages, 1), ("validationImages", validationImages, 0), ("testImages", testImages, 0),
@@ -61,7 +63,7 @@ extension DatasetSettings {
   }
 }
 
-/// Images as numbers, `[count][channels][height][width]`, with their classes.
+/// Images as numbers, `[count][channels][height][width]`, with the class of each.
 public struct LabelledImages: Sendable {
   public var channels: Int
   public var height: Int
@@ -69,22 +71,26 @@ public struct LabelledImages: Sendable {
   public var values: [Float]
   public var labels: [Int64]
 
+  /// The number of images.
   public var count: Int { labels.count }
 }
 
-/// A data set in three parts that share no image: to train on, to choose by, to report on.
+/// A data set in three parts that share no image.
 ///
-/// Pixels are scaled by mean and standard deviation of each channel over the training part alone.
+/// Each channel is normalised by its mean and standard deviation over the training part alone.
 public struct Dataset: Sendable {
   public let training, validation, test: LabelledImages
-  /// CRC-32 over the unpacked files, to state in a table's provenance.
+  /// The CRC-32 of the unpacked files, for a table's provenance.
   public let checksum: UInt32
   /// The number of classes.
   public let classes = 10
 
+  /// Reads and splits a data set.
+  ///
   /// - Parameters:
-  ///   - folder: The folder of the files; where Debian installs Fashion-MNIST, if `nil`.
-  ///   - option: How a user names the folder, for messages.
+  ///   - folder: The folder of the files; if `nil`, the one where Debian installs Fashion-MNIST, or
+  ///     `cifar-10-batches-bin`.
+  ///   - option: The option by which a user names the folder, for messages.
   /// - Throws: ``DataError``.
   public init(
     _ settings: DatasetSettings, folder: String? = nil, option: String = "--data"
