@@ -2,7 +2,7 @@ import CellSpace
 import Statistics
 import Tensor
 
-/// One step of DARTS, first order, on random images: to measure how long it takes.
+/// A first-order step of DARTS on random images, for measuring its time.
 package struct MeasuredStep {
   private let shape: SupernetShape
   private let network: SupernetNetwork
@@ -12,8 +12,8 @@ package struct MeasuredStep {
   private let training, search: (images: Tensor, labels: Tensor)
 
   /// - Parameters:
-  ///   - space: One that a supernet covers.
-  ///   - image: Channels, height and width.
+  ///   - space: A space that a supernet covers.
+  ///   - image: The channels, height and width of an image.
   package init(
     _ space: SearchSpace, batchSize: Int = 64, channels: Int = 16, stacks: Int = 3, cellsPerStack: Int = 1,
     image: (channels: Int, height: Int, width: Int) = (1, 28, 28), classes: Int = 10
@@ -43,9 +43,9 @@ package struct MeasuredStep {
     search = try batch()
   }
 
-  /// The architecture's step, then that of the weights.
+  /// Makes the architecture's step, then that of the weights.
   ///
-  /// - Returns: The loss before the latter.
+  /// - Returns: The loss before the weights' step.
   @discardableResult
   package func callAsFunction() throws -> Double {
     let gates = shape.gates(try rows.map { .weighted(try $0.softmax()) })

@@ -6,15 +6,15 @@ import Statistics
 import Tensor
 
 extension Supernet {
-  /// Leaves the gradient, with an architecture, of the loss on the search half after one step of the weights on
-  /// the other half (Liu, Simonyan and Yang, "DARTS", ICLR 2019, equations 6 to 8).
+  /// Computes the gradient of the search-half loss with respect to the architecture weights, after one step of the
+  /// network's weights on the other half (Liu, Simonyan and Yang, "DARTS", ICLR 2019, equations 6 to 8).
   ///
   /// With weights w, momentum buffer v and learning rate η, the weights after the step are
-  /// w' = w - η (μ v + ∇L_train(w) + λ w), and the gradient is ∇α L_search(w', α) less η times the second
-  /// derivative of L_train by α and w, applied to ∇w' L_search(w', α).
+  /// w' = w - η (μ v + ∇L_train(w) + λ w), and the gradient is ∇α L_search(w', α) minus η times the mixed second
+  /// derivative of L_train by α and w, applied to ∇w' L_search(w', α). It is stored as `backward()` does.
   ///
   /// - Parameters:
-  ///   - exact: Whether that second derivative is exact; else it is the finite difference of two gradients at
+  ///   - exact: Whether the second derivative is exact; otherwise it is the finite difference of two gradients at
   ///     w ± ε ∇w' L_search, ε = 0.01 / norm, as in the original code.
   public func unrolledArchitectureGradient(
     _ architecture: [Tensor], _ batch: Batch, exact: Bool, gates: (_ cell: Int) throws -> CellGates
@@ -33,10 +33,10 @@ extension Supernet {
     }
   }
 
-  /// The dominant eigenvalue of the Hessian of the search loss with an architecture, on the first search images
+  /// The dominant eigenvalue of the search loss's Hessian by the architecture weights, on the first search images
   /// (Zela et al., "Understanding and Robustifying Differentiable Architecture Search", ICLR 2020).
   ///
-  /// The whole Hessian, by central differences of the gradient: there are only a few dozen numbers.
+  /// The whole Hessian is computed, by central differences of the gradient: there are only a few dozen weights.
   func dominantEigenvalue(_ architecture: [Tensor], gates: (Int) throws -> CellGates) throws -> Double {
     let batch = try data.batch(data.searchIndices.sorted()[..<min(250, data.searchIndices.count)])
     let hessian = try centralHessian(architecture) {
@@ -47,7 +47,7 @@ extension Supernet {
   }
 }
 
-/// The symmetric part of the matrix of derivatives of a gradient, by central differences.
+/// The Hessian by central differences of a gradient, made symmetric.
 package func centralHessian(
   _ parameters: [Tensor], step: Double = 1e-2, gradient: () throws -> [Double]
 ) throws -> [[Double]] {
@@ -68,13 +68,13 @@ package func centralHessian(
   return rows.indices.map { row in rows.indices.map { (rows[row][$0] + rows[$0][row]) / 2 } }
 }
 
-/// The gradient of a loss after one step of the weights, with an architecture.
+/// The gradient of a loss by the architecture weights, after one step of the network's weights.
 package struct UnrolledDescent {
   package let network: SupernetNetwork
-  /// Momentum buffers of the weights.
+  /// The momentum buffers of the network's weights.
   package let velocities: [Tensor]
   package let momentum, weightDecay, learningRate: Double
-  /// The length of the step in weights by which gradients are compared where it is not exact.
+  /// The length of the step in weight space for the finite difference.
   package let difference: Double
 
   package init(

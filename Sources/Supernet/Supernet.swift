@@ -6,10 +6,10 @@ import Statistics
 import TabularBenchmark
 import Tensor
 
-/// A weight-sharing network, opened with a session, which pays for every pass.
+/// A weight-sharing network. It is opened with a session, which is charged for every pass.
 ///
-/// A one-shot method opens one, then lets ``run(architecture:state:step:afterEpoch:gates:choose:)`` train it: the
-/// method says what happens at a step and which cell it would choose now.
+/// A one-shot method opens a supernet, then calls ``run(architecture:state:step:afterEpoch:gates:choose:)`` to train
+/// it, and says what happens at a step and which cell it would choose now.
 ///
 ///     let supernet = try Supernet(session, SupernetSettings { $0.epochs = 20 })
 ///     try supernet.run(
@@ -17,7 +17,7 @@ import Tensor
 ///       choose: { best })
 ///
 /// Weights are trained on one half of the table's training and validation images, by gradient descent with
-/// momentum; architectures are chosen by the other half, which is never augmented. Test images are not there.
+/// momentum; architectures are chosen by the other half, which is never augmented. Test images are never read.
 public final class Supernet {
   public let session: Session
   public let settings: SupernetSettings
@@ -29,26 +29,26 @@ public final class Supernet {
   let network: SupernetNetwork
   let data: SearchData
   private let descent: GradientDescent
-  /// Momentum buffers of the weights.
+  /// The momentum buffers of the weights.
   var velocities: [Tensor] { descent.velocities }
-  /// Draws weights, halves, orders and augmentations.
+  /// The generator of weights, halves, orders and augmentations.
   var random: RandomGenerator
-  /// Of probes: the same for every epoch and run.
-  private let probeSeed: UInt64
-  /// Benchmark seconds per CPU second of this machine, with the policy's measured clock.
+  /// The benchmark seconds per CPU second of this machine, if the policy's clock is measured.
   private var calibration: Double?
   var epoch = 0
-  /// Sums over the steps of an epoch.
+  /// The sum of the losses of an epoch's steps.
   private var lossSum = 0.0
+  /// The number of the epoch's images that were classified correctly.
   private var correct = 0
+  /// The number of images seen in the epoch.
   private var seen = 0
   private var notes: [String: Double] = [:]
 
   /// Opens a supernet of the session's space, with fresh weights.
   ///
-  /// - Parameter partial: Operations see one of this many parts of the channels (PC-DARTS).
-  /// - Throws: ``SupernetError`` where the space or the table allows no supernet, `DataError` where images are
-  ///   missing, `TorchError`.
+  /// - Parameter partial: The number of parts of the channels, of which operations see one (PC-DARTS).
+  /// - Throws: ``SupernetError`` if the space or the table allows no supernet, `DataError` if images are missing,
+  ///   `TorchError`.
   public init(_ session: Session, _ settings: SupernetSettings, partial: Int = 1) throws {
     guard let shape = SupernetShape(session.space) else { throw SupernetError.noSupernet(session.space.name) }
     try Torch.start()
@@ -81,7 +81,8 @@ public final class Supernet {
     self.cost = cost
     self.task = task
     self.network = network
-    probeSeed = random.next()
+    // Nothing uses this number, but without its draw all later ones, and so all results, would be others.
+    _ = random.next()
     self.random = random
     descent = try GradientDescent(
       network.parameters, rule: .sgd, momentum: settings.momentum, weightDecay: settings.weightDecay)
@@ -92,17 +93,17 @@ public final class Supernet {
 
   /// The images of one step.
   public struct Batch {
-    /// To train weights on, possibly augmented.
+    /// Images that train weights, possibly augmented, and their labels.
     public let images, labels: Tensor
-    /// To choose architectures by.
+    /// Images that choose architectures, and their labels.
     public let searchImages, searchLabels: Tensor
-    /// Of the weights.
+    /// The learning rate of the weights.
     public let learningRate: Double
-    /// Epochs done before this one.
+    /// The number of epochs before this one.
     public let epoch: Int
   }
 
-  /// Charges the work of forward passes that a body does, and what goes back from them.
+  /// Charges a body's forward passes and the backward passes that belong to them.
   ///
   /// - Parameter passes: As in ``CostModel/seconds(_:images:passes:)``.
   func charged<Result>(
@@ -123,10 +124,10 @@ public final class Supernet {
     }
   }
 
-  /// One step of gradient descent on the weights.
+  /// Makes one step of gradient descent on the weights.
   ///
-  /// - Parameter gates: Of the cell of a number, counted through all stacks. Weights in them that are being
-  ///   learnt are left alone.
+  /// - Parameter gates: The gates of a cell, by its number through all stacks. Architecture weights in them do not
+  ///   change.
   /// - Returns: The loss before the step.
   @discardableResult
   public func train(_ batch: Batch, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
@@ -144,9 +145,10 @@ public final class Supernet {
     }
   }
 
-  /// Leaves the gradient of the loss on the images of the search half with an architecture (first order).
+  /// Computes the first-order gradient of the search-half loss with respect to the architecture weights, and stores it
+  /// as `backward()` does.
   ///
-  /// - Parameter gates: Computed from the architecture.
+  /// - Parameter gates: The gates of a cell, computed from the architecture weights.
   public func architectureGradient(
     _ architecture: [Tensor], _ batch: Batch, gates: (_ cell: Int) throws -> CellGates
   ) throws {
@@ -156,9 +158,9 @@ public final class Supernet {
     }
   }
 
-  /// Accuracy on images of the search half, with running statistics.
+  /// The accuracy on images of the search half, with running statistics.
   ///
-  /// - Parameter images: How many, from the start of the epoch's order; all if `nil`.
+  /// - Parameter images: The number of images, from the start of the epoch's order; all if `nil`.
   public func accuracy(images: Int? = nil, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
     let indices = data.searchIndices[..<min(images ?? .max, data.searchIndices.count)]
     return try charged(.validation, images: indices.count, passes: 1) {
@@ -166,7 +168,7 @@ public final class Supernet {
     }
   }
 
-  /// Accuracy of one architecture on images of the search half, after batch norm's statistics have been averaged
+  /// The accuracy of one architecture on images of the search half, after batch norm's statistics have been averaged
   /// anew if the settings say so.
   ///
   /// - Parameter images: A range of the epoch's order; all if `nil`.
@@ -178,7 +180,7 @@ public final class Supernet {
     }
   }
 
-  /// The number of images that architectures are chosen by.
+  /// The number of images of the search half.
   public var searchImages: Int { data.searchIndices.count }
 
   func accuracy(
@@ -223,20 +225,20 @@ public final class Supernet {
 
   // MARK: The loop
 
-  /// Remembers a number for the trace of this epoch.
+  /// Adds a number to the trace of this epoch.
   public func note(_ name: String, _ value: Double) { notes[name] = value }
 
-  /// Trains until the epochs are done or the budget is spent, recommends a cell after every epoch, and keeps
-  /// everything in the session's checkpoint, if it has one, to go on from there.
+  /// Trains until the epochs are done or the budget is spent, and recommends a cell after every epoch. If the session
+  /// has a checkpoint, the run goes on from it and updates it after every epoch.
   ///
   /// - Parameters:
-  ///   - architecture: Per row of the architecture the weights that are being learnt, before their softmax; for
-  ///     traces and probes.
-  ///   - state: All tensors that the method changes, those of the architecture too: what a checkpoint must hold.
-  ///   - step: Does one step.
-  ///   - afterEpoch: What else happens before a cell is chosen; it is charged as it does.
-  ///   - gates: Of the whole supernet, to validate it; `nil` for methods that only train single architectures.
-  ///   - choose: The architecture that the method would return now.
+  ///   - architecture: The architecture weights of every row, before their softmax, for traces and probes.
+  ///   - state: All tensors that the method changes, architecture weights included, for the checkpoint.
+  ///   - step: Makes one step.
+  ///   - afterEpoch: Does further work before a cell is chosen; its passes are charged too.
+  ///   - gates: The gates of the whole supernet, to validate it; `nil` for methods that only train single
+  ///     architectures.
+  ///   - choose: Returns the architecture that the method would return now.
   public func run(
     architecture: [Tensor] = [], state: [Tensor] = [], step: (Batch) throws -> Void,
     afterEpoch: (_ epoch: Int) throws -> Void = { _ in }, gates: ((_ cell: Int) throws -> CellGates)? = nil,
@@ -294,7 +296,8 @@ public final class Supernet {
     }
   }
 
-  /// One-shot errors of a fixed sample of cells, and the Hessian's eigenvalue, where they are due.
+  /// Probes the Hessian's eigenvalue and the one-shot errors of a fixed sample of cells, each if it is due; returns
+  /// the errors.
   private func probe(
     _ architecture: [Tensor], _ gates: ((Int) throws -> CellGates)?
   ) throws -> [String: Double] {
@@ -316,7 +319,7 @@ public final class Supernet {
     return errors
   }
 
-  /// How many benchmark seconds a CPU second is here: by a few steps of a stand-alone network of the table.
+  /// The benchmark seconds per CPU second of this machine, by a few steps of a stand-alone network of the table.
   private func measuredCalibration() throws -> Double {
     let rows = session.benchmark.rows
     let cell = session.benchmark.table.cell(rows[rows.count / 2])
@@ -337,7 +340,7 @@ public final class Supernet {
   }
 }
 
-/// Why a supernet cannot be opened.
+/// An error in opening a supernet.
 public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
   case noSupernet(String)
   case noCosts

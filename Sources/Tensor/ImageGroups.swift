@@ -4,7 +4,7 @@ import CTorch
 /// fast on these as on tensors `[count, channels, height, width]`.
 ///
 /// ``values`` is `[groups, channels, pixels x 16]`: the sixteen images of a group are side by side at every pixel, so
-/// that one vector register holds one pixel of all of them. The last group may have fewer images.
+/// that one vector instruction works on a pixel of all of them. The last group may have fewer images.
 public struct ImageGroups {
   public let values: Tensor
   public let images, height, width: Int
