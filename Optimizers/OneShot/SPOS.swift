@@ -3,8 +3,9 @@ import CellSpace
 import Statistics
 import Supernet
 
-/// Single path one-shot: the supernet trains one uniformly drawn architecture per step; after an epoch an
-/// evolutionary search looks for the best one with its weights, batch norm's statistics averaged anew for each.
+/// Single path one-shot: the supernet trains one uniformly drawn architecture per step. After every epoch an
+/// evolutionary search looks for the best architecture with its weights; batch norm's statistics are averaged anew for
+/// each.
 ///
 /// Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV 2020, algorithm 1:
 /// population 50, the best 10 as parents, half of a generation by crossover and half by mutation with probability
@@ -21,7 +22,7 @@ public struct SPOS: Optimizer {
     settings: SupernetSettings.settingsOfSinglePaths(at: \SPOS.supernet) + [
       Setting("population", \SPOS.population, 2...10_000, log: true, "architectures of a generation"),
       Setting("parents", \SPOS.parents, 1...10_000, log: true, "best architectures so far that breed"),
-      Setting("generations", \SPOS.generations, 1...1_000, log: true, "of a search"),
+      Setting("generations", \SPOS.generations, 1...1_000, log: true, "generations of a search"),
       Setting("mutation", \SPOS.mutation, 0...1, "probability that a choice is drawn anew"),
       Setting("evaluation-images", \SPOS.evaluationImages, 0...1_000_000, "search images per evaluation; 0 for all"),
     ],
@@ -56,7 +57,7 @@ public struct SPOS: Optimizer {
     let space = session.space
     let images = evaluationImages
     var known: [Configuration: Double] = [:]
-    /// From the best downwards; of equals the one found first is ahead.
+    /// The evaluated architectures from best to worst; of equals, the one found first comes first.
     var ranked: [(configuration: Configuration, accuracy: Double)] = []
     var generation = (0..<population).map { _ in space.sample(using: &session.random) }
     for _ in 0..<generations {

@@ -49,7 +49,8 @@ public struct SupernetSettings: Configurable {
 
   public static let settings = [
     Setting(
-      "epochs", \SupernetSettings.epochs, 1...100_000, log: true, "epochs that the supernet is trained; schedules span them"),
+      "epochs", \SupernetSettings.epochs, 1...100_000, log: true,
+      "epochs that the supernet is trained; schedules span them"),
     Setting("batch-size", \SupernetSettings.batchSize, 1...10_000, log: true, "images per step"),
     Setting("learning-rate", \SupernetSettings.learningRate, 1e-9...100, log: true, "learning rate at the first epoch"),
     Setting(
@@ -72,7 +73,8 @@ public struct SupernetSettings: Configurable {
       "correlation-cells", \SupernetSettings.correlationCells, 0...10_000,
       "cells probed for rank correlation, not charged"),
     Setting(
-      "correlation-every", \SupernetSettings.correlationEvery, 1...100_000, "epochs between probes for rank correlation"),
+      "correlation-every", \SupernetSettings.correlationEvery, 1...100_000,
+      "epochs between probes for rank correlation"),
     Setting(
       "hessian-every", \SupernetSettings.hessianEvery, 0...100_000,
       "epochs between probes of the architecture Hessian's dominant eigenvalue, not charged"),
