@@ -56,7 +56,8 @@ public struct SampledSelection: Configurable {
   public static let settings = [
     Setting(
       "samples", \SampledSelection.samples, 1...100_000, log: true, "architectures scored on one batch per epoch"),
-    Setting("finalists", \SampledSelection.finalists, 1...1_000, log: true, "best of them, scored on all search images"),
+    Setting(
+      "finalists", \SampledSelection.finalists, 1...1_000, log: true, "best of them, scored on all search images"),
   ]
 
   public init() {}
