@@ -5,8 +5,8 @@ import Foundation
 import OneShot
 import Reports
 
-/// The program. Its exit status is 0 for success, 1 for failure, 2 for wrong usage, and 128 plus a signal's number if one
-/// ended it.
+/// The program. Its exit status is 0 for success, 1 for failure, 2 for wrong usage, and 128 plus a signal's number if
+/// one ended it.
 @main
 struct AnytimeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

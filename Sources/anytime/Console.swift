@@ -67,8 +67,8 @@ enum Output {
   }
 }
 
-/// A progress display for tasks that may take longer than two seconds: one changing line on a terminal, a plain line now
-/// and then elsewhere.
+/// A progress display for tasks that may take longer than two seconds: one changing line on a terminal, a plain line
+/// now and then elsewhere.
 final class ProgressLine: Sendable {
   private let title: String
   private let isQuiet: Bool
