@@ -6,12 +6,13 @@ import Synchronization
 
 /// A progress display for programs: JSON objects on standard output, one per line, each with an `event`:
 ///
-/// - `experiment`, first: `name`, `methods`, `seeds` (their number), `horizon`, `currency`, the `total` number of runs,
-///   and the number of those that are `done`
+/// - `experiment`, first: `name`, `methods`, `seeds` (their number), `horizon`, `currency`, the `total` number of
+///   runs, and the number of those that are `done`
 /// - `began`: a run's `method` and `seed`
 /// - `spent`, at most once a second in long runs: `method`, `seed`, `spent`, `horizon`
-/// - `ended`: `method`, `seed`, `spent`, `evaluations`; the last incumbent's `cell`, `validationRegret` and `testRegret`
-///   as fractions, absent if there is none; `failure`, the reason why a run failed, absent otherwise; `done` and `total`
+/// - `ended`: `method`, `seed`, `spent`, `evaluations`; the last incumbent's `cell`, `validationRegret` and
+///   `testRegret` as fractions, absent if there is none; `failure`, the reason why a run failed, absent otherwise;
+///   `done` and `total`
 /// - `leaderboard`, last, from `compare` only: `metric` and `rows` by rank
 final class ProgressEvents: ProgressDisplay {
   private struct Start: Encodable {

@@ -28,7 +28,7 @@ struct Spaces: ParsableCommand {
 
 /// The search space of a name.
 ///
-/// - Throws: ``UsageError``, which names similar spaces.
+/// - Throws: ``UsageError``, which names the nearest space or lists all.
 func searchSpace(named name: String) throws -> SearchSpace {
   guard let space = SearchSpace(named: name) else {
     throw UsageError("\(UnknownWord(name, kind: "search space", known: SearchSpace.all.map(\.name)))")

@@ -486,7 +486,10 @@ private func result(
       ("nonsense", "is no trace: it is not JSON"),
       (#"{"epochs": []}"#, "'space' is missing"),
       (#"{"space": "1", "epochs": []}"#, "is a trace of space 1"),
-      (#"{"space": "mini", "epochs": [{"epoch": 4, "seconds": 1, "cell": "01|00 input,output", "x": 1}]}"#, "epoch 4: the cell"),
+      (
+        #"{"space": "mini", "epochs": [{"epoch": 4, "seconds": 1, "cell": "01|00 input,output", "x": 1}]}"#,
+        "epoch 4: the cell"
+      ),
       (#"{"space": "mini", "epochs": [{"epoch": 4, "seconds": 1}]}"#, "epoch 4: give 'cell' or 'architecture'"),
       (
         #"{"space": "mini", "epochs": [{"epoch": 4, "seconds": 1, "architecture": [[1]]}]}"#,
