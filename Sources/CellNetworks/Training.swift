@@ -79,7 +79,7 @@ public final class Trainer {
   /// Each epoch visits the training images in a new random order; a last batch that is not full is left out.
   ///
   /// - Parameters:
-  ///   - epochs: At least 1.
+  ///   - epochs: The number of epochs, at least 1.
   ///   - seed: The seed of the weights and of the order of images.
   public func train(_ cell: Cell, epochs: Int, seed: UInt64) throws -> TrainingOutcome {
     var random = RandomGenerator(seed: seed, stream: "training")

@@ -19,9 +19,12 @@ import Tensor
 /// Weights are trained on one half of the table's training and validation images, by gradient descent with
 /// momentum; architectures are chosen by the other half, which is never augmented. Test images are never read.
 public final class Supernet {
+  /// The session that is charged.
   public let session: Session
   public let settings: SupernetSettings
+  /// The choices of the session's space.
   public let shape: SupernetShape
+  /// The model of what a pass is charged.
   public let cost: CostModel
   /// The task that the table's cells were trained for.
   public let task: SearchTask
@@ -105,7 +108,7 @@ public final class Supernet {
 
   /// Charges a body's forward passes and the backward passes that belong to them.
   ///
-  /// - Parameter passes: As in ``CostModel/seconds(_:images:passes:)``.
+  /// - Parameter passes: The total work, as in ``CostModel/seconds(_:images:passes:)``.
   func charged<Result>(
     _ kind: Ledger.Kind, images: Int, passes: Double, _ body: () throws -> Result
   ) throws -> Result {

@@ -5,7 +5,7 @@ extension SupernetNetwork {
   ///
   /// - Parameters:
   ///   - descent: The optimizer of ``parameters``.
-  ///   - dropPath: As in ``logits(_:gates:statistics:parameters:dropPath:)``.
+  ///   - dropPath: The factors of choice blocks, as in ``logits(_:gates:statistics:parameters:dropPath:)``.
   /// - Returns: The loss and the logits before the step.
   package func step(
     _ descent: GradientDescent, learningRate: Double, gradientClip: Double, images: Tensor, labels: Tensor,

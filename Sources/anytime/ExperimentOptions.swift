@@ -45,7 +45,7 @@ struct ExperimentOptions: ParsableArguments {
   @Option(help: "The run store. Default: the experiment's name with .sqlite, beside the experiment file.")
   var store: String?
 
-  @Option(help: "What to do about trainings that lack a number in the table: refuse or skip. Default: refuse.")
+  @Option(help: "The treatment of trainings that lack a number in the table: refuse or skip. Default: refuse.")
   var holes: String?
 
   @Flag(help: "Repeat the runs that are stored as failed.")

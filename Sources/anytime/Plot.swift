@@ -37,17 +37,17 @@ struct Plot: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "For regret: median (band: quartiles), mean (standard error), bootstrap (interval of the mean) or runs.")
+      "The lines of regret: median (band: quartiles), mean (standard error), bootstrap (interval of the mean) or runs.")
   )
   var center: CurveCenter = .median
 
-  @Option(help: "For critical differences: the spent part of the budget, in percent.")
+  @Option(help: "The spent part of the budget in percent, for critical differences.")
   var budget = 100.0
 
-  @Option(help: ArgumentHelp("For critical differences: wilcoxon-holm, mann-whitney-holm or nemenyi."))
+  @Option(help: ArgumentHelp("The test for critical differences: wilcoxon-holm, mann-whitney-holm or nemenyi."))
   var test: SignificanceTable.Test?
 
-  @Flag(inversion: .prefixedNo, help: "For regret and rank: draw bands. Default: for at most 8 methods.")
+  @Flag(inversion: .prefixedNo, help: "Draw bands, in plots of regret and rank. Default: for at most 8 methods.")
   var bands: Bool?
 
   @Flag(help: "Use a linear axis of spent budget.")
