@@ -4,16 +4,20 @@ import Statistics
 import Supernet
 import Tensor
 
-/// How differentiable methods learn the architecture.
+/// The settings by which differentiable methods learn the architecture.
 public struct ArchitectSettings: Configurable {
-  /// Of the architecture's Adam.
+  /// The learning rate and weight decay of the architecture's Adam.
   public var learningRate = 3e-4, weightDecay = 1e-3
-  /// Epochs in which the network's weights alone learn.
+  /// The number of epochs at the start in which only the network's weights learn.
   public var warmStartEpochs = 0
 
   public static let settings = [
-    Setting("arch-learning-rate", \ArchitectSettings.learningRate, 1e-9...100, log: true, "of the architecture's Adam"),
-    Setting("arch-weight-decay", \ArchitectSettings.weightDecay, 0...1, "of the architecture's weights (L2)"),
+    Setting(
+      "arch-learning-rate", \ArchitectSettings.learningRate, 1e-9...100, log: true,
+      "learning rate of the architecture's Adam"),
+    Setting(
+      "arch-weight-decay", \ArchitectSettings.weightDecay, 0...1,
+      "L2 regularisation of the architecture's weights"),
     Setting(
       "warm-start-epochs", \ArchitectSettings.warmStartEpochs, 0...100_000,
       "epochs before the architecture begins to learn"),
@@ -27,11 +31,11 @@ public struct ArchitectSettings: Configurable {
 /// As in NAS-Bench-1Shot1's `architect.py`: weights begin at 0.001 times a normal deviate; Adam has betas 0.5 and
 /// 0.999.
 struct Architect {
-  /// A row of weights per choice, before their softmax.
+  /// One row of weights per choice, before their softmax.
   let rows: [Tensor]
   private let adam: Adam
   private let settings: ArchitectSettings
-  /// The greatest norm of all gradients together; `nil` for no limit.
+  /// The greatest joint norm of the gradients; `nil` for no limit.
   private let gradientClip: Double?
 
   init(_ supernet: Supernet, _ settings: ArchitectSettings, gradientClip: Double? = nil) throws {
@@ -46,31 +50,31 @@ struct Architect {
     self.gradientClip = gradientClip
   }
 
-  /// What a checkpoint must hold.
+  /// The tensors that a checkpoint must hold.
   var state: [Tensor] { rows + adam.state }
 
-  /// Whether the architecture learns already, while the weights have warmed up.
+  /// Whether the architecture learns from a batch: only after the weights' warm start.
   func learns(from batch: Supernet.Batch) -> Bool { batch.epoch >= settings.warmStartEpochs }
 
-  /// Learns from the gradients that a pass left.
+  /// Updates the weights from the gradients that a pass stored.
   func step() throws {
     if let gradientClip { try Tensor.clipGradients(of: rows, to: gradientClip) }
     try adam.step(learningRate: settings.learningRate)
   }
 
-  /// All alternatives, each times the softmax of its weight.
+  /// Gates of all alternatives, each times the softmax of its weight.
   func softmax(_ shape: SupernetShape) throws -> CellGates {
     shape.gates(try rows.map { .weighted(try $0.softmax()) })
   }
 
-  /// The same for steps of the network's weights, through which nothing goes back to the architecture.
+  /// The same gates without gradients to the architecture, for steps of the network's weights.
   func fixedSoftmax(_ shape: SupernetShape) throws -> CellGates {
     try Torch.withoutGradients { try softmax(shape) }
   }
 
-  /// DARTS' step: the architecture learns from the search half, then the weights from theirs.
+  /// Makes a step of DARTS: the architecture learns from the search half, then the weights from the other half.
   ///
-  /// - Parameter gradient: Leaves the architecture's gradient; by default that of the first order.
+  /// - Parameter gradient: Computes and stores the architecture's gradient; by default, that of first order.
   func alternate(_ supernet: Supernet, _ batch: Supernet.Batch, gradient: (() throws -> Void)? = nil) throws {
     if learns(from: batch) {
       if let gradient {
@@ -85,7 +89,7 @@ struct Architect {
     try supernet.train(batch) { _ in gates }
   }
 
-  /// The architecture of the greatest weights.
+  /// The architecture with the greatest weights.
   func configuration(_ shape: SupernetShape) throws -> Configuration {
     shape.architecture.discretise(try rows.map { try $0.doubles() })
   }

@@ -3,17 +3,16 @@ import CellSpace
 import Supernet
 import Tensor
 
-/// DARTS: every choice is a softmax over all its alternatives, whose weights learn by gradient descent on images
-/// that the network's weights do not see.
+/// DARTS: every choice is a softmax over all its alternatives, and the weights of the softmax are learnt by gradient
+/// descent on images that the network's weights are not trained on.
 ///
 /// Liu, Simonyan and Yang, "DARTS: Differentiable Architecture Search", ICLR 2019; in NAS-Bench-1Shot1's spaces
 /// Zela, Siems and Hutter, ICLR 2020, `optimizers/darts/train_search.py`. At every step the architecture learns
 /// first, by Adam, then the weights. `order=second` looks one step of the weights ahead (equations 6 to 8).
 ///
 /// Differences: the order of updates and all constants are the scripts', but the cell is read off after the epoch's
-/// updates, not before; a last batch that is not full is left out; passes for the architecture leave batch norm's
-/// running statistics alone (the loss does not depend on them); images that architectures are chosen by are not
-/// augmented.
+/// updates, not before; a last batch that is not full is left out; passes for the architecture do not change batch
+/// norm's running statistics (the loss does not depend on them); images that choose architectures are not augmented.
 public struct DARTS: Optimizer {
   public static let method = Method(
     name: "darts", title: "DARTS", family: .oneShot,
@@ -21,13 +20,15 @@ public struct DARTS: Optimizer {
     citation: "Liu, Simonyan and Yang, ICLR 2019; Zela, Siems and Hutter, ICLR 2020",
     usesImages: true,
     settings: SupernetSettings.settings(at: \DARTS.supernet) + ArchitectSettings.settings(at: \DARTS.architect) + [
-      Setting("order", \DARTS.order, "of the architecture's gradient"),
+      Setting("order", \DARTS.order, "order of the architecture's gradient"),
       Setting("hessian", \DARTS.hessian, "how the second order's Hessian-vector product is computed"),
     ],
     presets: [SupernetSettings.quick(\DARTS.supernet) { $0.architect.learningRate = 0.003 }])
 
+  /// The order of the architecture's gradient.
   public enum Order: String, CaseIterable, Sendable { case first, second }
 
+  /// The computation of the Hessian-vector product in the second order.
   public enum HessianProduct: String, CaseIterable, Sendable {
     case finiteDifference = "finite-difference"
     case exact

@@ -5,15 +5,15 @@ import Statistics
 import Supernet
 import Tensor
 
-/// ENAS: a recurrent controller writes architectures; the supernet trains what it writes, and the controller learns
-/// by REINFORCE from how good that is with the shared weights, in turns of an epoch.
+/// ENAS: a recurrent controller draws architectures. In every epoch the supernet trains those it draws, then the
+/// controller learns by REINFORCE from their accuracy with the shared weights.
 ///
 /// Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", ICML 2018; in NAS-Bench-1Shot1
 /// `optimizers/enas`: 300 steps of the controller per epoch, Adam with learning rate 3.5e-4, betas 0.1 and 0.999 and
 /// epsilon 1e-3, reward the accuracy in percent on one batch plus 1e-4 times the entropy, baseline a moving average
 /// with decay 0.99; weight decay of the supernet 1e-4, its gradients clipped to 0.25.
 ///
-/// Differences: the controller's is described there. The baseline begins with the first reward (the script's begins
+/// Differences: those of ``Controller``. The baseline begins with the first reward (the script's begins
 /// at zero, where every early architecture is encouraged); the supernet's learning rate falls by the epoch, not by
 /// the batch; rewards come from the search half; scoring the drawn cells is charged, and the best is chosen by
 /// validation, where the script took test images. Weights that a step did not execute are left alone by weight decay
@@ -26,10 +26,12 @@ public struct ENAS: Optimizer {
     usesImages: true,
     settings: SupernetSettings.settingsOfSinglePaths(at: \ENAS.supernet)
       + SampledSelection.settings(at: \ENAS.selection) + [
-        Setting("controller-steps", \ENAS.controllerSteps, 0...100_000, "per epoch"),
-        Setting("controller-learning-rate", \ENAS.controllerLearningRate, 1e-9...100, log: true, "of its Adam"),
-        Setting("entropy-weight", \ENAS.entropyWeight, 0...1e3, "of the entropy in the reward"),
-        Setting("baseline-decay", \ENAS.baselineDecay, 0...0.999_999, "of the reward's moving average"),
+        Setting("controller-steps", \ENAS.controllerSteps, 0...100_000, "steps of the controller per epoch"),
+        Setting(
+          "controller-learning-rate", \ENAS.controllerLearningRate, 1e-9...100, log: true,
+          "learning rate of the controller's Adam"),
+        Setting("entropy-weight", \ENAS.entropyWeight, 0...1e3, "weight of the entropy in the reward"),
+        Setting("baseline-decay", \ENAS.baselineDecay, 0...0.999_999, "decay of the reward's moving average"),
         Setting("hidden", \ENAS.hidden, 1...1_024, log: true, "size of the controller's LSTM"),
       ],
     presets: [
@@ -86,18 +88,18 @@ public struct ENAS: Optimizer {
   }
 }
 
-/// ENAS's controller: an LSTM that attends to the vertices written so far to choose parents, then chooses an
+/// ENAS's controller: an LSTM that chooses a vertex's parents by attention to the vertices drawn so far, then its
 /// operation (Pham et al. 2018, section 2.4; NAS-Bench-1Shot1's `micro_controller.py`, temperature 5, logits of
 /// parents within 2.5 and of operations within 0.5 by a hyperbolic tangent, parameters uniform within 0.1).
 ///
-/// Differences: operations are of the vertex that is being written (the script shifts them by one), no operation is
+/// Differences: operations are those of the vertex that is being drawn (the script shifts them by one), no operation is
 /// favoured (the script's bias favours the first two), and the probability of several parents is that of drawing
 /// them one after another without replacement, by logits of the same vertex.
 package struct Controller {
   package let parameters: [Tensor]
   private let shape: SupernetShape
   private let hidden: Int
-  /// Embeddings: the start, then the operations.
+  /// The embeddings of the start, then of the operations.
   private let embeddings: Tensor
   private let lstm: [Tensor]
   private let operationWeights: Tensor
@@ -106,7 +108,7 @@ package struct Controller {
   /// A drawn architecture.
   package struct Drawn {
     package let configuration: Configuration
-    /// A single number that can be differentiated.
+    /// The logarithm of its probability, a single number that can be differentiated.
     package let logProbability: Tensor
     /// The sum of the entropies of all choices; of several parents the first one's, as in the script.
     package let entropy: Double
@@ -137,7 +139,9 @@ package struct Controller {
     try sample { weights in random.index(weights: weights) }
   }
 
-  /// - Parameter draw: Chooses a place by weights that need not sum to 1.
+  /// Draws an architecture with choices made by a function.
+  ///
+  /// - Parameter draw: Chooses an index by weights that need not sum to 1.
   package func sample(draw: ([Double]) -> Int) throws -> Drawn {
     let rows = shape.architecture.rows
     var values = [Double](repeating: 0, count: rows.count)
@@ -147,7 +151,7 @@ package struct Controller {
 
     let start = try embeddings.selecting([0])
     var state = (hidden: try Tensor.zeros([1, hidden]), cell: try Tensor.zeros([1, hidden]))
-    /// What later vertices attend to: one row per vertex written so far, the cell's input first.
+    /// The states that later vertices attend to, one per vertex drawn so far, the cell's input first.
     var anchors: [(state: Tensor, key: Tensor)] = []
     func read(_ input: Tensor) throws {
       state = try input.lstmCell(hidden: state.hidden, cell: state.cell, weights: lstm)
@@ -165,10 +169,10 @@ package struct Controller {
         var (remaining, chosen): ([Int], [Int]) = (Array(0..<vertex), [])
         for _ in 0..<rows[row].selected {
           let open = try Tensor.concatenated(try remaining.map { try logits.channels($0..<$0 + 1) })
-          let (place, log, uncertainty) = try choose(open, draw)
+          let (index, log, uncertainty) = try choose(open, draw)
           try add(log)
           if chosen.isEmpty { entropy += uncertainty }
-          chosen.append(remaining.remove(at: place))
+          chosen.append(remaining.remove(at: index))
         }
         input = anchors[chosen[chosen.count - 1]].state
         chosen.sort()
@@ -191,12 +195,12 @@ package struct Controller {
 
   private func choose(
     _ logits: Tensor, _ draw: ([Double]) -> Int
-  ) throws -> (place: Int, log: Tensor, entropy: Double) {
+  ) throws -> (index: Int, log: Tensor, entropy: Double) {
     let logs = try logits.logSoftmax()
     let values = try logs.doubles()
-    let place = draw(values.map { exp($0) })
+    let index = draw(values.map { exp($0) })
     return (
-      place, try logs.channels(place..<place + 1), -values.reduce(0) { $0 + exp($1) * $1 }
+      index, try logs.channels(index..<index + 1), -values.reduce(0) { $0 + exp($1) * $1 }
     )
   }
 }

@@ -5,8 +5,8 @@ import Statistics
 import Supernet
 import Tensor
 
-/// GDAS: every choice block executes one operation per pass, drawn by a hard Gumbel-softmax that passes gradients
-/// on to all; edges are soft.
+/// GDAS: every choice block executes one operation per pass, drawn by a hard Gumbel-softmax whose gradients reach all
+/// operations; edges are soft.
 ///
 /// Dong and Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019; in NAS-Bench-1Shot1
 /// `optimizers/gdas`: operations are drawn hard and edges soft ("hard very quickly gave exploding gradients"), anew
@@ -67,7 +67,7 @@ public struct GDAS: Optimizer {
   }
 }
 
-/// Hard Gumbel-softmax over operations, soft over parents.
+/// The gates of a Gumbel-softmax that is hard over operations and soft over parents.
 ///
 /// - Parameter noise: Draws a standard Gumbel deviate; called weight by weight, row by row.
 package func gumbelGates(

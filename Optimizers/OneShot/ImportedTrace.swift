@@ -2,8 +2,8 @@ import Anytime
 import CellSpace
 import Foundation
 
-/// A search that was made elsewhere, put on the same curves: at every epoch it spends what the search spent and
-/// recommends what the search would have returned.
+/// A replay of a search that was made elsewhere, to draw it on the same curves. Every epoch spends what the search
+/// spent and recommends the cell that the search would have returned.
 ///
 /// The file is JSON:
 ///
@@ -11,14 +11,14 @@ import Foundation
 ///       {"epoch": 1, "seconds": 12.5, "cell": "0111|0010|0001|0000 input,conv3x3-bn-relu,maxpool3x3,output"},
 ///       {"epoch": 2, "seconds": 12.4, "architecture": [[0.1, 0.7, 0.2], …]}]}
 ///
-/// `seconds` are those that the epoch cost, in the table's benchmark seconds. A cell is given as text, or by the
+/// `seconds` is the cost of the epoch in the table's benchmark seconds. A cell is given as text, or by the
 /// weights of every row of the space's architecture parameters (`anytime spaces NAME` lists them), operations in the
 /// order conv1x1-bn-relu, conv3x3-bn-relu, maxpool3x3.
 public struct ImportedTrace: Optimizer {
   public static let method = Method(
     name: "trace", title: "Trace", family: .oneShot,
     summary: "Replays a search that was made elsewhere, from a JSON file.", citation: "the file's author",
-    settings: [Setting("file", \ImportedTrace.file, "the trace")])
+    settings: [Setting("file", \ImportedTrace.file, "JSON file of the trace")])
 
   public var file = SettingFile()
 
@@ -61,18 +61,18 @@ public struct ImportedTrace: Optimizer {
   }
 
   private func cell(of point: File.Epoch, in space: SearchSpace) throws -> Cell {
-    let place = "\(path), epoch \(point.epoch)"
+    let location = "\(path), epoch \(point.epoch)"
     if let text = point.cell {
-      do { return try Cell(text: text) } catch { throw TraceError("\(place): \(error)") }
+      do { return try Cell(text: text) } catch { throw TraceError("\(location): \(error)") }
     }
     guard let weights = point.architecture, let parameters = space.architectureParameters else {
-      throw TraceError("\(place): give 'cell' or 'architecture'")
+      throw TraceError("\(location): give 'cell' or 'architecture'")
     }
     guard weights.map(\.count) == parameters.rows.map(\.count),
       let cell = space.cell(parameters.discretise(weights))
     else {
       let counts = parameters.rows.map { String($0.count) }.joined(separator: ", ")
-      throw TraceError("\(place): 'architecture' needs rows of \(counts) weights")
+      throw TraceError("\(location): 'architecture' needs rows of \(counts) weights")
     }
     return cell
   }
@@ -87,7 +87,7 @@ public struct ImportedTrace: Optimizer {
   }
 }
 
-/// What is wrong with a trace.
+/// An error in a trace.
 public struct TraceError: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
   init(_ description: String) { self.description = description }

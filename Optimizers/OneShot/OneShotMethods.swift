@@ -1,6 +1,6 @@
 import Anytime
 
-/// Every one-shot method of the package. A new one is a file beside this and a line here.
+/// All one-shot methods of the package. To add one, write a file beside this one and add a line here.
 public let oneShotMethods: [any Optimizer.Type] = [
   DARTS.self,
   GDAS.self,

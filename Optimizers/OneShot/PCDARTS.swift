@@ -2,8 +2,8 @@ import Anytime
 import CellSpace
 import Supernet
 
-/// PC-DARTS: DARTS whose operations see one channel in four, the others passing by, and channels shuffled after;
-/// so a step is cheap, and operations without weights gain less from an early start.
+/// PC-DARTS: DARTS in which operations see only one channel in four. The other channels pass by, and all are shuffled
+/// afterwards. So a step is cheap, and operations without weights have less of a head start.
 ///
 /// Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", ICLR 2020; in
 /// NAS-Bench-1Shot1 `optimizers/pc_darts`. What the paper calls edge normalisation is part of these spaces already:
@@ -18,7 +18,8 @@ public struct PCDARTS: Optimizer {
     citation: "Xu et al., ICLR 2020",
     usesImages: true,
     settings: SupernetSettings.settings(at: \PCDARTS.supernet) + ArchitectSettings.settings(at: \PCDARTS.architect) + [
-      Setting("channel-parts", \PCDARTS.channelParts, 1...64, log: true, "of which operations see one")
+      Setting(
+        "channel-parts", \PCDARTS.channelParts, 1...64, log: true, "parts of the channels, of which operations see one")
     ],
     presets: [
       SupernetSettings.quick(\PCDARTS.supernet) {

@@ -2,16 +2,16 @@ import Anytime
 import CellSpace
 import Supernet
 
-/// Random search with weight sharing: the supernet trains one uniformly drawn architecture per step; after an epoch
-/// many are drawn and scored with the shared weights on a few images, and the best few on all.
+/// Random search with weight sharing: the supernet trains one uniformly drawn architecture per step. After every epoch
+/// many architectures are drawn and scored with the shared weights on a few images, the best few of them on all.
 ///
 /// Li and Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019; in
 /// NAS-Bench-1Shot1 `optimizers/random_ws`: 1,000 architectures, the best five validated fully, gradients clipped to
 /// 0.25.
 ///
 /// Differences: scoring is charged, architectures are scored on one batch as in the paper (the script takes ten),
-/// batch norm's running statistics have the right momentum, and what an architecture does not have is not executed.
-/// Weights that a step did not execute are left alone by weight decay and momentum, where the script's `zero_grad` left
+/// batch norm's running statistics have the right momentum, and only the drawn architecture's parts are executed.
+/// Weight decay and momentum do not change weights that a step did not execute, where the script's `zero_grad` left
 /// zeros that both acted on.
 public struct RandomSearchWS: Optimizer {
   public static let method = Method(
@@ -45,16 +45,19 @@ public struct RandomSearchWS: Optimizer {
   }
 }
 
-/// The choice of random search with weight sharing and of ENAS: draw many architectures, score each on one batch,
-/// and the best few on all images of the search half.
+/// The selection step of random search with weight sharing and of ENAS: many architectures are drawn and scored on one
+/// batch each, then the best few on all images of the search half.
 public struct SampledSelection: Configurable {
+  /// The number of architectures that are drawn and scored on one batch.
   public var samples = 1_000
+  /// The number of the best of them that are scored on all images.
   public var finalists = 5
 
   public static let settings = [
     Setting(
       "samples", \SampledSelection.samples, 1...100_000, log: true, "architectures scored on one batch per epoch"),
-    Setting("finalists", \SampledSelection.finalists, 1...1_000, log: true, "of them scored on all search images"),
+    Setting(
+      "finalists", \SampledSelection.finalists, 1...1_000, log: true, "best of them, scored on all search images"),
   ]
 
   public init() {}
@@ -66,6 +69,7 @@ public struct SampledSelection: Configurable {
     }
   }
 
+  /// Draws and scores architectures and returns the best one.
   func best(_ supernet: Supernet, draw: () throws -> Configuration) throws -> Configuration {
     let batch = supernet.settings.batchSize
     var scored: [(configuration: Configuration, accuracy: Double)] = []

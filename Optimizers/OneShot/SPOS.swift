@@ -3,8 +3,9 @@ import CellSpace
 import Statistics
 import Supernet
 
-/// Single path one-shot: the supernet trains one uniformly drawn architecture per step; after an epoch an
-/// evolutionary search looks for the best one with its weights, batch norm's statistics averaged anew for each.
+/// Single path one-shot: the supernet trains one uniformly drawn architecture per step. After every epoch an
+/// evolutionary search looks for the best architecture with its weights; batch norm's statistics are averaged anew for
+/// each.
 ///
 /// Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV 2020, algorithm 1:
 /// population 50, the best 10 as parents, half of a generation by crossover and half by mutation with probability
@@ -21,7 +22,7 @@ public struct SPOS: Optimizer {
     settings: SupernetSettings.settingsOfSinglePaths(at: \SPOS.supernet) + [
       Setting("population", \SPOS.population, 2...10_000, log: true, "architectures of a generation"),
       Setting("parents", \SPOS.parents, 1...10_000, log: true, "best architectures so far that breed"),
-      Setting("generations", \SPOS.generations, 1...1_000, log: true, "of a search"),
+      Setting("generations", \SPOS.generations, 1...1_000, log: true, "generations of a search"),
       Setting("mutation", \SPOS.mutation, 0...1, "probability that a choice is drawn anew"),
       Setting("evaluation-images", \SPOS.evaluationImages, 0...1_000_000, "search images per evaluation; 0 for all"),
     ],
@@ -56,27 +57,27 @@ public struct SPOS: Optimizer {
     let space = session.space
     let images = evaluationImages
     var known: [Configuration: Double] = [:]
-    /// From the best downwards; of equals the one found first is ahead.
+    /// The evaluated architectures from best to worst; of equals, the one found first comes first.
     var ranked: [(configuration: Configuration, accuracy: Double)] = []
     var generation = (0..<population).map { _ in space.sample(using: &session.random) }
     for _ in 0..<generations {
       for configuration in generation where known[configuration] == nil {
         let accuracy = try supernet.accuracy(of: configuration, images: images > 0 ? 0..<images : nil)
         known[configuration] = accuracy
-        let place = ranked.firstIndex { $0.accuracy < accuracy } ?? ranked.count
-        ranked.insert((configuration, accuracy), at: place)
+        let rank = ranked.firstIndex { $0.accuracy < accuracy } ?? ranked.count
+        ranked.insert((configuration, accuracy), at: rank)
       }
       let parents = ranked.prefix(self.parents).map(\.configuration)
       generation = (0..<population).map { number in
         var child = parents[session.random.below(parents.count)]
         if number < population / 2 {
           let other = parents[session.random.below(parents.count)]
-          for place in child.values.indices where session.random.chance(0.5) {
-            child.values[place] = other.values[place]
+          for index in child.values.indices where session.random.chance(0.5) {
+            child.values[index] = other.values[index]
           }
         } else {
-          for place in child.values.indices where session.random.chance(mutation) {
-            child.values[place] = space.parameters.sampleValue(of: place, using: &session.random)
+          for index in child.values.indices where session.random.chance(mutation) {
+            child.values[index] = space.parameters.sampleValue(of: index, using: &session.random)
           }
         }
         return child

@@ -3,7 +3,7 @@ import TabularBenchmark
 
 /// One change of the incumbent.
 public struct TrajectoryPoint: Hashable, Sendable, Codable {
-  /// When it was known, in the policy's currency; under `charge-final-training`, when it counts.
+  /// Budget spent when this cell became the incumbent; with `charge-final-training`, including its final training.
   public var amount: Double
   /// What was spent until it was known, in every currency.
   public var spent: Spending

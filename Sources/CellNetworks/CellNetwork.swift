@@ -6,9 +6,9 @@ import Tensor
 public struct NetworkSettings: Hashable, Sendable, Codable {
   /// Channels of the stem and the first stack; each later stack has twice as many as the one before.
   public var channels: Int
-  /// Stacks; between them a 2 x 2 max-pool halves height and width, rounding up.
+  /// The number of stacks; a 2 x 2 max-pool between them halves height and width, rounding up.
   public var stacks = 3
-  /// Cells per stack.
+  /// The number of cells in each stack.
   public var cellsPerStack: Int
   /// The weight of a new batch in batch norm's running statistics. NAS-Bench-101 has 0.003 (0.997 in
   /// TensorFlow's convention), for trainings of tens of thousands of steps; the default 0.1 suits hundreds.
@@ -29,7 +29,9 @@ public struct NetworkSettings: Hashable, Sendable, Codable {
 }
 
 extension NetworkSettings {
-  /// Refuses what no network can have, before anything is computed from it: settings may come from a file.
+  /// Checks that a network can have these settings, which may come from a file.
+  ///
+  /// - Throws: ``DataError/settings(_:)``.
   public func check() throws(DataError) {
     for (setting, value, range) in [
       ("channels", channels, 1...4_096), ("stacks", stacks, 1...8), ("cellsPerStack", cellsPerStack, 1...64),
@@ -90,11 +92,11 @@ public func vertexChannels(of cell: Cell, input: Int, output: Int) -> [Int] {
 /// One difference: where channels do not divide evenly, the remainder goes to the first vertices in the order
 /// of `Cell`, not in that of a record.
 public final class CellNetwork {
-  /// What gradient descent changes.
+  /// The tensors that training changes.
   public let parameters: [Tensor]
-  /// The number of trainable numbers.
+  /// The number of trainable weights.
   public let parameterCount: Int
-  /// Multiplications and additions of convolutions and the dense layer in one forward pass of one image.
+  /// Multiply-accumulates of the convolutions and the dense layer in one forward pass of one image.
   public let multiplyAccumulates: Int
 
   private let settings: NetworkSettings
@@ -104,23 +106,23 @@ public final class CellNetwork {
   private let stacks: [[CellLayers]]
   private let dense: (weight: Tensor, bias: Tensor)
 
-  /// 3x3 or 1x1 convolution, batch norm and rectifier.
+  /// A 3x3 or 1x1 convolution, batch norm and a rectifier.
   fileprivate struct ConvolutionUnit {
     let weight, gamma, beta, mean, variance: Tensor
   }
 
   fileprivate struct CellLayers {
     let channels: [Int]
-    /// By receiving vertex, where there is an edge from the input.
+    /// The projections of the input, by the vertex that receives them.
     let projections: [Int: ConvolutionUnit]
-    /// By vertex, where the operation is a convolution.
+    /// The convolutions, by vertex; a vertex with another operation has none.
     let operations: [Int: ConvolutionUnit]
   }
 
-  /// A network with freshly drawn weights.
+  /// Creates a network with freshly drawn weights.
   ///
   /// - Parameters:
-  ///   - channels, height, width: The images' size.
+  ///   - channels, height, width: The size of an image.
   ///   - random: Draws the weights: truncated normal of variance 1 / fan-in for convolutions, uniform by
   ///     Glorot's rule for the dense layer, as in NAS-Bench-101.
   /// - Throws: `TorchError`.

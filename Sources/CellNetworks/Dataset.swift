@@ -1,7 +1,7 @@
 import Foundation
 import Statistics
 
-/// Which images, and how many.
+/// The choice of images: data set, numbers, resolution.
 public struct DatasetSettings: Hashable, Sendable, Codable {
   /// A data set that the package can read.
   public enum Name: String, CaseIterable, Sendable, Codable {
@@ -12,15 +12,15 @@ public struct DatasetSettings: Hashable, Sendable, Codable {
   }
 
   public var name: Name
-  /// Images to train on, drawn by ``seed`` from the training files.
+  /// The number of images to train on, drawn by ``seed`` from the training files.
   public var trainingImages: Int
-  /// Images to choose by, drawn from the training files too, none of them trained on.
+  /// The number of images to validate on, drawn from the other images of the training files.
   public var validationImages: Int
-  /// Images to report on, drawn from the test file.
+  /// The number of images to test on, drawn from the test file.
   public var testImages: Int
-  /// Images are averaged over squares of this many pixels.
+  /// The side, in pixels, of the squares over which images are averaged.
   public var downscale: Int
-  /// Determines the splits.
+  /// The seed of the random splits.
   public var seed: UInt64
 
   public init(
@@ -37,7 +37,7 @@ public struct DatasetSettings: Hashable, Sendable, Codable {
 }
 
 extension DatasetSettings {
-  /// Channels, and height and width of the images in their files.
+  /// The channels and the side of the images in their files, in pixels.
   public var original: (channels: Int, side: Int) {
     switch name {
     case .fashionMNIST: (1, 28)
@@ -45,7 +45,9 @@ extension DatasetSettings {
     }
   }
 
-  /// Refuses what no data set can give, before anything is computed from it: settings may come from a file.
+  /// Checks that the data set can give what these settings ask for; they may come from a file.
+  ///
+  /// - Throws: ``DataError/settings(_:)``.
   public func check() throws(DataError) {
     let counts = [
       ("trainingImages", trainingImages, 1), ("validationImages", validationImages, 0), ("testImages", testImages, 0),
@@ -61,7 +63,7 @@ extension DatasetSettings {
   }
 }
 
-/// Images as numbers, `[count][channels][height][width]`, with their classes.
+/// Images as numbers, `[count][channels][height][width]`, with the class of each.
 public struct LabelledImages: Sendable {
   public var channels: Int
   public var height: Int
@@ -69,22 +71,26 @@ public struct LabelledImages: Sendable {
   public var values: [Float]
   public var labels: [Int64]
 
+  /// The number of images.
   public var count: Int { labels.count }
 }
 
-/// A data set in three parts that share no image: to train on, to choose by, to report on.
+/// A data set in three parts that share no image.
 ///
-/// Pixels are scaled by mean and standard deviation of each channel over the training part alone.
+/// Each channel is normalised by its mean and standard deviation over the training part alone.
 public struct Dataset: Sendable {
   public let training, validation, test: LabelledImages
-  /// CRC-32 over the unpacked files, to state in a table's provenance.
+  /// The CRC-32 of the unpacked files, for a table's provenance.
   public let checksum: UInt32
   /// The number of classes.
   public let classes = 10
 
+  /// Reads and splits a data set.
+  ///
   /// - Parameters:
-  ///   - folder: Where the files are; Debian's place for Fashion-MNIST if `nil`.
-  ///   - option: How a user names the folder, for messages.
+  ///   - folder: The folder of the files; if `nil`, the one where Debian installs Fashion-MNIST, or
+  ///     `cifar-10-batches-bin`.
+  ///   - option: The option by which a user names the folder, for messages.
   /// - Throws: ``DataError``.
   public init(
     _ settings: DatasetSettings, folder: String? = nil, option: String = "--data"
@@ -122,15 +128,15 @@ public struct Dataset: Sendable {
     }
     func permutation(_ count: Int, _ stream: String) -> [Int] {
       var random = RandomGenerator(seed: settings.seed, stream: stream)
-      var places = Array(0..<count)
-      random.shuffle(&places)
-      return places
+      var indices = Array(0..<count)
+      random.shuffle(&indices)
+      return indices
     }
-    let places = permutation(development.count, "development images")
-    let held_places = permutation(held.count, "test images")
-    var training = Self.part(development, places[..<settings.trainingImages], settings.downscale)
-    var validation = Self.part(development, places[settings.trainingImages..<wanted], settings.downscale)
-    var test = Self.part(held, held_places[..<settings.testImages], settings.downscale)
+    let indices = permutation(development.count, "development images")
+    let heldIndices = permutation(held.count, "test images")
+    var training = Self.part(development, indices[..<settings.trainingImages], settings.downscale)
+    var validation = Self.part(development, indices[settings.trainingImages..<wanted], settings.downscale)
+    var test = Self.part(held, heldIndices[..<settings.testImages], settings.downscale)
 
     for channel in 0..<training.channels {
       let (mean, deviation) = training.moments(channel: channel)
@@ -143,14 +149,14 @@ public struct Dataset: Sendable {
     self.test = test
   }
 
-  private static func part(_ raw: RawImages, _ places: ArraySlice<Int>, _ downscale: Int) -> LabelledImages {
+  private static func part(_ raw: RawImages, _ indices: ArraySlice<Int>, _ downscale: Int) -> LabelledImages {
     let (height, width) = (raw.height / downscale, raw.width / downscale)
     var values: [Float] = []
-    values.reserveCapacity(places.count * raw.channels * height * width)
+    values.reserveCapacity(indices.count * raw.channels * height * width)
     let scale = 1 / Float(255 * downscale * downscale)
-    for place in places {
+    for index in indices {
       for channel in 0..<raw.channels {
-        let plane = place * raw.imageSize + channel * raw.height * raw.width
+        let plane = index * raw.imageSize + channel * raw.height * raw.width
         for y in 0..<height {
           for x in 0..<width {
             var sum = 0
@@ -165,7 +171,7 @@ public struct Dataset: Sendable {
     }
     return LabelledImages(
       channels: raw.channels, height: height, width: width, values: values,
-      labels: places.map { Int64(raw.labels[$0]) })
+      labels: indices.map { Int64(raw.labels[$0]) })
   }
 }
 
@@ -174,7 +180,7 @@ extension LabelledImages {
     let plane = height * width
     for image in 0..<count {
       let start = (image * channels + channel) * plane
-      for place in start..<start + plane { body(place) }
+      for index in start..<start + plane { body(index) }
     }
   }
 
@@ -194,7 +200,7 @@ extension LabelledImages {
     let plane = height * width
     for image in 0..<count {
       let start = (image * channels + channel) * plane
-      for place in start..<start + plane { values[place] = (values[place] - mean) / deviation }
+      for index in start..<start + plane { values[index] = (values[index] - mean) / deviation }
     }
   }
 }

@@ -1,12 +1,12 @@
 import CZlib
 import Foundation
 
-/// Why images cannot be had.
+/// An error in reading images or in the settings that describe them.
 public enum DataError: Error, Hashable, Sendable, CustomStringConvertible {
   case missing(String, remedy: String)
   case unreadable(String, problem: String)
   case tooFewImages(asked: Int, available: Int, of: String)
-  /// Settings that no data set or network can have, such as those of a damaged file.
+  /// Settings that no data set or network can have, for example from a damaged file.
   case settings(String)
 
   public var description: String {
@@ -32,12 +32,12 @@ struct RawImages {
   var imageSize: Int { channels * height * width }
 }
 
-/// A file that may be gzipped, read from its start. What a file says about its own size is never believed before
-/// the bytes are there.
+/// A file that may be gzipped, read from its start. The size that a file states is never trusted before the bytes
+/// have been read.
 private final class PackedFile {
   private let path: String
   private let file: gzFile
-  /// CRC-32 of all bytes that were read, and of what was read before from other files.
+  /// The CRC-32 of the bytes read so far, continuing that of earlier files.
   private(set) var checksum: UInt32
 
   init(_ path: String, remedy: String, checksum: UInt32) throws(DataError) {
@@ -52,7 +52,7 @@ private final class PackedFile {
 
   deinit { gzclose(file) }
 
-  /// The next bytes: as many as are asked for, or as there are.
+  /// Reads the next bytes, fewer than `limit` only at the end of the file.
   func read(atMost limit: Int) throws(DataError) -> [UInt8] {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: min(limit, 1 << 20))
@@ -78,18 +78,18 @@ private final class PackedFile {
     return bytes
   }
 
-  /// Whether nothing follows. Only at its end is a compressed file's own checksum compared.
+  /// Whether the end is reached. Only there is a compressed file's own checksum compared.
   func isAtEnd() throws(DataError) -> Bool { try read(atMost: 1).isEmpty }
 
   func unusable(_ problem: String) -> DataError { .unreadable(path, problem: problem) }
 }
 
-/// Readers of the files that data sets come in. Each file's CRC-32 is folded into `checksum`.
+/// Readers of the data sets' file formats. Each adds its files to the CRC-32 in `checksum`.
 enum ImageFiles {
-  /// More than any data set of these formats has; a gigabyte of pixels.
+  /// The largest number of images that is read: about a gigabyte of pixels, more than any data set of these formats.
   static let mostImages = 1_000_000
 
-  /// The format of MNIST and Fashion-MNIST: big-endian numbers, then bytes.
+  /// Reads the format of MNIST and Fashion-MNIST: big-endian numbers, then bytes.
   ///
   /// - Parameter side: The height and width that images must have.
   static func readIDX(
@@ -132,8 +132,8 @@ enum ImageFiles {
     return RawImages(channels: 1, height: side, width: side, pixels: pixels, labels: classes)
   }
 
-  /// CIFAR-10's binary version: a byte of label, then 32 x 32 bytes of red, of green, of blue; at most 10,000 images
-  /// a file.
+  /// Reads CIFAR-10's binary version: a label byte, then 32 x 32 bytes each of red, green and blue; at most 10,000
+  /// images per file.
   static func readCIFAR10(_ paths: [String], remedy: String, checksum: inout UInt32) throws(DataError)
     -> RawImages
   {

@@ -3,14 +3,14 @@ import Foundation
 import Statistics
 import Tensor
 
-/// How a network is trained.
+/// The settings of a network's training.
 public struct TrainingSettings: Hashable, Sendable, Codable {
   public var batchSize: Int
   public var rule: GradientDescent.Rule
   /// The learning rate at the first step; it falls to zero along half a cosine, step by step.
   public var learningRate: Double
   public var momentum: Double
-  /// L2, on all parameters.
+  /// The strength of L2 regularisation, on all parameters.
   public var weightDecay: Double
 
   public init(
@@ -24,37 +24,39 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
     self.weightDecay = weightDecay
   }
 
-  /// A last batch that is not full is left out, unless it is the only one.
+  /// The number of batches per epoch. A last batch that is not full is left out, unless it is the only one.
   public func stepsPerEpoch(images: Int) -> Int { max(1, images / batchSize) }
 }
 
-/// What a training reached at one moment.
+/// The time and accuracies of a training at one moment.
 public struct TrainingPoint: Hashable, Sendable, Codable {
-  /// CPU seconds of the training steps until then, evaluations excluded.
+  /// CPU seconds of the training steps so far, evaluations excluded.
   public var seconds: Double
-  /// In 0...1. Training accuracy is that of the first quarter of the training images, as NAS-Bench-101
-  /// takes 10,000 of its 40,000.
+  /// Accuracies in 0...1. Training accuracy is measured on the first quarter of the training images, as
+  /// NAS-Bench-101 takes 10,000 of its 40,000.
   public var train, validation, test: Double
 }
 
-/// What a training reached.
+/// The result of a training.
 public struct TrainingOutcome: Hashable, Sendable {
   public var halfway, final: TrainingPoint
-  /// Whether the loss ever became infinite or no number. Accuracies are recorded as they are.
+  /// Whether the loss ever became infinite or not a number. Accuracies are recorded all the same.
   public var diverged: Bool
   public var parameterCount, multiplyAccumulates: Int
 }
 
 /// Trains networks of cells on one data set.
 ///
-/// A training is a function of cell, epochs, settings and seed: the same bits in any process, in any order,
-/// on one thread. Only its seconds are measured.
+/// A training is a function of cell, epochs, settings and seed: on one thread, it gives the same bits in any process
+/// and in any order. Only its seconds are measured.
 public final class Trainer {
   private let network: NetworkSettings
   private let training: TrainingSettings
   private let dataset: Dataset
   private let train, validation, test: (images: Tensor, labels: Tensor)
 
+  /// Creates a trainer, which copies the images into tensors.
+  ///
   /// - Throws: `TorchError`.
   public init(dataset: Dataset, network: NetworkSettings, training: TrainingSettings) throws {
     try Torch.start()
@@ -77,8 +79,8 @@ public final class Trainer {
   /// Each epoch visits the training images in a new random order; a last batch that is not full is left out.
   ///
   /// - Parameters:
-  ///   - epochs: At least 1.
-  ///   - seed: Determines the weights and the order of images.
+  ///   - epochs: The number of epochs, at least 1.
+  ///   - seed: The seed of the weights and of the order of images.
   public func train(_ cell: Cell, epochs: Int, seed: UInt64) throws -> TrainingOutcome {
     var random = RandomGenerator(seed: seed, stream: "training")
     let part = dataset.training
@@ -95,9 +97,9 @@ public final class Trainer {
       random.shuffle(&order)
       for batch in 0..<steps {
         let start = Self.threadSeconds
-        let places = order[(batch * training.batchSize)..<min((batch + 1) * training.batchSize, order.count)]
+        let indices = order[(batch * training.batchSize)..<min((batch + 1) * training.batchSize, order.count)]
         let rate = training.learningRate * 0.5 * (1 + cos(.pi * Double(number) / Double(total)))
-        let loss = try step(net, descent, places, learningRate: rate)
+        let loss = try step(net, descent, indices, learningRate: rate)
         seconds += Self.threadSeconds - start
         if let value = try loss.values().first, !value.isFinite { diverged = true }
         number += 1
@@ -110,23 +112,23 @@ public final class Trainer {
       multiplyAccumulates: net.multiplyAccumulates)
   }
 
-  /// CPU seconds of a training step of a cell's network: the median of some, after a few to warm up.
+  /// The CPU seconds of a training step of a cell's network: the median over some steps, after three to warm up.
   ///
-  /// - Parameter steps: At least 1.
+  /// - Parameter steps: The number of measured steps, at least 1.
   public func secondsPerStep(_ cell: Cell, steps: Int) throws -> Double {
     var random = RandomGenerator(seed: 0, stream: "timing")
     let part = dataset.training
     let (net, descent) = try fresh(cell, &random)
-    let places = (0..<min(training.batchSize, part.count)).map { _ in Int64(random.below(part.count)) }
+    let indices = (0..<min(training.batchSize, part.count)).map { _ in Int64(random.below(part.count)) }
     let seconds = try (0..<steps + 3).map { _ in
       let start = Self.threadSeconds
-      _ = try step(net, descent, places[...], learningRate: training.learningRate)
+      _ = try step(net, descent, indices[...], learningRate: training.learningRate)
       return Self.threadSeconds - start
     }
     return seconds.dropFirst(3).sorted()[steps / 2]
   }
 
-  /// A network with freshly drawn weights, and what trains it.
+  /// A network with freshly drawn weights, and its optimizer.
   private func fresh(_ cell: Cell, _ random: inout RandomGenerator) throws -> (CellNetwork, GradientDescent) {
     let part = dataset.training
     let net = try CellNetwork(
@@ -137,11 +139,11 @@ public final class Trainer {
     return (net, descent)
   }
 
-  /// One training step; its loss before.
+  /// Makes one training step and returns the loss before it.
   private func step(
-    _ net: CellNetwork, _ descent: GradientDescent, _ places: ArraySlice<Int64>, learningRate: Double
+    _ net: CellNetwork, _ descent: GradientDescent, _ indices: ArraySlice<Int64>, learningRate: Double
   ) throws -> Tensor {
-    let loss = try net(train.images.selecting(places), training: true).crossEntropy(train.labels.selecting(places))
+    let loss = try net(train.images.selecting(indices), training: true).crossEntropy(train.labels.selecting(indices))
     try loss.backward()
     try descent.step(learningRate: learningRate)
     return loss
@@ -155,13 +157,12 @@ public final class Trainer {
       test: try accuracy(net, test, count: dataset.test.count))
   }
 
-  /// The part of the first `count` images that are classified correctly, with batch norm's running
-  /// statistics.
+  /// The fraction of the first `count` images that is classified correctly, with batch norm's running statistics.
   private func accuracy(
     _ net: CellNetwork, _ part: (images: Tensor, labels: Tensor), count: Int
   ) throws -> Double {
     try Torch.withoutGradients {
-      let batch = 64  // four groups of images; what is at work then stays in the second cache
+      let batch = 64  // four groups of images, whose activations fit the second-level cache
       var correct = 0
       for start in stride(from: 0, to: count, by: batch) {
         let rows = start..<min(start + batch, count)
@@ -171,7 +172,7 @@ public final class Trainer {
     }
   }
 
-  /// CPU seconds of this thread.
+  /// The CPU seconds that this thread has used.
   private static var threadSeconds: Double {
     var time = timespec()
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)

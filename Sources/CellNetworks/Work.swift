@@ -1,13 +1,13 @@
 import CellSpace
 
-/// What one forward pass of one image computes.
+/// The amount of computation in a forward pass, of one image unless stated otherwise.
 ///
-/// Multiply-accumulates alone say little about small networks, whose time goes into reading and writing numbers:
-/// so the numbers that everything but convolutions writes are counted too.
+/// Small networks spend their time on reading and writing numbers more than on multiply-accumulates, so the numbers
+/// that all layers but convolutions write are counted too.
 public struct Work: Hashable, Sendable {
-  /// Multiplications with additions of convolutions and dense layers.
+  /// Multiply-accumulates of convolutions and dense layers.
   public var multiplyAccumulates = 0.0
-  /// Numbers written by batch norms with their rectifiers, poolings, sums, and copies.
+  /// Numbers written by batch norms with their rectifiers, poolings, sums and copies.
   public var elements = 0.0
 
   public init(multiplyAccumulates: Double = 0, elements: Double = 0) {
@@ -24,12 +24,12 @@ public struct Work: Hashable, Sendable {
     Work(multiplyAccumulates: work.multiplyAccumulates * factor, elements: work.elements * factor)
   }
 
-  /// Of a convolution with batch norm and rectifier.
+  /// The work of a convolution with batch norm and rectifier.
   public static func unit(from: Int, to: Int, size: Int, area: Int) -> Work {
     Work(multiplyAccumulates: Double(from * to * size * size * area), elements: Double(to * area))
   }
 
-  /// Of the network of a cell: see ``CellNetwork``.
+  /// The work of a forward pass through a cell's ``CellNetwork``.
   public init(
     of cell: Cell, settings: NetworkSettings, channels: Int, height: Int, width: Int, classes: Int
   ) {

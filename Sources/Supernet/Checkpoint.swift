@@ -4,15 +4,15 @@ import Statistics
 import TabularBenchmark
 import Tensor
 
-/// How far a run is, in a file that replaces the one before after every epoch: the session with its ledger and
-/// generator, the supernet's own generator, and all tensors that training changes.
+/// The file from which an interrupted run goes on: the session with its ledger and generator, the supernet's own
+/// generator, and all tensors that training changes. It is replaced after every epoch.
 ///
-/// The file, in little-endian numbers: eight letters and the version in four bytes; the CRC-32C of all that follows,
-/// four bytes; the header's length in eight; the header as JSON; the tensors' elements as floats.
+/// Its contents, with numbers in little-endian order: eight letters; the version, four bytes; the CRC-32C of all that
+/// follows, four bytes; the header's length, eight bytes; the header as JSON; the tensors' elements as floats.
 package struct Checkpoint {
   private let session: Session
   private let tensors: [Tensor]
-  /// `nil` where nothing is kept.
+  /// The file; `nil` if the session keeps no checkpoint.
   private let url: URL?
 
   package init(session: Session, tensors: [Tensor]) {
@@ -25,22 +25,23 @@ package struct Checkpoint {
     var epoch: Int
     var random: RandomGenerator
     var session: Session.State
-    /// Elements of every tensor.
+    /// The number of elements of every tensor.
     var counts: [Int]
   }
 
   private static let letters = Array("ANYTIMEC".utf8)
   private static let version: UInt32 = 2
-  /// What stands before the header: letters, version, checksum, the header's length.
+  /// The number of bytes before the header: letters, version, checksum, the header's length.
   private static let front = 8 + 4 + 4 + 8
-  /// Where the checksum stands, which covers all after it.
+  /// The offset of the checksum, which covers all bytes after it.
   package static let checksumOffset = 12
-  /// The header has a few hundred bytes per step at most; one that is longer is not ours.
+  /// The limit of a header's length, far above that of any real one.
   private static let longestHeader = 1 << 30
 
-  /// Takes up what the session's checkpoint holds; `nil` if there is none. Nothing changes if it throws.
+  /// Restores the state that the session's checkpoint holds, or returns `nil` if there is none. Nothing changes if it
+  /// throws.
   ///
-  /// - Throws: ``CheckpointError`` for a file that is damaged or not of this run.
+  /// - Throws: ``CheckpointError`` for a file that is damaged or of another run.
   package func read() throws -> (epoch: Int, random: RandomGenerator)? {
     guard let url, FileManager.default.fileExists(atPath: url.path) else { return nil }
     do {
@@ -52,14 +53,14 @@ package struct Checkpoint {
     }
   }
 
-  /// The tensors' bytes in the file.
+  /// The number of bytes that the tensors take in the file.
   private var elements: Int { 4 * tensors.map(\.count).reduce(0, +) }
 
   private func refusal(_ problem: String) -> CheckpointError {
     CheckpointError(path: url?.path ?? "", problem: problem)
   }
 
-  /// Takes up what a file holds. Nothing changes if it throws.
+  /// Restores the state that a file's bytes hold. Nothing changes if it throws.
   package func takeUp(_ data: Data) throws -> (epoch: Int, random: RandomGenerator) {
     let elements = elements
     guard data.count >= Self.front, data.starts(with: Self.letters) else { throw refusal("it is no checkpoint") }
@@ -78,7 +79,9 @@ package struct Checkpoint {
     do { header = try JSONDecoder().decode(Header.self, from: data[Self.front..<start]) } catch {
       throw refusal("its header cannot be read")
     }
-    guard header.counts == tensors.map(\.count), data.count - start == elements, Self.isSound(header.random), header.epoch > 0 else {
+    guard header.counts == tensors.map(\.count), data.count - start == elements, Self.isSound(header.random),
+      header.epoch > 0
+    else {
       throw refusal("it is of another run")
     }
 
@@ -102,8 +105,8 @@ package struct Checkpoint {
     return (header.epoch, header.random)
   }
 
-  /// Writes beside the old file, onto the disk itself, then renames: a run that is killed, or whose machine is, has
-  /// one of the two.
+  /// Writes a new file beside the old one, flushes it to disk, then renames it: whenever the run or its machine dies,
+  /// one of the two is whole.
   package func write(epoch: Int, random: RandomGenerator) throws {
     guard let url else { return }
     let header = try JSONEncoder().encode(
@@ -139,21 +142,21 @@ package struct Checkpoint {
     data.withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[(checksumOffset + 4)...])) }
   }
 
-  /// A generator whose bits are all zero stays so for ever.
+  /// Whether a generator changes as it draws: one whose bits are all zero never does.
   private static func isSound(_ random: RandomGenerator) -> Bool {
     var next = random
     _ = next.next()
     return next != random
   }
 
-  /// Whether the session's state, just taken up, can be one of this run.
+  /// Whether the session's state, just restored, can be one of this run.
   private func isSound(horizon: Double) -> Bool {
     session.horizon == horizon && (0...horizon).contains(session.spent) && Self.isSound(session.random)
       && session.currency == session.policy.currency && session.state.isOf(session.benchmark)
   }
 }
 
-/// Why a run cannot be kept or taken up.
+/// An error in writing or reading a checkpoint.
 public struct CheckpointError: Error, Hashable, Sendable, CustomStringConvertible {
   var path: String
   var problem = ""
@@ -165,14 +168,15 @@ public struct CheckpointError: Error, Hashable, Sendable, CustomStringConvertibl
       : "the checkpoint \(path) cannot be used: \(problem); remove it, and that run begins anew"
   }
 
-  /// Moves a checkpoint that cannot be used out of the way, and says so: the run that begins anew ends with the same
-  /// bits, so that only time is lost.
+  /// Moves a checkpoint that cannot be used out of the way, and says so. The run begins anew and ends with the same
+  /// bits, so only time is lost.
   ///
   /// - Throws: This error if the file cannot be moved.
   func setAside() throws(CheckpointError) {
     let kept = path + ".damaged"
     guard !isWriting, rename(path, kept) == 0 else { throw self }
-    let note = "anytime: the checkpoint \(path) cannot be used: \(problem); it is now \(kept), and the run begins anew\n"
+    let note =
+      "anytime: the checkpoint \(path) cannot be used: \(problem); it is now \(kept), and the run begins anew\n"
     // A standard error that is closed changes nothing.
     _ = note.withCString { Foundation.write(STDERR_FILENO, $0, strlen($0)) }
   }

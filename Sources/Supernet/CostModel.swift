@@ -3,25 +3,27 @@ import CellSpace
 import Statistics
 import TabularBenchmark
 
-/// What a pass costs in a table's currency, whatever the machine it runs on.
+/// The cost of a network's passes in a table's benchmark seconds, the same on every machine.
 ///
 /// Seconds per image of a training pass (forward, and backward to inputs and to weights: three times the work of
 /// a forward pass) are fitted by least squares to the table's own trainings at the highest epoch count, as a
 /// constant plus multiply-accumulates plus written numbers (``Work``). A pass is then charged by the work that it
-/// executes. The second regressor is there because small networks spend their time on it: with
-/// multiply-accumulates alone a supernet would be charged a fraction of what it takes.
+/// executes. Written numbers count because small networks spend their time on them: by multiply-accumulates alone, a
+/// supernet would be charged a fraction of its time.
 public struct CostModel: Hashable, Sendable {
   /// Benchmark seconds of a training pass per image, per multiply-accumulate and per written number of its forward
   /// pass.
   public let perImage, perMultiplyAccumulate, perElement: Double
-  /// Of the fit: the part of the variance between cells that it explains, and the standard deviation of what is
-  /// left, in seconds per image.
+  /// The fraction of the variance between cells that the fit explains, and the standard deviation of its residuals,
+  /// in seconds per image.
   public let rSquared, residualDeviation: Double
-  /// The number of cells that it was fitted to.
+  /// The number of cells that the model was fitted to.
   public let cells: Int
   /// The mean benchmark seconds of an epoch and of a whole training at the highest epoch count.
   public let secondsPerEpoch, secondsPerTraining: Double
 
+  /// Fits the model to a benchmark's trainings.
+  ///
   /// - Returns: `nil` if no cell has training seconds.
   public init?(_ benchmark: Benchmark, task: SearchTask) {
     let table = benchmark.table
@@ -44,7 +46,7 @@ public struct CostModel: Hashable, Sendable {
     secondsPerEpoch = mean * images
     secondsPerTraining = secondsPerEpoch * Double(table.epochs[top])
 
-    // Costs are not negative: regressors that would be are left out.
+    // Costs are not negative: a regressor with a negative coefficient is left out.
     let models = [[ones, macs, elements], [ones, macs], [ones, elements], [macs]]
     let fit = models.lazy.compactMap { columns in
       LeastSquares(columns, y: seconds).map { (columns, $0) }
@@ -64,13 +66,13 @@ public struct CostModel: Hashable, Sendable {
     }
   }
 
-  /// Benchmark seconds of passes over images.
+  /// The benchmark seconds of passes over images.
   ///
   /// - Parameters:
-  ///   - work: Of the forward passes of all images together.
-  ///   - images: How many those are.
-  ///   - passes: Times the work of a forward pass that is done in all: 1 for a forward pass, 2 with one backward to
-  ///     inputs alone, 3 with one to weights too.
+  ///   - work: The work of the forward passes, summed over all images.
+  ///   - images: The number of images.
+  ///   - passes: Total work in units of one forward pass: 1 for inference, 2 with input gradients, 3 with weight
+  ///     gradients too.
   public func seconds(_ work: Work, images: Int, passes: Double) -> Double {
     passes / 3
       * (perImage * Double(images) + perMultiplyAccumulate * work.multiplyAccumulates + perElement * work.elements)

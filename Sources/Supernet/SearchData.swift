@@ -4,12 +4,11 @@ import Statistics
 import Synchronization
 import Tensor
 
-/// The images of a search: one half for weights, the other for choosing architectures. Test images are not among
-/// them.
+/// The images of a search: one half trains weights, the other half chooses architectures. Test images are never read.
 package final class SearchData {
-  /// Places of the images that weights are trained on, and of those that architectures are chosen by.
-  package private(set) var weightPlaces, searchPlaces: [Int64]
-  /// Changes the images that weights are trained on; `nil` for nothing.
+  /// The indices of the images that train weights, and of those that choose architectures.
+  package private(set) var weightIndices, searchIndices: [Int64]
+  /// Random changes of the images that train weights.
   package struct Augmentation {
     var cropsAndFlips: Bool
     var cutout: Int
@@ -26,43 +25,45 @@ package final class SearchData {
   private let images, labels: Tensor
 
   /// - Parameters:
-  ///   - task: Its training and validation images together are halved.
-  ///   - random: Draws the halves.
+  ///   - task: The task whose training and validation images are pooled and halved.
+  ///   - random: The generator that draws the halves.
   package init(_ task: SearchTask, random: inout RandomGenerator) throws {
     part = try Self.development(task.dataset).images
     images = try Tensor(part.values, shape: [part.count, part.channels, part.height, part.width])
     labels = try Tensor(labels: part.labels)
-    var places = (0..<Int64(part.count)).map { $0 }
-    random.shuffle(&places)
-    weightPlaces = Array(places[..<(places.count / 2)])
-    searchPlaces = Array(places[(places.count / 2)...])
+    var indices = (0..<Int64(part.count)).map { $0 }
+    random.shuffle(&indices)
+    weightIndices = Array(indices[..<(indices.count / 2)])
+    searchIndices = Array(indices[(indices.count / 2)...])
   }
 
-  /// A new order of both halves.
+  /// Puts each half into a new random order.
   func shuffle(using random: inout RandomGenerator) {
-    random.shuffle(&weightPlaces)
-    random.shuffle(&searchPlaces)
+    random.shuffle(&weightIndices)
+    random.shuffle(&searchIndices)
   }
 
-  /// Puts the halves into ascending order, so that the next shuffle depends on the generator alone.
+  /// Puts each half into ascending order, so that the next shuffle depends on the generator alone.
   func sort() {
-    weightPlaces.sort()
-    searchPlaces.sort()
+    weightIndices.sort()
+    searchIndices.sort()
   }
 
-  package func batch(_ places: ArraySlice<Int64>) throws -> (images: Tensor, labels: Tensor) {
-    (try images.selecting(places), try labels.selecting(places))
+  /// The images and labels at the given indices.
+  package func batch(_ indices: ArraySlice<Int64>) throws -> (images: Tensor, labels: Tensor) {
+    (try images.selecting(indices), try labels.selecting(indices))
   }
 
-  /// Random crops of images padded by four pixels, flips, and squares of zeros (DeVries and Taylor 2017), as
-  /// `_data_transforms_cifar10` does. Pixels outside are zero, which is a channel's mean.
+  /// The images at the given indices, changed at random, and their labels: crops of images padded by four pixels,
+  /// flips, and squares of zeros (DeVries and Taylor 2017), as in `_data_transforms_cifar10`. The padding is zero,
+  /// which is a channel's mean.
   package func batch(
-    _ places: ArraySlice<Int64>, _ augmentation: Augmentation, using random: inout RandomGenerator
+    _ indices: ArraySlice<Int64>, _ augmentation: Augmentation, using random: inout RandomGenerator
   ) throws -> (images: Tensor, labels: Tensor) {
-    guard augmentation.cropsAndFlips || augmentation.cutout > 0 else { return try batch(places) }
+    guard augmentation.cropsAndFlips || augmentation.cutout > 0 else { return try batch(indices) }
     let (channels, height, width) = (part.channels, part.height, part.width)
-    var values = [Float](repeating: 0, count: places.count * channels * height * width)
-    for (number, place) in places.enumerated() {
+    var values = [Float](repeating: 0, count: indices.count * channels * height * width)
+    for (number, index) in indices.enumerated() {
       let crops = augmentation.cropsAndFlips
       let (dy, dx) = crops ? (random.below(9) - 4, random.below(9) - 4) : (0, 0)
       let flips = crops && random.chance(0.5)
@@ -76,20 +77,22 @@ package final class SearchData {
           if cuts, (cutY - half..<cutY + half).contains(y), (cutX - half..<cutX + half).contains(x) { continue }
           for channel in 0..<channels {
             values[((number * channels + channel) * height + y) * width + x] =
-              part.values[((Int(place) * channels + channel) * height + y + dy) * width + from]
+              part.values[((Int(index) * channels + channel) * height + y + dy) * width + from]
           }
         }
       }
     }
     return (
-      try Tensor(values, shape: [places.count, channels, height, width]), try labels.selecting(places)
+      try Tensor(values, shape: [indices.count, channels, height, width]), try labels.selecting(indices)
     )
   }
 
-  /// A data set's images but those of the test, read once per process.
+  /// A data set's training and validation images, read once per process.
   ///
   /// - Returns: The images, and the checksum of their files.
-  fileprivate static func development(_ settings: DatasetSettings) throws -> (images: LabelledImages, checksum: UInt32) {
+  fileprivate static func development(
+    _ settings: DatasetSettings
+  ) throws -> (images: LabelledImages, checksum: UInt32) {
     var settings = settings
     settings.testImages = 0
     return try cache.withLock { cache in
@@ -109,8 +112,8 @@ package final class SearchData {
 }
 
 extension SearchTask {
-  /// What else determines the runs of supernets here: the checksum of the images' files, and the library with its
-  /// version and instruction level.
+  /// The data and numerics that the results of supernets depend on: the checksum of the image files, and the library
+  /// with its version and instruction level on this machine.
   ///
   /// - Throws: `DataError`, `TorchError`.
   public func numerics() throws -> (images: String, library: String) {

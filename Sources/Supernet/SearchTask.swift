@@ -2,16 +2,16 @@ import Anytime
 import CellNetworks
 import TabularBenchmark
 
-/// The task that a table's cells were trained for: a supernet is trained for the same.
+/// The task that a table's cells were trained for, and that a supernet is trained for too.
 public struct SearchTask: Hashable, Sendable {
-  /// The images. Those to train on and those to validate on are a supernet's too; test images are not read.
+  /// The images. A supernet uses the training and validation images; test images are not read.
   public var dataset: DatasetSettings
   /// The networks around the cells.
   public var network: NetworkSettings
 
-  /// The task that a table's provenance states.
+  /// Reads the task from a table's provenance.
   ///
-  /// - Throws: `TaskError` where it states none: nothing is taken for granted.
+  /// - Throws: `TaskError` if the provenance states none; there is no default.
   public init(of table: Table) throws(TaskError) {
     let stated = try StatedTask(of: table)
     // The names are checked by `StatedTask`.
@@ -25,7 +25,7 @@ public struct SearchTask: Hashable, Sendable {
     network.batchNormEpsilon = stated.network.batchNormEpsilon
   }
 
-  /// Channels, height and width of an image.
+  /// The channels, height and width of an image.
   public var imageShape: (channels: Int, height: Int, width: Int) {
     let (channels, side) = dataset.original
     return (channels, side / dataset.downscale, side / dataset.downscale)

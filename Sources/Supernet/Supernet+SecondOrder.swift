@@ -6,15 +6,15 @@ import Statistics
 import Tensor
 
 extension Supernet {
-  /// Leaves the gradient, with an architecture, of the loss on the search half after one step of the weights on
-  /// the other half (Liu, Simonyan and Yang, "DARTS", ICLR 2019, equations 6 to 8).
+  /// Computes the gradient of the search-half loss with respect to the architecture weights, after one step of the
+  /// network's weights on the other half (Liu, Simonyan and Yang, "DARTS", ICLR 2019, equations 6 to 8).
   ///
   /// With weights w, momentum buffer v and learning rate η, the weights after the step are
-  /// w' = w - η (μ v + ∇L_train(w) + λ w), and the gradient is ∇α L_search(w', α) less η times the second
-  /// derivative of L_train by α and w, applied to ∇w' L_search(w', α).
+  /// w' = w - η (μ v + ∇L_train(w) + λ w), and the gradient is ∇α L_search(w', α) minus η times the mixed second
+  /// derivative of L_train by α and w, applied to ∇w' L_search(w', α). It is stored as `backward()` does.
   ///
   /// - Parameters:
-  ///   - exact: Whether that second derivative is exact; else it is the finite difference of two gradients at
+  ///   - exact: Whether the second derivative is exact; otherwise it is the finite difference of two gradients at
   ///     w ± ε ∇w' L_search, ε = 0.01 / norm, as in the original code.
   public func unrolledArchitectureGradient(
     _ architecture: [Tensor], _ batch: Batch, exact: Bool, gates: (_ cell: Int) throws -> CellGates
@@ -33,12 +33,12 @@ extension Supernet {
     }
   }
 
-  /// The dominant eigenvalue of the Hessian of the search loss with an architecture, on the first search images
+  /// The dominant eigenvalue of the search loss's Hessian by the architecture weights, on the first search images
   /// (Zela et al., "Understanding and Robustifying Differentiable Architecture Search", ICLR 2020).
   ///
-  /// The whole Hessian, by central differences of the gradient: there are only a few dozen numbers.
+  /// The whole Hessian is computed, by central differences of the gradient: there are only a few dozen weights.
   func dominantEigenvalue(_ architecture: [Tensor], gates: (Int) throws -> CellGates) throws -> Double {
-    let batch = try data.batch(data.searchPlaces.sorted()[..<min(250, data.searchPlaces.count)])
+    let batch = try data.batch(data.searchIndices.sorted()[..<min(250, data.searchIndices.count)])
     let hessian = try centralHessian(architecture) {
       try network.logits(batch.images, gates: gates, statistics: .batch).crossEntropy(batch.labels)
         .gradients(of: architecture).flatMap { try $0.doubles() }
@@ -47,15 +47,15 @@ extension Supernet {
   }
 }
 
-/// The symmetric part of the matrix of derivatives of a gradient, by central differences.
+/// The Hessian by central differences of a gradient, made symmetric.
 package func centralHessian(
   _ parameters: [Tensor], step: Double = 1e-2, gradient: () throws -> [Double]
 ) throws -> [[Double]] {
   var rows: [[Double]] = []
   for parameter in parameters {
-    for place in 0..<parameter.count {
+    for index in 0..<parameter.count {
       var unit = [Float](repeating: 0, count: parameter.count)
-      unit[place] = 1
+      unit[index] = 1
       let direction = try Tensor(unit, shape: parameter.shape)
       try parameter.increase(by: direction, times: step)
       let above = try gradient()
@@ -68,13 +68,13 @@ package func centralHessian(
   return rows.indices.map { row in rows.indices.map { (rows[row][$0] + rows[$0][row]) / 2 } }
 }
 
-/// The gradient of a loss after one step of the weights, with an architecture.
+/// The gradient of a loss by the architecture weights, after one step of the network's weights.
 package struct UnrolledDescent {
   package let network: SupernetNetwork
-  /// Momentum buffers of the weights.
+  /// The momentum buffers of the network's weights.
   package let velocities: [Tensor]
   package let momentum, weightDecay, learningRate: Double
-  /// The length of the step in weights by which gradients are compared where it is not exact.
+  /// The length of the step in weight space for the finite difference.
   package let difference: Double
 
   package init(
@@ -101,10 +101,10 @@ package struct UnrolledDescent {
     }
     let weights = network.parameters
     func stepped(_ gradients: [Tensor]) throws -> [Tensor] {
-      try weights.indices.map { place in
-        let step = try gradients[place].adding(velocities[place], times: momentum)
-          .adding(weights[place], times: weightDecay)
-        return try weights[place].adding(step, times: -learningRate)
+      try weights.indices.map { index in
+        let step = try gradients[index].adding(velocities[index], times: momentum)
+          .adding(weights[index], times: weightDecay)
+        return try weights[index].adding(step, times: -learningRate)
       }
     }
     if exact {
@@ -133,9 +133,9 @@ package struct UnrolledDescent {
     let below = try loss(training, weights).gradients(of: architecture)
     // Back to the bit: adding the same number again would round.
     for (parameter, value) in zip(weights, before) { try parameter.assign(value) }
-    return try direct.indices.map { place in
-      let second = try above[place].adding(below[place], times: -1) * (1 / (2 * radius))
-      return try direct[place].adding(second, times: -learningRate)
+    return try direct.indices.map { index in
+      let second = try above[index].adding(below[index], times: -1) * (1 / (2 * radius))
+      return try direct[index].adding(second, times: -learningRate)
     }
   }
 }

@@ -6,10 +6,10 @@ import Statistics
 import TabularBenchmark
 import Tensor
 
-/// A weight-sharing network, opened with a session, which pays for every pass.
+/// A weight-sharing network. It is opened with a session, which is charged for every pass.
 ///
-/// A one-shot method opens one, then lets ``run(architecture:state:step:afterEpoch:gates:choose:)`` train it: the
-/// method says what happens at a step and which cell it would choose now.
+/// A one-shot method opens a supernet, then calls ``run(architecture:state:step:afterEpoch:gates:choose:)`` to train
+/// it, and says what happens at a step and which cell it would choose now.
 ///
 ///     let supernet = try Supernet(session, SupernetSettings { $0.epochs = 20 })
 ///     try supernet.run(
@@ -17,11 +17,14 @@ import Tensor
 ///       choose: { best })
 ///
 /// Weights are trained on one half of the table's training and validation images, by gradient descent with
-/// momentum; architectures are chosen by the other half, which is never augmented. Test images are not there.
+/// momentum; architectures are chosen by the other half, which is never augmented. Test images are never read.
 public final class Supernet {
+  /// The session that is charged.
   public let session: Session
   public let settings: SupernetSettings
+  /// The choices of the session's space.
   public let shape: SupernetShape
+  /// The model of what a pass is charged.
   public let cost: CostModel
   /// The task that the table's cells were trained for.
   public let task: SearchTask
@@ -29,26 +32,26 @@ public final class Supernet {
   let network: SupernetNetwork
   let data: SearchData
   private let descent: GradientDescent
-  /// Momentum buffers of the weights.
+  /// The momentum buffers of the weights.
   var velocities: [Tensor] { descent.velocities }
-  /// Draws weights, halves, orders and augmentations.
+  /// The generator of weights, halves, orders and augmentations.
   var random: RandomGenerator
-  /// Of probes: the same for every epoch and run.
-  private let probeSeed: UInt64
-  /// Benchmark seconds per CPU second of this machine, with the policy's measured clock.
+  /// The benchmark seconds per CPU second of this machine, if the policy's clock is measured.
   private var calibration: Double?
   var epoch = 0
-  /// Sums over the steps of an epoch.
+  /// The sum of the losses of an epoch's steps.
   private var lossSum = 0.0
+  /// The number of the epoch's images that were classified correctly.
   private var correct = 0
+  /// The number of images seen in the epoch.
   private var seen = 0
   private var notes: [String: Double] = [:]
 
   /// Opens a supernet of the session's space, with fresh weights.
   ///
-  /// - Parameter partial: Operations see one of this many parts of the channels (PC-DARTS).
-  /// - Throws: ``SupernetError`` where the space or the table allows no supernet, `DataError` where images are
-  ///   missing, `TorchError`.
+  /// - Parameter partial: The number of parts of the channels, of which operations see one (PC-DARTS).
+  /// - Throws: ``SupernetError`` if the space or the table allows no supernet, `DataError` if images are missing,
+  ///   `TorchError`.
   public init(_ session: Session, _ settings: SupernetSettings, partial: Int = 1) throws {
     guard let shape = SupernetShape(session.space) else { throw SupernetError.noSupernet(session.space.name) }
     try Torch.start()
@@ -72,8 +75,8 @@ public final class Supernet {
       batchNorm: (asPublished ? 0.997 : 0.1, task.network.batchNormEpsilon), padsBeforePooling: asPublished,
       partial: partial, random: &random)
     data = try SearchData(task, random: &random)
-    guard data.weightPlaces.count >= settings.batchSize else {
-      throw SupernetError.fewImages(data.weightPlaces.count, batch: settings.batchSize)
+    guard data.weightIndices.count >= settings.batchSize else {
+      throw SupernetError.fewImages(data.weightIndices.count, batch: settings.batchSize)
     }
     self.session = session
     self.settings = settings
@@ -81,7 +84,8 @@ public final class Supernet {
     self.cost = cost
     self.task = task
     self.network = network
-    probeSeed = random.next()
+    // Nothing uses this number, but without its draw all later ones, and so all results, would be others.
+    _ = random.next()
     self.random = random
     descent = try GradientDescent(
       network.parameters, rule: .sgd, momentum: settings.momentum, weightDecay: settings.weightDecay)
@@ -92,19 +96,19 @@ public final class Supernet {
 
   /// The images of one step.
   public struct Batch {
-    /// To train weights on, possibly augmented.
+    /// Images that train weights, possibly augmented, and their labels.
     public let images, labels: Tensor
-    /// To choose architectures by.
+    /// Images that choose architectures, and their labels.
     public let searchImages, searchLabels: Tensor
-    /// Of the weights.
+    /// The learning rate of the weights.
     public let learningRate: Double
-    /// Epochs done before this one.
+    /// The number of epochs before this one.
     public let epoch: Int
   }
 
-  /// Charges the work of forward passes that a body does, and what goes back from them.
+  /// Charges a body's forward passes and the backward passes that belong to them.
   ///
-  /// - Parameter passes: As in ``CostModel/seconds(_:images:passes:)``.
+  /// - Parameter passes: The total work, as in ``CostModel/seconds(_:images:passes:)``.
   func charged<Result>(
     _ kind: Ledger.Kind, images: Int, passes: Double, _ body: () throws -> Result
   ) throws -> Result {
@@ -123,10 +127,10 @@ public final class Supernet {
     }
   }
 
-  /// One step of gradient descent on the weights.
+  /// Makes one step of gradient descent on the weights.
   ///
-  /// - Parameter gates: Of the cell of a number, counted through all stacks. Weights in them that are being
-  ///   learnt are left alone.
+  /// - Parameter gates: The gates of a cell, by its number through all stacks. Architecture weights in them do not
+  ///   change.
   /// - Returns: The loss before the step.
   @discardableResult
   public func train(_ batch: Batch, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
@@ -144,9 +148,10 @@ public final class Supernet {
     }
   }
 
-  /// Leaves the gradient of the loss on the images of the search half with an architecture (first order).
+  /// Computes the first-order gradient of the search-half loss with respect to the architecture weights, and stores it
+  /// as `backward()` does.
   ///
-  /// - Parameter gates: Computed from the architecture.
+  /// - Parameter gates: The gates of a cell, computed from the architecture weights.
   public func architectureGradient(
     _ architecture: [Tensor], _ batch: Batch, gates: (_ cell: Int) throws -> CellGates
   ) throws {
@@ -156,58 +161,58 @@ public final class Supernet {
     }
   }
 
-  /// Accuracy on images of the search half, with running statistics.
+  /// The accuracy on images of the search half, with running statistics.
   ///
-  /// - Parameter images: How many, from the start of the epoch's order; all if `nil`.
+  /// - Parameter images: The number of images, from the start of the epoch's order; all if `nil`.
   public func accuracy(images: Int? = nil, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
-    let places = data.searchPlaces[..<min(images ?? .max, data.searchPlaces.count)]
-    return try charged(.validation, images: places.count, passes: 1) {
-      try accuracy(places, .running, gates)
+    let indices = data.searchIndices[..<min(images ?? .max, data.searchIndices.count)]
+    return try charged(.validation, images: indices.count, passes: 1) {
+      try accuracy(indices, .running, gates)
     }
   }
 
-  /// Accuracy of one architecture on images of the search half, after batch norm's statistics have been averaged
+  /// The accuracy of one architecture on images of the search half, after batch norm's statistics have been averaged
   /// anew if the settings say so.
   ///
   /// - Parameter images: A range of the epoch's order; all if `nil`.
   public func accuracy(of configuration: Configuration, images: Range<Int>? = nil) throws -> Double {
-    let range = (images ?? 0..<data.searchPlaces.count).clamped(to: 0..<data.searchPlaces.count)
+    let range = (images ?? 0..<data.searchIndices.count).clamped(to: 0..<data.searchIndices.count)
     let clean = settings.recalibration * settings.batchSize
     return try charged(.validation, images: range.count + clean, passes: 1) {
-      try accuracy(of: configuration, data.searchPlaces[range], recalibration: settings.recalibration)
+      try accuracy(of: configuration, data.searchIndices[range], recalibration: settings.recalibration)
     }
   }
 
-  /// The number of images that architectures are chosen by.
-  public var searchImages: Int { data.searchPlaces.count }
+  /// The number of images of the search half.
+  public var searchImages: Int { data.searchIndices.count }
 
   func accuracy(
-    of configuration: Configuration, _ places: ArraySlice<Int64>, recalibration: Int
+    of configuration: Configuration, _ indices: ArraySlice<Int64>, recalibration: Int
   ) throws -> Double {
     let gates = shape.gates(of: configuration)
     if recalibration > 0 {
       try Torch.withoutGradients {
         for number in 0..<recalibration {
-          let start = number * settings.batchSize % (data.weightPlaces.count - settings.batchSize + 1)
-          let batch = try data.batch(data.weightPlaces[start..<start + settings.batchSize])
+          let start = number * settings.batchSize % (data.weightIndices.count - settings.batchSize + 1)
+          let batch = try data.batch(data.weightIndices[start..<start + settings.batchSize])
           _ = try network.logits(batch.images, gates: { _ in gates }, statistics: .cleaning(number))
         }
       }
     }
-    return try accuracy(places, recalibration > 0 ? .clean : .running) { _ in gates }
+    return try accuracy(indices, recalibration > 0 ? .clean : .running) { _ in gates }
   }
 
   private func accuracy(
-    _ places: ArraySlice<Int64>, _ statistics: SupernetNetwork.Statistics, _ gates: (Int) throws -> CellGates
+    _ indices: ArraySlice<Int64>, _ statistics: SupernetNetwork.Statistics, _ gates: (Int) throws -> CellGates
   ) throws -> Double {
     try Torch.withoutGradients {
       var correct = 0
-      for start in stride(from: places.startIndex, to: places.endIndex, by: 250) {
-        let batch = try data.batch(places[start..<min(start + 250, places.endIndex)])
+      for start in stride(from: indices.startIndex, to: indices.endIndex, by: 250) {
+        let batch = try data.batch(indices[start..<min(start + 250, indices.endIndex)])
         correct += try network.logits(batch.images, gates: gates, statistics: statistics)
           .correctCount(batch.labels)
       }
-      return Double(correct) / Double(max(1, places.count))
+      return Double(correct) / Double(max(1, indices.count))
     }
   }
 
@@ -223,20 +228,20 @@ public final class Supernet {
 
   // MARK: The loop
 
-  /// Remembers a number for the trace of this epoch.
+  /// Adds a number to the trace of this epoch.
   public func note(_ name: String, _ value: Double) { notes[name] = value }
 
-  /// Trains until the epochs are done or the budget is spent, recommends a cell after every epoch, and keeps
-  /// everything in the session's checkpoint, if it has one, to go on from there.
+  /// Trains until the epochs are done or the budget is spent, and recommends a cell after every epoch. If the session
+  /// has a checkpoint, the run goes on from it and updates it after every epoch.
   ///
   /// - Parameters:
-  ///   - architecture: Per row of the architecture the weights that are being learnt, before their softmax; for
-  ///     traces and probes.
-  ///   - state: All tensors that the method changes, those of the architecture too: what a checkpoint must hold.
-  ///   - step: Does one step.
-  ///   - afterEpoch: What else happens before a cell is chosen; it is charged as it does.
-  ///   - gates: Of the whole supernet, to validate it; `nil` for methods that only train single architectures.
-  ///   - choose: The architecture that the method would return now.
+  ///   - architecture: The architecture weights of every row, before their softmax, for traces and probes.
+  ///   - state: All tensors that the method changes, architecture weights included, for the checkpoint.
+  ///   - step: Makes one step.
+  ///   - afterEpoch: Does further work before a cell is chosen; its passes are charged too.
+  ///   - gates: The gates of the whole supernet, to validate it; `nil` for methods that only train single
+  ///     architectures.
+  ///   - choose: Returns the architecture that the method would return now.
   public func run(
     architecture: [Tensor] = [], state: [Tensor] = [], step: (Batch) throws -> Void,
     afterEpoch: (_ epoch: Int) throws -> Void = { _ in }, gates: ((_ cell: Int) throws -> CellGates)? = nil,
@@ -247,7 +252,7 @@ public final class Supernet {
     do {
       if let found = try checkpoint.read() { (epoch, random) = (found.epoch, found.random) }
     } catch let error as CheckpointError { try error.setAside() }
-    let steps = data.weightPlaces.count / settings.batchSize
+    let steps = data.weightIndices.count / settings.batchSize
     while epoch < settings.epochs {
       data.sort()
       data.shuffle(using: &random)
@@ -263,9 +268,9 @@ public final class Supernet {
       for number in 0..<steps {
         session.planned = (Double(epoch) + Double(number) / Double(steps)) / Double(settings.epochs)
         let range = number * settings.batchSize..<(number + 1) * settings.batchSize
-        let search = range.clamped(to: 0..<data.searchPlaces.count)
-        let (images, labels) = try data.batch(data.weightPlaces[range], augmentation, using: &random)
-        let (searchImages, searchLabels) = try data.batch(data.searchPlaces[search])
+        let search = range.clamped(to: 0..<data.searchIndices.count)
+        let (images, labels) = try data.batch(data.weightIndices[range], augmentation, using: &random)
+        let (searchImages, searchLabels) = try data.batch(data.searchIndices[search])
         try step(
           Batch(
             images: images, labels: labels, searchImages: searchImages, searchLabels: searchLabels,
@@ -294,7 +299,8 @@ public final class Supernet {
     }
   }
 
-  /// One-shot errors of a fixed sample of cells, and the Hessian's eigenvalue, where they are due.
+  /// Probes the Hessian's eigenvalue and the one-shot errors of a fixed sample of cells, each if it is due; returns
+  /// the errors.
   private func probe(
     _ architecture: [Tensor], _ gates: ((Int) throws -> CellGates)?
   ) throws -> [String: Double] {
@@ -306,17 +312,17 @@ public final class Supernet {
     }
     guard settings.correlationCells > 0, isLast || epoch % settings.correlationEvery == 0 else { return [:] }
     var sample = RandomGenerator(seed: 0, stream: "probed cells")
-    let places = data.searchPlaces.sorted()[...]
+    let indices = data.searchIndices.sorted()[...]
     var errors: [String: Double] = [:]
     while errors.count < min(settings.correlationCells, session.benchmark.rows.count) {
       let configuration = session.space.sample(using: &sample)
       guard let hash = session.space.cell(configuration)?.hash.description, errors[hash] == nil else { continue }
-      errors[hash] = 1 - (try accuracy(of: configuration, places, recalibration: max(2, settings.recalibration)))
+      errors[hash] = 1 - (try accuracy(of: configuration, indices, recalibration: max(2, settings.recalibration)))
     }
     return errors
   }
 
-  /// How many benchmark seconds a CPU second is here: by a few steps of a stand-alone network of the table.
+  /// The benchmark seconds per CPU second of this machine, by a few steps of a stand-alone network of the table.
   private func measuredCalibration() throws -> Double {
     let rows = session.benchmark.rows
     let cell = session.benchmark.table.cell(rows[rows.count / 2])
@@ -324,7 +330,7 @@ public final class Supernet {
     let net = try CellNetwork(
       cell, settings: task.network, channels: image.channels, height: image.height, width: image.width,
       classes: 10, random: &random)
-    let batch = try data.batch(data.weightPlaces[..<settings.batchSize])
+    let batch = try data.batch(data.weightIndices[..<settings.batchSize])
     func step() throws { try net(batch.images, training: true).crossEntropy(batch.labels).backward() }
     for _ in 0..<3 { try step() }
     let start = Session.threadSeconds
@@ -337,7 +343,7 @@ public final class Supernet {
   }
 }
 
-/// Why a supernet cannot be opened.
+/// An error in opening a supernet.
 public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
   case noSupernet(String)
   case noCosts

@@ -1,11 +1,11 @@
 import Tensor
 
 extension SupernetNetwork {
-  /// One step of gradient descent, before which gradients are clipped to a common norm.
+  /// Makes one step of gradient descent, with gradients clipped to a joint norm.
   ///
   /// - Parameters:
-  ///   - descent: Of ``parameters``.
-  ///   - dropPath: As in ``logits(_:gates:statistics:parameters:dropPath:)``.
+  ///   - descent: The optimizer of ``parameters``.
+  ///   - dropPath: The factors of choice blocks, as in ``logits(_:gates:statistics:parameters:dropPath:)``.
   /// - Returns: The loss and the logits before the step.
   package func step(
     _ descent: GradientDescent, learningRate: Double, gradientClip: Double, images: Tensor, labels: Tensor,
@@ -19,7 +19,8 @@ extension SupernetNetwork {
     return (loss, logits)
   }
 
-  /// Leaves the gradient of the loss with an architecture; the weights are taken as they are.
+  /// Computes the gradient of the loss with respect to the architecture weights, with the network's weights fixed, and
+  /// stores it as `backward()` does.
   ///
   /// - Returns: The loss.
   package func architectureGradient(

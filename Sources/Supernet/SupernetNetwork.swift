@@ -6,26 +6,26 @@ import Tensor
 /// The network that holds every architecture of a space (Zela, Siems and Hutter 2020, figure 1 and section 3.2).
 ///
 /// A 3x3 stem; stacks of cells with 2x2 max pooling and doubled channels between them; ReLU, 1x1 convolution and
-/// batch norm without scale and shift; mean over the image; a dense layer. In a cell every choice block has the
+/// batch norm without scale and shift; mean over the image; a dense layer. Every choice block of a cell has the
 /// stack's full number of channels: it adds its inputs, of which the cell's own input is projected by a 1x1
 /// conv-bn-relu, and applies a mixture of the three operations. The output is the concatenation of all choice
-/// blocks plus the projected input. Each of these parts counts as its ``Gate`` says.
+/// blocks plus the projected input. A ``Gate`` says how each choice enters a pass.
 ///
-/// Inherent to the method: a stand-alone network divides the stack's channels among the vertices that feed the
-/// output, a supernet gives all of them to every choice block.
+/// A difference that is inherent to the method: a stand-alone network divides the stack's channels among the vertices
+/// that feed the output, a supernet gives all of them to every choice block.
 ///
 /// Weights are drawn as PyTorch's layers draw theirs: uniformly within one over the square root of the fan-in.
 package final class SupernetNetwork {
-  /// What gradient descent changes, in order of ``names``.
+  /// The weights that gradient descent changes, in the order of ``names``.
   package let parameters: [Tensor]
-  /// `stem.weight`, `cells.0.input.1.gamma`, `cells.0.block.1.conv3x3.beta`, `dense.bias`, …
+  /// The names of the parameters, such as `stem.weight`, `cells.0.input.1.gamma` or `cells.0.block.1.conv3x3.beta`.
   package let names: [String]
-  /// Work of forward passes since it was last taken away, over all images.
+  /// The work of forward passes over all images since this was last reset.
   package var work = Work()
 
   private let shape: SupernetShape
   private let stem: Unit
-  /// By stack and cell.
+  /// The layers of every cell, by stack and cell.
   private let stacks: [[Layers]]
   private let final: Unit
   private let dense: (weight: Int, bias: Int)
@@ -35,24 +35,24 @@ package final class SupernetNetwork {
   private let partial: Int
   private let units: [Unit]
 
-  /// Where batch norm's statistics come from.
+  /// The source of batch norm's statistics.
   package enum Statistics {
-    /// The batch; running statistics take it in.
+    /// The batch, which also updates the running statistics.
     case updating
-    /// The batch; nothing else changes.
+    /// The batch; no stored statistics change.
     case batch
     /// The running statistics.
     case running
-    /// The batch; the clean statistics become the mean over this many batches and this one.
+    /// The batch, which also enters the clean statistics: their mean over this many earlier batches and this one.
     case cleaning(Int)
     /// The clean statistics.
     case clean
   }
 
-  /// A convolution with batch norm, and a rectifier except in the last one, by places of its parameters.
+  /// A convolution with batch norm, and a rectifier except in the final one; parameters are given by their indices.
   struct Unit {
     let weight: Int
-    /// `nil` where batch norm has no scale and shift.
+    /// The scale and shift of batch norm; `nil` if it has none.
     let gamma, beta: Int?
     let mean, variance, cleanMean, cleanVariance: Tensor
     let size, from, to: Int
@@ -61,15 +61,17 @@ package final class SupernetNetwork {
   struct Layers {
     /// The input's projections to the choice blocks and, last, to the output.
     let projections: [Unit]
-    /// Per choice block its 1x1 and its 3x3 convolution.
+    /// The 1x1 and the 3x3 convolution of every choice block.
     let convolutions: [(small: Unit, large: Unit)]
     let channels: Int
   }
 
+  /// Creates a network with freshly drawn weights.
+  ///
   /// - Parameters:
-  ///   - partial: Operations see one of this many parts of the channels, the others pass by (PC-DARTS).
-  ///   - asPublished: Whether batch norm and pooling are those of the original code.
-  ///   - isDouble: Whether numbers are of double precision, for checks.
+  ///   - padsBeforePooling: Whether pooling between stacks pads images by one pixel, as in the original code.
+  ///   - partial: The number of parts of the channels, of which operations see one; the others pass by (PC-DARTS).
+  ///   - isDouble: Whether numbers have double precision, for checks.
   package init(
     _ shape: SupernetShape, channels: Int, stacks stackCount: Int, cellsPerStack: Int,
     imageChannels: Int, classes: Int, batchNorm: (momentum: Double, epsilon: Double), padsBeforePooling: Bool,
@@ -120,16 +122,15 @@ package final class SupernetNetwork {
     random = maker.random
   }
 
-  /// What a checkpoint must hold beside the parameters.
+  /// The tensors that a checkpoint must hold besides the parameters.
   package var buffers: [Tensor] { units.flatMap { [$0.mean, $0.variance] } }
 
   /// The logits `[count, classes]` of images.
   ///
   /// - Parameters:
-  ///   - gates: Of the cell of a number, counted through all stacks.
-  ///   - parameters: In place of the network's own.
-  ///   - dropPath: Draws what a choice block's output is multiplied with per image, `[count, 1, 1, 1]`; `nil` for
-  ///     nothing.
+  ///   - gates: The gates of a cell, by its number through all stacks.
+  ///   - parameters: Weights to use instead of the network's own.
+  ///   - dropPath: Draws the factor of a choice block's output for every image, `[count, 1, 1, 1]`; `nil` for none.
   package func logits(
     _ images: Tensor, gates: (Int) throws -> CellGates, statistics: Statistics, parameters: [Tensor]? = nil,
     dropPath: ((Int) throws -> Tensor)? = nil
@@ -161,7 +162,7 @@ package final class SupernetNetwork {
     let dropPath: ((Int) throws -> Tensor)?
   }
 
-  /// Counts numbers that were written.
+  /// Counts written numbers.
   private func count(_ x: Tensor, times factor: Int = 1) { work.elements += Double(x.count * factor) }
 
   private func apply(_ unit: Unit, to x: Tensor, _ pass: Pass) throws -> Tensor {
@@ -229,7 +230,7 @@ package final class SupernetNetwork {
     guard case .selected(let parents) = gates.parents[last] else {
       preconditionFailure("the output has several parents")
     }
-    // The places of choice blocks that are not selected stay empty.
+    // The channels of choice blocks that are not selected are zero.
     var joined: Tensor?
     if let example = states.compactMap({ $0 }).first {
       let empty = try example.zeros()
@@ -288,7 +289,7 @@ package final class SupernetNetwork {
     return try Tensor.concatenated([y, rest]).shufflingChannels(groups: partial)
   }
 
-  /// Draws weights.
+  /// A maker of layers, which draws their weights.
   private struct Maker {
     var random: RandomGenerator
     let isDouble: Bool

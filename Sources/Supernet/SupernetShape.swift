@@ -1,22 +1,23 @@
 import CellSpace
 import Tensor
 
-/// How the alternatives of one choice count in a pass: the operations of a choice block, or the possible parents
+/// The use of one choice's alternatives in a pass. They are the operations of a choice block, or the possible parents
 /// of a vertex.
 public enum Gate {
-  /// All of them, each times its weight: `[alternatives]`.
+  /// All alternatives, each times its weight; the weights are `[alternatives]`.
   case weighted(Tensor)
-  /// Some of them, as they are.
+  /// Some alternatives, without weights.
   case selected([Int])
-  /// One of them, times its place's weight.
+  /// One alternative, by its index, times the weight at that index.
   case sampled(Int, weights: Tensor)
 }
 
-/// How all alternatives of one cell count in a pass.
+/// The gates of all choices of one cell.
 public struct CellGates {
-  /// Per choice block.
+  /// The gate of every choice block's operation.
   public var operations: [Gate]
-  /// Per choice block, and last the output. Parent 0 is the cell's input, parent `k` choice block `k - 1`.
+  /// The gate of every choice block's parents, then of the output's. Parent 0 is the cell's input, parent `k` is
+  /// choice block `k - 1`.
   public var parents: [Gate]
 
   public init(operations: [Gate], parents: [Gate]) {
@@ -25,15 +26,17 @@ public struct CellGates {
   }
 }
 
-/// The choices of a NAS-Bench-1Shot1 space as a supernet needs them.
+/// The choices of a NAS-Bench-1Shot1 space, in the form that a supernet needs.
 public struct SupernetShape: Sendable {
-  /// The rows of the architecture: an operation per choice block, then parents per vertex that has a choice.
+  /// The architecture's rows: the operation of every choice block, then the parents of every vertex with a choice.
   public let architecture: ArchitectureParameters
   /// The number of choice blocks.
   public let blocks: Int
-  /// Per vertex from 1 on, the output last: the row that decides its parents; `nil` if it takes all before it.
+  /// The row that decides a vertex's parents, from vertex 1 to the output; `nil` if the vertex takes all before it.
   let parentRows: [Int?]
 
+  /// Reads the choices of a space.
+  ///
   /// - Returns: `nil` for NAS-Bench-101's whole space, which no supernet covers.
   public init?(_ space: SearchSpace) {
     guard let architecture = space.architectureParameters else { return nil }
@@ -45,25 +48,25 @@ public struct SupernetShape: Sendable {
     }
   }
 
-  /// Gates from one gate per row of the architecture.
+  /// The gates of a cell, from one gate per row of the architecture.
   public func gates(_ rows: [Gate]) -> CellGates {
     CellGates(
       operations: Array(rows[..<blocks]),
-      parents: parentRows.enumerated().map { place, row in row.map { rows[$0] } ?? .selected(Array(0...place)) })
+      parents: parentRows.enumerated().map { index, row in row.map { rows[$0] } ?? .selected(Array(0...index)) })
   }
 
-  /// The gates of one architecture: what it does not have is not executed.
+  /// The gates that execute one architecture and nothing else.
   public func gates(of configuration: Configuration) -> CellGates {
     gates(architecture.selections(of: configuration).map { .selected($0) })
   }
 
-  /// Which choice blocks the output depends on.
+  /// Whether the output depends on each choice block.
   func needed(_ gates: CellGates) -> [Bool] {
     func sources(_ gate: Gate, before vertex: Int) -> [Int] {
       switch gate {
       case .weighted: Array(0..<vertex)
-      case .selected(let places): places
-      case .sampled(let place, _): [place]
+      case .selected(let parents): parents
+      case .sampled(let parent, _): [parent]
       }
     }
     var needed = [Bool](repeating: false, count: blocks + 2)

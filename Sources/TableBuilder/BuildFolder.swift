@@ -1,7 +1,7 @@
 import CellSpace
 import Foundation
 
-/// Why a table cannot be built.
+/// An error in building a table.
 public enum BuildError: Error, Hashable, Sendable, CustomStringConvertible {
   case unreadable(String, reason: String)
   case corrupt(String, line: Int)
@@ -35,18 +35,18 @@ public enum BuildError: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// A folder of build logs: JSON lines, one file per worker, a header and then a line per training.
 ///
-/// A line is forced to disk before the next training begins. What is done is the union of all logs, so a
-/// build may be killed at any time, go on with another number of workers, or be put together from several
-/// machines by copying files.
+/// Every line is flushed to disk before the next training begins. The union of all logs is what is done, so a build may
+/// be killed at any time, go on with another number of workers, or be put together from several machines by copying
+/// files.
 public struct BuildFolder: Sendable {
   public let path: String
 
   public init(path: String) { self.path = path }
 
-  /// All trainings that are done, in a fixed order, and the header that all logs share; `nil` if there is no
-  /// log yet.
+  /// Reads the header that all logs share, and all trainings that are done, in a fixed order; `nil` if there is no log
+  /// yet.
   ///
-  /// A last line that was cut off by a crash does not count.
+  /// A last line that a crash cut off is ignored.
   ///
   /// - Throws: ``BuildError``.
   public func read() throws(BuildError) -> (header: BuildHeader, records: [TrainingRecord])? {
@@ -71,7 +71,7 @@ public struct BuildFolder: Sendable {
     return (header, records)
   }
 
-  /// A log's header and records, without a last line that was cut off; `nil` for a file without a whole line.
+  /// Reads a log's header and records, without a last line that was cut off; `nil` for a file without a whole line.
   private static func readLog<Record: Decodable>(
     _ file: String, of type: Record.Type
   ) throws(BuildError) -> (header: BuildHeader, records: [Record])? {
@@ -95,11 +95,11 @@ public struct BuildFolder: Sendable {
     return (header, records)
   }
 
-  /// Where ``Timing`` writes.
+  /// The log of ``Timing``.
   var timingPath: String { path + "/steps.timing" }
 
-  /// CPU seconds of a training step by cell, a value per repeat: the least of its measurements. Cells that lack
-  /// measurements are left out. `nil` if the folder was not timed.
+  /// Reads the CPU seconds of a training step, by cell and repeat: the least of each repeat's measurements. Cells that
+  /// lack measurements are left out. `nil` if the folder was not timed.
   ///
   /// - Throws: ``BuildError``.
   public func stepSeconds() throws(BuildError) -> (header: BuildHeader, seconds: [String: [Double]])? {
@@ -111,7 +111,7 @@ public struct BuildFolder: Sendable {
     return (header, seconds)
   }
 
-  /// All measurements of ``Timing`` by cell, in the order of rounds; `nil` if there are none.
+  /// Reads all measurements of ``Timing`` by cell, in the order of rounds; `nil` if there are none.
   ///
   /// - Throws: ``BuildError``.
   func timings() throws(BuildError) -> (header: BuildHeader, seconds: [String: [Double]])? {
@@ -132,7 +132,7 @@ public struct BuildFolder: Sendable {
       }
   }
 
-  /// Makes sure that no worker of a build with another number of workers is still at work here.
+  /// Checks that no worker of a build with another number of workers is still at work here.
   ///
   /// - Throws: ``BuildError/inUse(_:)``.
   func refuseOthers(count: Int) throws(BuildError) {
@@ -144,7 +144,7 @@ public struct BuildFolder: Sendable {
     }
   }
 
-  /// The trainings that are done.
+  /// Reads which trainings are done.
   ///
   /// - Throws: ``BuildError``, also if the logs have another header.
   public func done(_ header: BuildHeader) throws(BuildError) -> Set<Assignment> {
@@ -157,7 +157,7 @@ public struct BuildFolder: Sendable {
   }
 }
 
-/// Appends trainings to a log, durably. The log is locked as long as this object lives.
+/// A log to which trainings are durably appended. It is locked as long as this object lives.
 final class BuildLog {
   private let path: String
   private let handle: FileHandle
@@ -167,7 +167,7 @@ final class BuildLog {
   init(path: String, header: BuildHeader) throws(BuildError) {
     self.path = path
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    // A training that diverged may have lost all sense of numbers.
+    // A training that diverged may have infinite values, or none that are numbers.
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     let exists = FileManager.default.fileExists(atPath: path)
@@ -176,7 +176,7 @@ final class BuildLog {
       throw .notWritten(path, reason: "check the folder's permissions")
     }
     self.handle = handle
-    // A worker whose build was killed still finishes its training: it must not meet another one here.
+    // A worker whose build was killed still finishes its training; no other may write to its log meanwhile.
     guard flock(handle.fileDescriptor, LOCK_EX | LOCK_NB) == 0 else { throw .inUse(path) }
     let content = handle.readDataToEndOfFile()
     let whole = content.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0

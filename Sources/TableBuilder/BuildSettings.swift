@@ -2,16 +2,16 @@ import CellNetworks
 import CellSpace
 import Tensor
 
-/// Everything that determines the numbers of a table, except the machine.
+/// The settings that determine the numbers of a table, apart from the machine.
 public struct BuildSettings: Hashable, Sendable, Codable {
   public var dataset: DatasetSettings
   public var network: NetworkSettings
   public var training: TrainingSettings
-  /// Epoch counts, each a training of its own, ascending.
+  /// The epoch counts, ascending. Each is a training of its own.
   public var epochs: [Int]
-  /// Trainings per cell and epoch count.
+  /// The number of trainings per cell and epoch count.
   public var repeats: Int
-  /// Determines all weights and orders of images, with cell, epoch count and repeat.
+  /// The seed of all weights and orders of images, together with cell, epoch count and repeat.
   public var seed: UInt64
 
   public init(
@@ -28,7 +28,7 @@ public struct BuildSettings: Hashable, Sendable, Codable {
 }
 
 extension BuildSettings {
-  /// Of a training.
+  /// The number of steps of a training.
   func steps(epochs: Int) -> Int { training.stepsPerEpoch(images: dataset.trainingImages) * epochs }
 
   /// All trainings that a table of some cells needs, cell by cell.
@@ -45,7 +45,7 @@ extension BuildSettings {
 public struct Assignment: Hashable, Sendable {
   public let cell: Cell
   public let epochs: Int
-  /// 0..<repeats.
+  /// The repeat, in `0..<repeats`.
   public let number: Int
 
   /// The seed of this training: different for every cell, epoch count and repeat.
@@ -59,22 +59,22 @@ public struct Assignment: Hashable, Sendable {
   }
 }
 
-/// One training that is done: a line of a build log.
+/// One finished training, as a line of a build log.
 public struct TrainingRecord: Hashable, Sendable, Codable {
   /// The cell as text.
   public var cell: String
   public var epochs: Int
-  /// 0..<repeats.
+  /// The repeat, in `0..<repeats`.
   public var number: Int
   public var halfway, final: TrainingPoint
   public var diverged: Bool
   public var parameters, multiplyAccumulates: Int
 }
 
-/// Where a build log comes from: its first line. Logs of one table must agree in all of it.
+/// The first line of a build log, which says how its trainings were made. All logs of a table must have the same.
 public struct BuildHeader: Hashable, Sendable, Codable {
   public var settings: BuildSettings
-  /// CRC-32 of the data files.
+  /// The CRC-32 of the data files.
   public var dataChecksum: UInt32
   /// libtorch's version.
   public var torch: String

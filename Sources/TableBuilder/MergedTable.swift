@@ -3,24 +3,29 @@ import CellSpace
 import Foundation
 import TabularBenchmark
 
-/// Puts build logs together into a table.
+/// A merger of build logs into a table.
 public enum MergedTable {
-  /// What a table was made of.
+  /// The contents of a merged table.
   public struct Summary: Hashable, Sendable {
+    /// The number of cells.
     public var cells = 0
+    /// The number of trainings.
     public var trainings = 0
-    /// Trainings whose loss became infinite or no number.
+    /// The number of new trainings whose loss became infinite or not a number.
     public var diverged = 0
-    /// Cells that lack a training at some epoch count. They are in the table with what they have.
+    /// The number of new cells that lack trainings. The table holds those that they have.
     public var incompleteCells = 0
   }
 
+  /// Writes the table of some build folders.
+  ///
   /// - Parameters:
   ///   - folders: Build folders with the same settings; a training may be in one of them only. If one was timed by
-  ///     ``Timing``, all must be, and seconds are those.
-  ///   - base: A table with the same settings whose trainings are taken over; what folders have of its cells is left
+  ///     ``Timing``, all must be, and the table's seconds are those.
+  ///   - base: A table with the same settings whose trainings are copied; the folders' trainings of its cells are left
   ///     out.
-  ///   - command: What to state as the command that built the table.
+  ///   - command: The command that built the table, for its provenance.
+  ///   - machine: The machine that built the table, for its provenance.
   /// - Throws: ``BuildError``, `TableError`.
   public static func write(
     _ folders: [BuildFolder], extending base: Table? = nil, to destination: URL, command: String, machine: String
@@ -106,20 +111,20 @@ public enum MergedTable {
     return summary
   }
 
-  /// Takes all trainings of a table over.
+  /// Copies all trainings of a table.
   ///
-  /// - Returns: How many these are.
+  /// - Returns: The number of trainings.
   private static func copy(_ table: Table, to writer: TableWriter) throws(TableError) -> Int {
     var trainings = 0
     for row in 0..<table.rowCount {
       let own = writer.add(
         cell: table.cell(row), hash: table.hash(row), parameters: table.parameterCount(row).map(Int64.init),
         multiplyAccumulates: table.multiplyAccumulates(row).map(Int64.init))
-      for (place, epochs) in table.epochs.enumerated() {
-        for number in 0..<table.repeatCount(row: row, epochs: place) {
+      for (fidelity, epochs) in table.epochs.enumerated() {
+        for number in 0..<table.repeatCount(row: row, epochs: fidelity) {
           func point(_ moment: Moment) -> TabularBenchmark.Measurement.Point {
             func value(_ metric: Metric) -> Float {
-              table.value(metric, moment, row: row, epochs: place, repeat: number).map { Float($0) } ?? .nan
+              table.value(metric, moment, row: row, epochs: fidelity, repeat: number).map { Float($0) } ?? .nan
             }
             return .init(
               seconds: value(.seconds), trainAccuracy: value(.trainAccuracy),
@@ -134,7 +139,7 @@ public enum MergedTable {
     return trainings
   }
 
-  /// Times to the millisecond; accuracies are multiples of one image anyway.
+  /// A training's point in the table's form. Times are rounded to the millisecond.
   private static func point(_ point: TrainingPoint) -> TabularBenchmark.Measurement.Point {
     .init(
       seconds: Float((point.seconds * 1_000).rounded() / 1_000), trainAccuracy: Float(point.train),
@@ -143,16 +148,16 @@ public enum MergedTable {
 }
 
 extension BuildHeader {
-  /// For a table's provenance.
+  /// The data set as a table's provenance states it.
   fileprivate var dataset: String {
     "\(settings.dataset.name.rawValue), CRC-32 of the files \(String(dataChecksum, radix: 16))"
   }
 }
 
 extension Table {
-  /// What the trainings of a table were made with.
+  /// Reads the settings that the table's trainings were made with.
   ///
-  /// - Throws: ``BuildError/notBuilt(_:)`` if it was not built here.
+  /// - Throws: ``BuildError/notBuilt(_:)`` if `anytime table build` did not make the table.
   public func buildSettings() throws(BuildError) -> BuildSettings {
     guard let text = provenance["settings"],
       let settings = try? JSONDecoder().decode(BuildSettings.self, from: Data(text.utf8))

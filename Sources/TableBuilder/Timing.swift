@@ -3,26 +3,26 @@ import CellSpace
 import Foundation
 import Statistics
 
-/// Measures the training steps of all cells of a build in one sitting.
+/// A measurement of the training steps of all cells of a build in one sitting.
 ///
-/// A long build stretches over days, machines and loads, and its seconds with it: by a factor of two on shared
-/// machines, which would make one cell look cheaper than another. Here every cell is visited in several rounds, each in
-/// a random order of its own. What disturbs a measurement lasts seconds and only ever makes it longer, so a repeat's
+/// A long build runs over days, on different machines and under different loads. Its seconds vary by a factor of two on
+/// shared machines, which would make one cell look cheaper than another. Here every cell is measured in several rounds,
+/// each in a random order of its own. A disturbance lasts seconds and only ever lengthens a measurement, so a repeat's
 /// time is the least of three rounds far from each other.
 public struct Timing {
   public let folder: BuildFolder
-  /// Of each measurement; it is their median.
+  /// The number of training steps in a measurement, which is their median.
   public var steps = 10
-  /// Measurements of each repeat.
+  /// The number of measurements per repeat.
   static let visits = 3
 
   public init(folder: BuildFolder) { self.folder = folder }
 
-  /// Goes on until every cell of the folder is timed in every round.
+  /// Measures whatever is missing until every cell of the folder is timed in every round.
   ///
   /// - Parameters:
   ///   - data: The folder of the data files, if it is not where Debian puts it.
-  ///   - progress: Called with the number of measurements that are done, and of all.
+  ///   - progress: Called with the number of finished measurements and that of all.
   /// - Throws: ``BuildError``, `DataError` or `TorchError`.
   public func run(data: String? = nil, progress: (Int, Int) -> Void = { _, _ in }) throws {
     guard let (header, records) = try folder.read() else {
@@ -54,11 +54,11 @@ public struct Timing {
   }
 }
 
-/// CPU seconds of a training step: a line of the timing log.
+/// The CPU seconds of a training step, as a line of the timing log.
 struct TimingRecord: Hashable, Sendable, Codable {
   /// The cell as text.
   var cell: String
-  /// From 0; it belongs to the repeat that is its remainder by their number.
+  /// The round, from 0. It belongs to the repeat whose number is the remainder of `round` by the number of repeats.
   var round: Int
   var seconds: Double
 }

@@ -2,13 +2,14 @@ import CellNetworks
 import CellSpace
 import Foundation
 
-/// One of several single-threaded processes that build a table together: does every n-th training that is
-/// not in the folder yet.
+/// One of several single-threaded processes that build a table together. A worker does every n-th training that is not
+/// in the folder yet.
 public struct Worker: Sendable {
   public let folder: BuildFolder
   public let header: BuildHeader
-  /// Which worker this is, 0..<`count`.
+  /// The index of this worker, in `0..<count`.
   public let index: Int
+  /// The number of workers.
   public let count: Int
 
   public init(folder: BuildFolder, header: BuildHeader, index: Int, count: Int) {
@@ -23,10 +24,10 @@ public struct Worker: Sendable {
   /// - Parameters:
   ///   - cells: The cells of the table; every worker must be given the same.
   ///   - shouldStop: Asked before every training.
-  /// - Throws: ``BuildError`` or `TorchError`. What was done before is kept.
+  /// - Throws: ``BuildError`` or `TorchError`. Trainings that were done before are kept.
   public func run(_ cells: [Cell], dataset: Dataset, shouldStop: () -> Bool = { false }) throws {
-    // Shares are cut from the whole plan, not from what is missing, so that workers that begin at
-    // different moments never do the same.
+    // Shares are cut from the whole plan, not from what is missing, so that workers that begin at different moments
+    // never do the same training.
     let share = header.settings.assignments(cells).enumerated()
       .filter { $0.offset % count == index }.map(\.element)
     func missing() throws -> [Assignment] {
@@ -36,7 +37,7 @@ public struct Worker: Sendable {
     guard try !missing().isEmpty else { return }
     try folder.refuseOthers(count: count)
     let log = try BuildLog(path: "\(folder.path)/worker-\(index)-of-\(count).jsonl", header: header)
-    // Again: only now can nobody else be adding to it.
+    // Read again: only with the log locked can no other process be adding to it.
     let own = try missing()
     let settings = header.settings
     let trainer = try Trainer(dataset: dataset, network: settings.network, training: settings.training)

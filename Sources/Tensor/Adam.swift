@@ -1,14 +1,14 @@
 import CTorch
 
 /// Adam (Kingma and Ba, ICLR 2015), as `torch.optim.Adam`: weight decay is added to the gradients. A step uses
-/// the gradients that `backward()` left and clears them.
+/// the gradients that `backward()` stored and clears them.
 public struct Adam {
   private let parameters: [Tensor]
   private let means, squares: [Tensor]
   private let betas: (Double, Double)
   private let epsilon: Double
   private let weightDecay: Double
-  /// How many steps were made: one number, in a tensor, so that it is part of the state like all else.
+  /// The number of steps so far, in a tensor, so that ``state`` can include it.
   private let steps: Tensor
 
   public init(
@@ -24,11 +24,12 @@ public struct Adam {
     steps = try Tensor.zeros([1])
   }
 
-  /// What a checkpoint must hold beside the parameters.
+  /// The tensors that a checkpoint must hold besides the parameters.
   public var state: [Tensor] { means + squares + [steps] }
 
+  /// Updates the parameters from their gradients, and clears these.
   public func step(learningRate: Double) throws(TorchError) {
-    // Read back from a checkpoint, it may be anything.
+    // A damaged checkpoint may have put any number there.
     guard let step = Int64(exactly: try steps.value().rounded()), (0..<1 << 24).contains(step) else {
       throw TorchError(description: "the number of Adam's steps is out of range")
     }

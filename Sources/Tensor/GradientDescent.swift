@@ -1,6 +1,6 @@
 import CTorch
 
-/// An optimizer of network weights. A step uses the gradients that `backward()` left and clears them.
+/// An optimizer of network weights. A step uses the gradients that `backward()` stored and clears them.
 public struct GradientDescent {
   /// The rule by which gradients change parameters.
   public enum Rule: String, CaseIterable, Sendable, Codable {
@@ -14,15 +14,15 @@ public struct GradientDescent {
   }
 
   private let parameters: [Tensor]
-  /// Per parameter its running sum of gradients: with parameters and ``squares`` the whole state.
+  /// The running sum of gradients of each parameter; with the parameters and ``squares``, the whole state.
   public let velocities: [Tensor]
-  /// Per parameter its running mean of squared gradients; empty unless the rule is RMSProp.
+  /// The running mean of squared gradients of each parameter; empty unless the rule is RMSProp.
   public let squares: [Tensor]
   private let rule: Rule
   private let momentum: Double
   private let weightDecay: Double
 
-  /// - Parameter weightDecay: Factor of the parameters that is added to their gradients (L2).
+  /// - Parameter weightDecay: The multiple of the parameters that is added to their gradients (L2).
   public init(
     _ parameters: [Tensor], rule: Rule, momentum: Double, weightDecay: Double
   ) throws(TorchError) {
@@ -42,6 +42,7 @@ public struct GradientDescent {
       } : []
   }
 
+  /// Updates the parameters from their gradients, and clears these.
   public func step(learningRate: Double) throws(TorchError) {
     let handles: [OpaquePointer?] = parameters.map(\.handle)
     let moving: [OpaquePointer?] = velocities.map(\.handle)

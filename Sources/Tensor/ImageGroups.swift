@@ -1,10 +1,10 @@
 import CTorch
 
-/// Images in groups of sixteen, for networks of few channels: several times as fast there as tensors `[count, channels,
-/// height, width]`, in single precision on the processor.
+/// Images in groups of sixteen, in single precision on the processor. Networks of few channels run several times as
+/// fast on these as on tensors `[count, channels, height, width]`.
 ///
-/// ``values`` is `[groups, channels, pixels x 16]`: the sixteen images of a group stand side by side at every pixel, so
-/// that a vector of the processor is one pixel of all of them. The last group may have fewer images.
+/// ``values`` is `[groups, channels, pixels x 16]`: the sixteen images of a group are side by side at every pixel, so
+/// that one vector instruction works on a pixel of all of them. The last group may have fewer images.
 public struct ImageGroups {
   public let values: Tensor
   public let images, height, width: Int
@@ -13,6 +13,8 @@ public struct ImageGroups {
     ct_geometry(images: Int64(images), height: Int64(height), width: Int64(width))
   }
 
+  /// Groups images.
+  ///
   /// - Parameter images: `[count, channels, height, width]`.
   public init(_ images: Tensor) throws(TorchError) {
     values = try Tensor(owning: torch.groups(images.handle))  // refuses other shapes
@@ -27,14 +29,14 @@ public struct ImageGroups {
 
   private func with(_ values: Tensor) -> Self { Self(values, images: images, height: height, width: width) }
 
-  /// `[count, channels, height, width]`.
+  /// The images as one tensor, `[count, channels, height, width]`.
   public func ungrouped() throws(TorchError) -> Tensor { try Tensor(owning: torch.ungrouped(values.handle, geometry)) }
 
-  /// A convolution with stride 1 and borders of zeros, batch normalisation and a rectifier.
+  /// A convolution with stride 1 and zero padding, batch normalisation and a rectifier.
   ///
   /// - Parameters:
   ///   - weight: `[out, in, 1, 1]` or `[out, in, 3, 3]`.
-  ///   - training: Whether statistics are the batch's own, and the running ones take them in.
+  ///   - training: Whether to normalise by the batch's own statistics and update the running ones.
   ///   - momentum: The weight of the new batch in the running statistics.
   public func unit(
     _ weight: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, training: Bool, momentum: Double,
@@ -65,12 +67,12 @@ public struct ImageGroups {
   /// A range of channels, sharing memory.
   public func channels(_ range: Range<Int>) throws(TorchError) -> Self { with(try values.channels(range)) }
 
-  /// Images of one size and number, one after another along the channels.
+  /// Concatenates images of the same size and number along the channels.
   public static func concatenated(_ first: Self, _ others: [Self]) throws(TorchError) -> Self {
     let handles: [OpaquePointer?] = ([first] + others).map(\.values.handle)
     return first.with(try Tensor(owning: torch.concatenate(handles, Int32(handles.count), 1)))
   }
 
-  /// The sum of images of one size and number.
+  /// The sum of images of the same size and number.
   public static func + (a: Self, b: Self) throws(TorchError) -> Self { a.with(try a.values + b.values) }
 }

@@ -1,15 +1,15 @@
 import CTorch
 
 extension Tensor {
-  /// Marks a parameter: its ``gradient()`` is wanted.
+  /// Marks this tensor as a parameter: ``backward()`` computes its ``gradient()``.
   public func requireGradient() throws(TorchError) {
     guard torch.require_gradient(handle) == 0 else { throw .last() }
   }
 
-  /// What ``backward()`` left for a parameter; zeros if nothing.
+  /// The gradient that ``backward()`` stored for this parameter; zeros if there is none.
   public func gradient() throws(TorchError) -> Tensor { try Tensor(owning: torch.gradient(handle)) }
 
-  /// Leaves a gradient, as ``backward()`` does.
+  /// Stores a gradient, as ``backward()`` does.
   public func setGradient(_ gradient: Tensor) throws(TorchError) {
     guard torch.set_gradient(handle, gradient.handle) == 0 else { throw .last() }
   }
@@ -19,7 +19,7 @@ extension Tensor {
     guard torch.backward(handle) == 0 else { throw .last() }
   }
 
-  /// Computes the gradients of some parameters alone. What only others need is not computed.
+  /// Computes the gradients of the given parameters only, without the work that only other parameters need.
   public func backward(to parameters: [Tensor]) throws(TorchError) {
     guard torch.backward_to(handle, parameters.map(\.handle), Int32(parameters.count)) == 0 else {
       throw .last()
@@ -28,7 +28,7 @@ extension Tensor {
 
   /// The gradients of this single number with respect to some tensors; zeros where it does not depend on one.
   ///
-  /// - Parameter again: Whether the gradients will themselves be differentiated: then compute this number
+  /// - Parameter again: Whether the gradients will themselves be differentiated; if so, compute this number
   ///   within ``Torch/twiceDifferentiable(_:)``.
   public func gradients(of tensors: [Tensor], again: Bool = false) throws(TorchError) -> [Tensor] {
     var results = [OpaquePointer?](repeating: nil, count: tensors.count)
@@ -38,10 +38,10 @@ extension Tensor {
     return try results.map { result throws(TorchError) in try Tensor(owning: result) }
   }
 
-  /// Scales the gradients that ``backward()`` left so that the norm of all together is at most `limit`, as
+  /// Scales the gradients that ``backward()`` stored so that their joint norm is at most `limit`, as
   /// `torch.nn.utils.clip_grad_norm_`.
   ///
-  /// - Returns: The norm before.
+  /// - Returns: The joint norm before scaling.
   @discardableResult
   public static func clipGradients(of tensors: [Tensor], to limit: Double) throws(TorchError) -> Double {
     var norm = 0.0

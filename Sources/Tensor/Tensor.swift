@@ -1,6 +1,6 @@
 import CTorch
 
-/// What libtorch said when it refused something, or why it cannot be loaded.
+/// An error of libtorch, or the reason why it cannot be loaded.
 public struct TorchError: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
 
@@ -10,37 +10,37 @@ public struct TorchError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// The functions of the library, which is loaded by the first one that is called.
+/// The functions of the library. The first call loads it.
 let torch: ct_functions = ct_open().pointee
 
-/// libtorch as a whole. It is loaded when the first tensor is made, so that what trains no network starts at once.
+/// The libtorch library. It is loaded when the first tensor is made, so that commands without networks start at once.
 public enum Torch {
   /// Loads the library, if it is not loaded yet.
   ///
-  /// - Throws: ``TorchError`` with the remedy where there is none.
+  /// - Throws: ``TorchError`` with the remedy if the library is missing.
   public static func load() throws(TorchError) {
     guard torch.version() != nil else { throw .last() }
   }
 
-  /// The library's version; `none` where it cannot be loaded.
+  /// The library's version; `none` if it cannot be loaded.
   public static var version: String { torch.version().map { String(cString: $0) } ?? "none" }
 
   /// The instruction level that the library's kernels use on this machine, such as `AVX2`.
   public static var level: String { torch.level().map { String(cString: $0) } ?? "none" }
 
-  /// Sets the number of threads within an operation for the calling thread. Results depend on it in the last
-  /// bits: everything here uses one.
+  /// Sets how many threads the calling thread's operations use. The last bits of results depend on this number, so
+  /// everything in this package uses one.
   public static func start(threads: Int32 = 1) throws(TorchError) {
     guard torch.start(threads) == 0 else { throw .last() }
   }
 
-  /// Where tensors that are made from now on lie: `cpu`, `cuda` or `cuda:1`.
+  /// Sets the device of all tensors made from now on: `cpu`, `cuda` or `cuda:1`.
   public static func use(device: String) throws(TorchError) {
     guard torch.set_device(device) == 0 else { throw .last() }
   }
 
   /// Runs a body with operations that can be differentiated twice, which are slower. The body must not
-  /// suspend.
+  /// suspend: the mode belongs to the thread.
   public static func twiceDifferentiable<Result>(_ body: () throws -> Result) rethrows -> Result {
     let before = torch.set_twice_differentiable(1)
     defer { _ = torch.set_twice_differentiable(before) }
@@ -55,11 +55,11 @@ public enum Torch {
   }
 }
 
-/// A multidimensional array of single-precision numbers (or integer labels) that libtorch holds, with the
-/// operations that the package's networks are made of.
+/// A multidimensional array of single-precision numbers (or integer labels) held by libtorch, with the
+/// operations that the package's networks need.
 ///
-/// Images are `[count, channels, height, width]`. Every operation may throw ``TorchError``, if shapes do not
-/// fit. Tensors stay on the thread that made them.
+/// Images are `[count, channels, height, width]`. Every operation throws ``TorchError`` if shapes do not fit. A
+/// tensor must be used on the thread that made it.
 public final class Tensor {
   let handle: OpaquePointer
 
@@ -70,7 +70,7 @@ public final class Tensor {
 
   deinit { torch.free(handle) }
 
-  /// A tensor of given values, in row-major order.
+  /// Creates a tensor from values in row-major order.
   public convenience init(_ values: [Float], shape: [Int]) throws(TorchError) {
     guard shape.reduce(1, *) == values.count else {
       throw TorchError(description: "\(values.count) values do not fill the shape \(shape)")
@@ -78,7 +78,7 @@ public final class Tensor {
     try self.init(owning: torch.from_floats(values, shape.map(Int64.init), Int32(shape.count)))
   }
 
-  /// A tensor of double precision, for checks.
+  /// Creates a tensor of double precision, for checks.
   public convenience init(doubles values: [Double], shape: [Int]) throws(TorchError) {
     guard shape.reduce(1, *) == values.count else {
       throw TorchError(description: "\(values.count) values do not fill the shape \(shape)")
@@ -86,17 +86,19 @@ public final class Tensor {
     try self.init(owning: torch.from_doubles(values, shape.map(Int64.init), Int32(shape.count)))
   }
 
-  /// Labels.
+  /// Creates a tensor of labels.
   public convenience init(labels: [Int64]) throws(TorchError) {
     try self.init(owning: torch.from_integers(labels, Int64(labels.count)))
   }
 
+  /// A tensor of zeros.
   public static func zeros(_ shape: [Int]) throws(TorchError) -> Tensor {
     try Tensor(owning: torch.zeros(shape.map(Int64.init), Int32(shape.count)))
   }
 
   /// The number of elements.
   public var count: Int { Int(torch.count(handle)) }
+  /// The size of every dimension.
   public var shape: [Int] { (0..<torch.rank(handle)).map { Int(torch.size(handle, $0)) } }
 
   /// The elements, in row-major order.
@@ -119,18 +121,18 @@ public final class Tensor {
     return value
   }
 
-  /// A copy with the same numbers, of which nothing is recorded.
+  /// A copy of the numbers, without their gradient history.
   public func copy() throws(TorchError) -> Tensor { try Tensor(owning: torch.copy(handle)) }
 
-  /// Zeros of the same shape.
+  /// A tensor of zeros of the same shape.
   public func zeros() throws(TorchError) -> Tensor { try Tensor(owning: torch.zeros_like(handle)) }
 
-  /// Takes over the numbers of a tensor of the same shape, unrecorded.
+  /// Overwrites the numbers with those of a tensor of the same shape, without recording gradients.
   public func assign(_ source: Tensor) throws(TorchError) {
     guard torch.assign(handle, source.handle) == 0 else { throw .last() }
   }
 
-  /// Adds a multiple of a tensor of the same shape, unrecorded.
+  /// Adds a multiple of a tensor of the same shape in place, without recording gradients.
   public func increase(by source: Tensor, times factor: Double = 1) throws(TorchError) {
     guard torch.increase(handle, source.handle, factor) == 0 else { throw .last() }
   }
@@ -144,8 +146,10 @@ public final class Tensor {
 
   /// Batch normalisation over count, height and width.
   ///
-  /// - Parameter momentum: The weight of the new batch in the running statistics (PyTorch's convention; one
-  ///   minus TensorFlow's).
+  /// - Parameters:
+  ///   - training: Whether to normalise by the batch's own statistics and update the running ones.
+  ///   - momentum: The weight of the new batch in the running statistics (PyTorch's convention; one minus
+  ///     TensorFlow's).
   public func batchNormalized(
     gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, training: Bool, momentum: Double,
     epsilon: Double
@@ -165,14 +169,14 @@ public final class Tensor {
         handle, gamma.handle, beta.handle, mean.handle, variance.handle, training ? 1 : 0, momentum, epsilon))
   }
 
-  /// max(0, x), overwriting this tensor, which nothing else may read.
+  /// max(0, x), computed in place: nothing else may read this tensor afterwards.
   public consuming func relu() throws(TorchError) -> Tensor { try Tensor(owning: torch.relu(handle)) }
 
   public static func + (a: Tensor, b: Tensor) throws(TorchError) -> Tensor {
     try Tensor(owning: torch.add(a.handle, b.handle, 1))
   }
 
-  /// This tensor plus a multiple of another one.
+  /// The sum of this tensor and a multiple of another one.
   public func adding(_ other: Tensor, times factor: Double) throws(TorchError) -> Tensor {
     try Tensor(owning: torch.add(handle, other.handle, factor))
   }
@@ -185,6 +189,7 @@ public final class Tensor {
     try Tensor(owning: torch.scale(a.handle, factor))
   }
 
+  /// The hyperbolic tangent of every element.
   public func tanh() throws(TorchError) -> Tensor { try Tensor(owning: torch.tanh(handle)) }
 
   /// The sum of all elements.
@@ -196,21 +201,23 @@ public final class Tensor {
   /// The logarithm of the softmax over the last dimension.
   public func logSoftmax() throws(TorchError) -> Tensor { try Tensor(owning: torch.softmax(handle, 1)) }
 
-  /// One at the greatest element of every last dimension and zero elsewhere, with the gradient of this tensor
-  /// itself (the straight-through estimator).
+  /// The straight-through estimator: one at the greatest element along the last dimension and zero elsewhere, with
+  /// the gradient of this tensor itself.
   public func straightThrough() throws(TorchError) -> Tensor {
     try Tensor(owning: torch.straight_through(handle))
   }
 
-  /// The sum of tensors of one shape, each times its weight: one vectorised node of the graph.
+  /// The weighted sum of tensors of the same shape, as a single vectorised node of the graph.
   ///
   /// - Parameter weights: One number per tensor.
   public static func mixture(_ tensors: [Tensor], weights: Tensor) throws(TorchError) -> Tensor {
     try Tensor(owning: torch.mixture(weights.handle, tensors.map(\.handle), Int32(tensors.count)))
   }
 
-  /// The first tensor times its weight, plus the others, each times its weight, one after another along the
-  /// channels.
+  /// The first tensor times its weight, plus the concatenation along the channels of the others, each times its
+  /// weight.
+  ///
+  /// - Parameter weights: One number per tensor.
   public static func weightedConcatenation(
     _ tensors: [Tensor], weights: Tensor
   ) throws(TorchError) -> Tensor {
@@ -218,22 +225,20 @@ public final class Tensor {
       owning: torch.weighted_concatenation(weights.handle, tensors.map(\.handle), Int32(tensors.count)))
   }
 
-  /// The channels dealt out among groups: channel `i` comes from place `i / groups` of group `i % groups`.
+  /// The channels interleaved over groups: channel `i` of the result is channel `i / groups` of group `i % groups`.
   public func shufflingChannels(groups: Int) throws(TorchError) -> Tensor {
     try Tensor(owning: torch.shuffle_channels(handle, Int64(groups)))
   }
 
-  /// x Wᵀ, for x `[count, in]`, W `[out, in]`.
+  /// The product x Wᵀ of x `[count, in]` and W `[out, in]`.
   public func dense(_ weight: Tensor) throws(TorchError) -> Tensor {
     try Tensor(owning: torch.dense(handle, weight.handle))
   }
 
-  /// A matrix with rows and columns exchanged, sharing memory.
-  public func transposed() throws(TorchError) -> Tensor { try Tensor(owning: torch.transpose(handle)) }
-
-  /// One step of an LSTM whose input this is, `[1, in]`.
+  /// Makes one step of an LSTM with this tensor, `[1, in]`, as its input.
   ///
-  /// - Parameter weights: Of the input `[4h, in]` and the hidden state `[4h, h]`, and their biases `[4h]`.
+  /// - Parameter weights: The weights of the input `[4h, in]` and of the hidden state `[4h, h]`, then the bias of
+  ///   each, `[4h]`.
   /// - Returns: The next hidden state and cell state, `[1, h]`.
   public func lstmCell(
     hidden: Tensor, cell: Tensor, weights: [Tensor]
@@ -246,21 +251,16 @@ public final class Tensor {
     return (try Tensor(owning: results[0]), try Tensor(owning: results[1]))
   }
 
-  /// The maximum over 3x3 windows, stride 1, padding 1: the shape stays.
+  /// Max pooling with 3x3 windows, stride 1 and padding 1, which keeps the shape.
   public func maxPooled3x3() throws(TorchError) -> Tensor { try Tensor(owning: torch.max_pool_3x3(handle)) }
 
-  /// The maximum over windows, by libtorch's own kernel. Where windows do not divide the image, the last ones
-  /// reach over its edge, as with TensorFlow's padding `same`: 7 pixels halve to 4.
+  /// Max pooling by libtorch's own kernel. If windows do not divide the image, the last ones reach over its edge,
+  /// as with TensorFlow's padding `same`: 7 pixels halve to 4.
   public func maxPooled(window: Int, stride: Int, padding: Int = 0) throws(TorchError) -> Tensor {
     try Tensor(owning: torch.max_pool(handle, Int32(window), Int32(stride), Int32(padding)))
   }
 
-  /// The mean over windows that do not overlap.
-  public func averagePooled(window: Int) throws(TorchError) -> Tensor {
-    try Tensor(owning: torch.average_pool(handle, Int32(window)))
-  }
-
-  /// Tensors one after another along the channels.
+  /// Concatenates tensors along the channels.
   public static func concatenated(_ tensors: [Tensor]) throws(TorchError) -> Tensor {
     try Tensor(owning: torch.concatenate(tensors.map(\.handle), Int32(tensors.count), 1))
   }
@@ -273,7 +273,7 @@ public final class Tensor {
   /// The mean over height and width: `[count, channels]`.
   public func globalMean() throws(TorchError) -> Tensor { try Tensor(owning: torch.global_mean(handle)) }
 
-  /// x W + b, for x `[count, in]`, W `[in, out]`, b `[out]`.
+  /// The product and sum x W + b of x `[count, in]`, W `[in, out]` and b `[out]`.
   public func linear(_ weight: Tensor, bias: Tensor) throws(TorchError) -> Tensor {
     try Tensor(owning: torch.linear(handle, weight.handle, bias.handle))
   }
@@ -283,16 +283,16 @@ public final class Tensor {
     try Tensor(owning: torch.cross_entropy(handle, labels.handle))
   }
 
-  /// How many of these logits `[count, classes]` are greatest at the label.
+  /// The number of rows of these logits `[count, classes]` that are greatest at their label.
   public func correctCount(_ labels: Tensor) throws(TorchError) -> Int {
     let count = torch.count_correct(handle, labels.handle)
     guard count >= 0 else { throw .last() }
     return Int(count)
   }
 
-  /// The rows at some places, copied.
-  public func selecting(_ places: ArraySlice<Int64>) throws(TorchError) -> Tensor {
-    try Tensor(owning: places.withUnsafeBufferPointer { torch.select(handle, $0.baseAddress, Int64($0.count)) })
+  /// Copies the rows at the given indices.
+  public func selecting(_ indices: ArraySlice<Int64>) throws(TorchError) -> Tensor {
+    try Tensor(owning: indices.withUnsafeBufferPointer { torch.select(handle, $0.baseAddress, Int64($0.count)) })
   }
 
   /// A range of rows, sharing memory.

@@ -5,7 +5,8 @@ import Foundation
 import OneShot
 import Reports
 
-/// The program. Exit status: 0 success, 1 failure, 2 wrong usage; 128 and a signal's number where one ended it.
+/// The program. Its exit status is 0 for success, 1 for failure, 2 for wrong usage, and 128 plus a signal's number if
+/// one ended it.
 @main
 struct AnytimeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -25,7 +26,7 @@ struct AnytimeCommand: AsyncParsableCommand {
       Cells.self, TableCommand.self, Bench.self,
     ])
 
-  /// Every method that the program knows: the one place that lists them.
+  /// All methods that the program knows; nothing else lists them.
   static let registry = Registry(blackboxMethods + oneShotMethods)
 
   static func main() async {
@@ -37,7 +38,7 @@ struct AnytimeCommand: AsyncParsableCommand {
       } else {
         try command.run()
       }
-      // What was printed may still be on its way.
+      // Printed text may still be in a buffer.
       try Output.finish()
     } catch {
       let code = exitCode(for: error)
@@ -58,14 +59,14 @@ struct AnytimeCommand: AsyncParsableCommand {
   }
 
   private static func prepareProcess() {
-    // Where the caller closed one of the three standard files, the next file that is opened would get its number, and
-    // what is printed.
+    // If the caller closed a standard stream, the next file that is opened would get its number, and with it all
+    // printed text.
     for descriptor in 0...2 where fcntl(Int32(descriptor), F_GETFD) < 0 { _ = open("/dev/null", O_RDONLY) }
-    // A reader that has gone is noticed by the write that fails.
+    // A reader that has gone away makes a write fail, which is noticed.
     signal(SIGPIPE, SIG_IGN)
-    // A file that may not grow any more likewise.
+    // So does a file that has reached its size limit.
     signal(SIGXFSZ, SIG_IGN)
-    // A mapped file that somebody cuts short: its pages are not there any more.
+    // The signal of a mapped file that somebody has cut short: some of its pages are gone.
     signal(SIGBUS) { _ in
       let text: StaticString =
         "anytime: a table was cut short while it was in use; runs that ended are kept, start again\n"
@@ -74,8 +75,8 @@ struct AnytimeCommand: AsyncParsableCommand {
     }
   }
 
-  /// What is wrong with the first option that the command does not have. The parser may take such an option's value for
-  /// an argument and complain of that.
+  /// An error message for the first option that the command does not have; `nil` if there is none. The parser may take
+  /// such an option's value for an argument and complain of that instead.
   private static func misspeltOption(_ arguments: [String]) -> String? {
     var command: any ParsableCommand.Type = Self.self
     var rest = arguments.dropFirst()
@@ -96,13 +97,13 @@ struct AnytimeCommand: AsyncParsableCommand {
   }
 }
 
-/// A wrong combination of arguments: exit status 2.
+/// An error in the arguments, with exit status 2.
 struct UsageError: Error, CustomStringConvertible {
   let description: String
   init(_ description: String) { self.description = description }
 }
 
-/// A failure that needs no type of its own: exit status 1.
+/// An error that needs no type of its own, with exit status 1.
 struct Failure: Error, CustomStringConvertible {
   let description: String
   init(_ description: String) { self.description = description }

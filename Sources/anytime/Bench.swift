@@ -8,11 +8,11 @@ import TabularBenchmark
 
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure look-ups, opening a table, and the methods' time per suggestion.",
+    abstract: "Measure the time of look-ups, of opening a table, and of the methods' suggestions.",
     discussion: """
-      A suggestion is what a method answers when it may train next: a configuration and its epochs, \
-      promotions included. Each method is run for 280 of them with 50 seeds; medians are printed, of the \
-      method's own time and of the whole run with session and ledger. Where './anytime peers' has installed \
+      A suggestion is a method's choice of its next training: a configuration and its epochs, promotions \
+      included. Each method makes 280 suggestions with each of 50 seeds. The medians of the method's own time \
+      and of the time of the whole run, with session and ledger, are printed. Where './anytime peers' has installed \
       the reference implementations, './anytime bench' also times one run of each, objective not included; \
       SMAC3 takes minutes.
 
@@ -24,7 +24,7 @@ struct Bench: ParsableCommand {
 
   @OptionGroup var source: TableOption
 
-  @Option(help: "A search space that the table holds.")
+  @Option(help: "A search space whose cells the table holds.")
   var space = "1"
 
   @Flag(help: .hidden)
@@ -120,7 +120,7 @@ struct Bench: ParsableCommand {
     let microseconds: Double
   }
 
-  /// Times the reference implementations in the folder that the launcher names, by our method's name.
+  /// Times the reference implementations in the folder that the launcher names. The keys are our methods' names.
   private static func timePeers(_ table: String, _ space: String) throws -> [String: Reference] {
     guard let root = ProcessInfo.processInfo.environment["ANYTIME_PEERS"] else { return [:] }
     let process = Process()

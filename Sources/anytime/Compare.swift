@@ -7,9 +7,9 @@ struct Compare: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run an experiment and print a leaderboard with tests of significance.",
     discussion: """
-      Methods are ranked by mean final regret. Which differences are significant is tested at 1, 10 and 100 % of \
-      the budget: by Wilcoxon's signed-rank test over common seeds (Mann and Whitney's over all runs where methods \
-      share few seeds), with Holm's correction, or by Nemenyi's after Friedman's.
+      Methods are ranked by mean final regret. The significance of differences is tested at 1, 10 and 100 % of the \
+      budget: by Wilcoxon's signed-rank test over common seeds (by Mann and Whitney's over all runs if methods share \
+      few seeds) with Holm's correction, or by Nemenyi's test after Friedman's.
 
       EXAMPLES
         anytime compare Examples/first.yaml
@@ -20,10 +20,10 @@ struct Compare: AsyncParsableCommand {
 
   @OptionGroup var options: ExperimentOptions
 
-  @Option(help: ArgumentHelp("wilcoxon-holm, mann-whitney-holm or nemenyi."))
+  @Option(help: ArgumentHelp("The significance test: wilcoxon-holm, mann-whitney-holm or nemenyi."))
   var test: SignificanceTable.Test?
 
-  @Option(help: ArgumentHelp("test or validation regret. Default: test, where the table has it."))
+  @Option(help: ArgumentHelp("The regret: test or validation. Default: test, if the table has test accuracies."))
   var metric: RegretMetric?
 
   func run() async throws {

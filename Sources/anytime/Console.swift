@@ -1,15 +1,15 @@
 import Foundation
 import Synchronization
 
-/// What the program says beside its results: everything here goes to standard error, as far as anybody is there to read
-/// it. A terminal that has gone or a full disk under a log is no reason to stop.
+/// Messages other than results, on standard error. A failure to write them (a closed terminal, a full disk under a log)
+/// does not stop the program.
 enum Console {
-  /// Whether lines can be drawn over. A dumb terminal (an editor's, say) takes plain lines only.
+  /// Whether standard error is a terminal on which lines can be redrawn; a dumb one, such as an editor's, is not.
   static let isTerminal = isatty(STDERR_FILENO) == 1 && (environment["TERM"] ?? "dumb") != "dumb"
   private static let usesColours = isTerminal && environment["NO_COLOR"] == nil
   private static let environment = ProcessInfo.processInfo.environment
 
-  /// The terminal's columns and lines; 80 and 24 where it does not say.
+  /// The terminal's columns and lines; 80 and 24 if unknown.
   static var size: (width: Int, height: Int) {
     var size = winsize()
     guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else {
@@ -18,7 +18,7 @@ enum Console {
     return (Int(size.ws_col), Int(size.ws_row))
   }
 
-  /// Writes text as it is, or what of it can be written.
+  /// Writes text, or as much of it as can be written.
   static func show(_ text: String) {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
@@ -28,8 +28,10 @@ enum Console {
     }
   }
 
+  /// Writes a line.
   static func say(_ text: String) { show(text + "\n") }
 
+  /// Writes an error message.
   static func complain(_ text: String) {
     say((usesColours ? "\u{1b}[31manytime:\u{1b}[0m " : "anytime: ") + text)
   }
@@ -39,7 +41,7 @@ enum Console {
 enum Output {
   private static let failure = Mutex<Int32>(0)
 
-  /// Writes a line that another program waits for. What cannot be written is told at the end, by ``finish()``.
+  /// Writes a line at once, as another program may wait for it. ``finish()`` reports what could not be written.
   static func say(_ line: Data) {
     var bytes = line[...]
     while !bytes.isEmpty {
@@ -52,18 +54,20 @@ enum Output {
     }
   }
 
-  /// - Throws: ``Failure`` if something that was printed did not arrive.
+  /// Flushes all output.
+  ///
+  /// - Throws: ``Failure`` if some output could not be written.
   static func finish() throws {
     let flushed = fflush(nil) == 0 ? 0 : errno
     let code = failure.withLock { $0 != 0 ? $0 : flushed }
     guard code != 0 else { return }
-    // Who reads the beginning alone, as `head` does, has what it wants.
+    // A reader of only the beginning, such as `head`, has what it wants.
     if code == EPIPE { Foundation.exit(128 + SIGPIPE) }
     throw Failure("the output cannot be written: \(String(cString: strerror(code)))")
   }
 }
 
-/// Progress of something that may take longer than two seconds: one changing line on a terminal, a plain line
+/// A progress display for tasks that may take longer than two seconds: one changing line on a terminal, a plain line
 /// now and then elsewhere.
 final class ProgressLine: Sendable {
   private let title: String
@@ -76,10 +80,12 @@ final class ProgressLine: Sendable {
     isQuiet = quiet
   }
 
+  /// Shows progress, if it is due.
+  ///
   /// - Parameters:
-  ///   - before: How much was done when this began, for the time left.
-  ///   - note: A few words on what is done now.
-  ///   - left: The time left as text, where it is known better than by what is done.
+  ///   - before: The number that was done when this display began, for the time left.
+  ///   - note: A few words on the current work.
+  ///   - left: The time left as text, if it is known better than from the number done.
   func show(
     done: Int, of total: Int, before: Int = 0, unit: String = "", note: String = "", left: String? = nil
   ) {
@@ -106,7 +112,7 @@ final class ProgressLine: Sendable {
     }
   }
 
-  /// Ends the line and says how long it took, if it was ever shown.
+  /// Ends the line and says how long the task took, if the line was ever shown.
   func finish() {
     guard !isQuiet, lastShown.withLock({ $0 }) != nil else { return }
     let text = "\(title): done in \(Self.text(ContinuousClock.now - start))"
@@ -123,7 +129,7 @@ final class ProgressLine: Sendable {
   }
 }
 
-/// Columns of text, aligned: the first to the left, the others to the right.
+/// A table of aligned columns, the first to the left, the others to the right.
 func aligned(_ rows: [[String]]) -> String {
   let widths = (0..<(rows.first?.count ?? 0)).map { column in rows.map { $0[column].count }.max() ?? 0 }
   return rows.map { row in

@@ -6,21 +6,21 @@ import Foundation
 import Reports
 import TabularBenchmark
 
-/// What is counted, shared by exports and plots.
+/// Options on how spending and regret are counted, shared by exports and plots.
 struct CountingOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("What is spent: seconds, epochs or evaluations. Default: as the policy counts."))
+  @Option(help: ArgumentHelp("The currency of spending: seconds, epochs or evaluations. Default: the policy's."))
   var currency: BudgetPolicy.Currency?
 
-  @Option(help: ArgumentHelp("recommended-now or final-training-charged. Default: as the policy counts."))
+  @Option(help: ArgumentHelp("The accounting: recommended-now or final-training-charged. Default: the policy's."))
   var accounting: Accounting?
 
-  @Option(help: ArgumentHelp("test or validation regret. Default: test, where the table has it."))
+  @Option(help: ArgumentHelp("The regret: test or validation. Default: test, if the table has test accuracies."))
   var metric: RegretMetric?
 
-  @Flag(help: "Do not open the table for the average random cell.")
+  @Flag(help: "Leave out the average random cell, for which the table is opened.")
   var noReference = false
 
-  /// The runs of an experiment, counted so.
+  /// The runs of an experiment, counted by these options.
   func runs(_ results: ExperimentResults) throws -> RegretRuns {
     do {
       return try RegretRuns(
@@ -29,7 +29,7 @@ struct CountingOptions: ParsableArguments {
     } catch { throw UsageError("\(error)") }
   }
 
-  /// What the experiment's table says of the space, if it is still there.
+  /// The average random cell of the experiment's space, if its table can be opened and is unchanged.
   private static func reference(_ results: ExperimentResults) -> SpaceReference? {
     let experiment = results.experiment
     let benchmark: Benchmark
@@ -47,14 +47,14 @@ struct CountingOptions: ParsableArguments {
   }
 }
 
-/// Stored experiments, for plots of several side by side.
+/// Options that name stored experiments, for plots of several side by side.
 struct StoredExperiments: ParsableArguments {
-  @Argument(help: "Run stores (.sqlite), or the experiment files that they were made from.")
+  @Argument(help: "Run stores (.sqlite), or the experiment files of their runs.")
   var sources: [String]
 
   @Option(
     name: .customLong("experiment"), parsing: .singleValue,
-    help: "Which experiment, where a store holds several. Repeatable.")
+    help: "The experiment's name, if a store holds several. Repeatable.")
   var names: [String] = []
 
   func validate() throws {

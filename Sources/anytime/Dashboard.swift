@@ -14,18 +14,20 @@ protocol ProgressDisplay: Sendable {
 
 /// The kind of progress display.
 enum ProgressStyle {
-  /// Not at all.
+  /// No display.
   case quiet
-  /// A line per method on a terminal, plain lines now and then elsewhere.
+  /// One line per method on a terminal, plain lines now and then elsewhere.
   case text
-  /// JSON objects on standard output, a line each.
+  /// JSON objects on standard output, one per line.
   case json
 }
 
 extension ProgressStyle {
+  /// A display of this style.
+  ///
   /// - Parameters:
-  ///   - done: The runs that are in the store.
-  ///   - metric: What regret is shown of.
+  ///   - done: The runs that are in the store already.
+  ///   - metric: The regret to show.
   func display(
     of experiment: Experiment, done: ExperimentResults, metric: RegretMetric
   ) -> any ProgressDisplay {
@@ -46,7 +48,7 @@ extension Experiment {
 }
 
 extension String {
-  /// Whether every letter surely takes one column of a terminal: Latin, Greek, Cyrillic.
+  /// Whether every character takes one column of a terminal for certain, as Latin, Greek and Cyrillic ones do.
   fileprivate var isOfSingleWidth: Bool {
     allSatisfy { letter in
       letter.unicodeScalars.count == 1
@@ -62,7 +64,7 @@ extension ExperimentResults {
   }
 }
 
-/// Plain lines.
+/// A display of plain lines.
 private final class ProgressLines: ProgressDisplay {
   private let line: ProgressLine
   private let timeLeft: Mutex<TimeLeft>
@@ -146,7 +148,7 @@ struct DashboardState: Sendable {
     }
   }
 
-  /// The picture: a line on the whole, and one per method, none wider than the terminal.
+  /// The lines to draw: one on the whole experiment and one per method, none wider than the terminal.
   func picture(width: Int, height: Int, at now: ContinuousClock.Instant = .now) -> [String] {
     let shown = lines.count + 1 <= height ? lines.count : max(0, height - 2)
     var picture = [head(at: now)] + lines.prefix(shown).map { row($0, isNarrow: width < 105) }
@@ -201,7 +203,7 @@ struct DashboardState: Sendable {
   }
 }
 
-/// The lines of a ``DashboardState``, drawn over themselves ten times a second.
+/// A display that redraws the lines of a ``DashboardState`` at most ten times a second.
 private final class Dashboard: ProgressDisplay {
   private struct Drawn {
     var state: DashboardState
@@ -223,7 +225,7 @@ private final class Dashboard: ProgressDisplay {
     }
   }
 
-  /// Leaves the last state and an empty line, if there was anything to show.
+  /// Draws the last state and an empty line, if anything was drawn before.
   func finish() {
     drawn.withLock { drawn in
       guard drawn.height > 0 else { return }

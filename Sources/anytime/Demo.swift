@@ -7,23 +7,23 @@ import Tensor
 
 struct Demo: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "All blackbox methods against DARTS and GDAS on the embedded table.",
+    abstract: "Compare all blackbox methods with DARTS and GDAS on the embedded table.",
     discussion: """
-      Leaves a picture, a page, CSV and JSON files and the run store in a folder. Takes a few minutes, most of them \
-      to train the supernets of the one-shot methods; kill it and start it again to go on.
+      Writes a picture, a page, CSV and JSON files and the run store into a folder. Takes a few minutes, most of them \
+      for training the supernets of the one-shot methods. Stopped and started again, it goes on.
 
       EXAMPLES
         anytime demo
         anytime demo -o results --seeds 50 --epochs 10
       """)
 
-  @Option(name: .shortAndLong, help: "The folder.")
+  @Option(name: .shortAndLong, help: "The folder to write into.")
   var output = "anytime-demo"
 
-  @Option(help: "How many seeds of blackbox methods.")
+  @Option(help: "The number of seeds of each blackbox method.")
   var seeds = 200
 
-  @Option(help: "Epochs of the supernets of DARTS and GDAS, one seed each.")
+  @Option(help: "The epochs of the supernets of DARTS and GDAS, which run with one seed each.")
   var epochs = 30
 
   func validate() throws {

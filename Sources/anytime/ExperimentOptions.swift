@@ -8,7 +8,7 @@ import Supernet
 import Synchronization
 import TabularBenchmark
 
-/// An experiment by file or by flags, shared by `run` and `compare`.
+/// Options that describe an experiment, by a file or by flags, shared by `run` and `compare`.
 struct ExperimentOptions: ParsableArguments {
   @Argument(help: "An experiment file in YAML. Without it, give --horizon, --seeds and --method.")
   var experiment: String?
@@ -24,15 +24,15 @@ struct ExperimentOptions: ParsableArguments {
   var space: String?
 
   @Option(
-    help: "The budget of each run: benchmark seconds, or with s, min, h, d; or a number of evaluations…")
+    help: "The budget of each run, in the policy's currency; a time may have a unit: s, min, h or d.")
   var horizon: String?
 
-  @Option(help: "How many seeds, or a range such as 10-19.")
+  @Option(help: "The number of seeds, or a range such as 10-19.")
   var seeds: String?
 
   @Option(
     help: ArgumentHelp(
-      "fair, nas-bench-101 or 1shot1-as-published, with changes: fair,resume=true.",
+      "The budget policy: fair, nas-bench-101 or 1shot1-as-published; with changes: fair,resume=true.",
       valueName: "name[,key=value…]"))
   var policy: String?
 
@@ -45,19 +45,19 @@ struct ExperimentOptions: ParsableArguments {
   @Option(help: "The run store. Default: the experiment's name with .sqlite, beside the experiment file.")
   var store: String?
 
-  @Option(help: "What to do about trainings of the table that lack a number: refuse or skip. Default: refuse.")
+  @Option(help: "The treatment of trainings that lack a number in the table: refuse or skip. Default: refuse.")
   var holes: String?
 
-  @Flag(help: "Make runs again that are stored as failed.")
+  @Flag(help: "Repeat the runs that are stored as failed.")
   var retryFailed = false
 
-  @Option(help: "How many runs at a time. The results do not depend on it.")
+  @Option(help: "The number of runs at a time. The results do not depend on it.")
   var threads = ProcessInfo.processInfo.activeProcessorCount
 
-  @Flag(name: .shortAndLong, help: "No progress.")
+  @Flag(name: .shortAndLong, help: "Show no progress.")
   var quiet = false
 
-  @Flag(help: "Progress and results as JSON on standard output, an object a line.")
+  @Flag(help: "Write progress and results as JSON to standard output, one object per line.")
   var json = false
 
   func validate() throws {
@@ -97,7 +97,7 @@ struct ExperimentOptions: ParsableArguments {
     return name + ".sqlite"
   }
 
-  /// Does what is missing of the experiment and returns all of it.
+  /// Makes the experiment's missing runs and returns all its results.
   func run() async throws -> ExperimentResults {
     let experiment = try read()
     return try await perform(
@@ -106,7 +106,7 @@ struct ExperimentOptions: ParsableArguments {
   }
 }
 
-/// Does what is missing of an experiment and returns all of it.
+/// Makes an experiment's missing runs and returns all its results.
 func perform(
   _ experiment: Experiment, storePath: String, threads: Int, retryFailed: Bool = false, style: ProgressStyle
 ) async throws -> ExperimentResults {
@@ -128,12 +128,12 @@ func perform(
   var before = try runner.results()
   if methods.contains(where: \.usesImages) {
     do {
-      // Better before the first run than in it.
+      // If this fails, it should fail before the first run.
       let (images, library) = try SearchTask(of: table).numerics()
       runner = try makeRunner(Numerics(images: images, library: library))
       before = try runner.results()
     } catch {
-      // What was made elsewhere can be looked at where no network can be trained.
+      // Results from elsewhere can be looked at even if no network can be trained here.
       guard let stored = try store.experiments().first(where: { $0.name == experiment.name }),
         try stored.experiment() == experiment, stored.tableChecksum == table.checksum,
         let results = try? store.results(of: stored, registry: registry), results.missingRuns == 0
@@ -165,30 +165,30 @@ func perform(
 }
 
 extension ExperimentResults {
-  /// What a reader should know of runs that are not counted, a sentence each.
+  /// Sentences on the runs that are not counted.
   var notes: [String] {
     failureTexts.map { $0 + " and are in no statistic; '--retry-failed' makes them again" } + otherRunTexts
   }
 }
 
-/// As ``perform(_:storePath:threads:style:)``, with progress as text or not at all.
+/// Does the same as ``perform(_:storePath:threads:retryFailed:style:)``, with progress as text or none.
 func perform(
   _ experiment: Experiment, storePath: String, threads: Int, quiet: Bool
 ) async throws -> ExperimentResults {
   try await perform(experiment, storePath: storePath, threads: threads, style: quiet ? .quiet : .text)
 }
 
-/// The results of a stored experiment, for `export` and `plot`.
+/// Options that name a stored experiment, for `export` and `report`.
 struct StoredExperiment: ParsableArguments {
-  @Argument(help: "A run store (.sqlite), or the experiment file that it was made from.")
+  @Argument(help: "A run store (.sqlite), or the experiment file of its runs.")
   var source: String
 
-  @Option(name: .customLong("experiment"), help: "Which experiment, where the store holds several.")
+  @Option(name: .customLong("experiment"), help: "The experiment's name, if the store holds several.")
   var experimentName: String?
 
   func results() throws -> ExperimentResults { try Self.results(source, named: experimentName) }
 
-  /// The store that is named, or the one beside an experiment file that is named.
+  /// The path of the store: the source itself, or beside it if the source is an experiment file.
   private static func storePath(_ source: String) -> String {
     let beside = URL(filePath: source).deletingPathExtension().path + ".sqlite"
     guard let file = fopen(source, "rb") else {
@@ -200,7 +200,7 @@ struct StoredExperiment: ParsableArguments {
     return isText && !source.hasSuffix(".sqlite") ? beside : source
   }
 
-  /// The results of an experiment of a store, or of its only one.
+  /// The results of a store's experiment of the given name, or of its only one.
   static func results(_ source: String, named name: String?) throws -> ExperimentResults {
     let path = storePath(source)
     let store = try RunStore(reading: path, registry: AnytimeCommand.registry)

@@ -10,9 +10,9 @@ struct Export: ParsableCommand {
     defaultSubcommand: ExportCurves.self)
 }
 
-/// Writes all formats into a folder and returns the files.
+/// Writes curves in all formats into a folder and returns the files' paths.
 ///
-/// - Parameter source: What the curves were read from, which is not written to.
+/// - Parameter source: The file that the curves were read from, which is never overwritten.
 func writeCurves(
   _ curves: Curves, folder: String, formats: [CurveExport] = CurveExport.all, source: String
 ) throws -> [String] {
@@ -22,9 +22,11 @@ func writeCurves(
     inputs: inputs(source) + [curves.results.experiment.table])
 }
 
-/// Writes files by their paths relative to a folder, which is made where it is missing, and returns their paths.
+/// Writes files into a folder, which is made if it is missing, and returns their paths.
 ///
-/// - Parameter inputs: Files that were read; if a file would be written over one of them, none is written.
+/// - Parameters:
+///   - files: The contents of the files, with their paths relative to the folder.
+///   - inputs: Files that were read. If one of them would be overwritten, no file is written.
 func writeFiles(_ files: [(path: String, data: Data)], folder: String, inputs: [String]) throws -> [String] {
   guard !folder.isEmpty else { throw UsageError("the output folder's path is empty; '.' is this folder") }
   let base = folder.hasSuffix("/") ? folder : folder + "/"
@@ -45,7 +47,7 @@ func inputs(_ source: String) -> [String] {
   }
 }
 
-/// Says which file was written, unless that was standard output.
+/// Prints the path of a file that was written, unless that is standard output.
 func printWritten(_ path: String) {
   if !isStandardOutput(path) { print(path) }
 }

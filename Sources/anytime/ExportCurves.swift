@@ -8,18 +8,18 @@ struct ExportCurves: ParsableCommand {
     commandName: "curves",
     abstract: "Write curves, raw events, ranks, targets and tests as CSV and JSON.",
     discussion: """
-      Makes these files, each with the experiment's name in front. Regrets are fractions. \
-      CSV is as RFC 4180 has it, with labels as they are: in a spreadsheet, import them as text.
+      Writes these files, each with the experiment's name in front. Regrets are fractions. CSV follows RFC 4180, \
+      with labels as they are: import them as text into a spreadsheet.
 
         curves.csv, .json   a row per method, metric and spent budget: mean, standard error, quartiles
         events.csv, .json   a row per method, seed and change of the incumbent: the raw data
         ranks.csv           average rank over common seeds by method and spent budget
-        ecdf.csv            the part of runs and targets reached by method and spent budget
+        ecdf.csv            the fraction of runs and targets reached by method and spent budget
         targets.csv         success rate and expected running time by method and target
         leaderboard.csv     a row per method: final regret with a BCa interval, areas under the curve
         significance.csv    a row per budget (1, 10, 100 %) and pair of methods: p-values, effect sizes
-        experiment.json     what determines the runs: table checksum, horizon, seeds, policy, settings, version; the
-                            failed runs with their reasons, which are in no other file
+        experiment.json     all that determines the runs (table checksum, horizon, seeds, policy, settings, version),
+                            and the failed runs with their reasons, which are in no other file
 
       EXAMPLES
         anytime export curves first.sqlite -o results/
@@ -30,13 +30,13 @@ struct ExportCurves: ParsableCommand {
   @OptionGroup var source: StoredExperiment
   @OptionGroup var counting: CountingOptions
 
-  @Option(name: .shortAndLong, help: "A folder.")
+  @Option(name: .shortAndLong, help: "The folder to write into.")
   var output = "."
 
-  @Option(help: "Points on the grid of spent budget.")
+  @Option(help: "The number of points on the grid of spent budget.")
   var points = 200
 
-  @Flag(help: "Points evenly spaced in the budget, not in its logarithm.")
+  @Flag(help: "Space the points evenly in the budget instead of in its logarithm.")
   var linear = false
 
   @Flag(help: "Add a 95 % bootstrap interval of the mean.")

@@ -8,10 +8,10 @@ struct ExportIOH: ParsableCommand {
     commandName: "ioh",
     abstract: "Write a folder in IOHprofiler's format, for IOHanalyzer and iohinspector.",
     discussion: """
-      Makes the folder NAME-ioh with a folder per method, named by its label; letters that file systems do not take \
-      are replaced, and a digest is added then. Zip it for the web page of IOHanalyzer. Running time is \
-      what was spent, in whole units. IOHanalyzer shows the best regret so far, so a test curve that rises looks \
-      better there than here.
+      Writes the folder NAME-ioh with one folder per method, named by its label. If a label has letters that file \
+      systems refuse, they are replaced and a digest is added. Zip the folder for the web page of IOHanalyzer. \
+      Running time is the spent budget, in whole units. IOHanalyzer shows the best regret so far, so a test curve \
+      that rises looks better there than here.
 
       EXAMPLES
         anytime export ioh first.sqlite -o results/
@@ -21,7 +21,7 @@ struct ExportIOH: ParsableCommand {
   @OptionGroup var source: StoredExperiment
   @OptionGroup var counting: CountingOptions
 
-  @Option(name: .shortAndLong, help: "A folder.")
+  @Option(name: .shortAndLong, help: "The folder to write into.")
   var output = "."
 
   func run() throws {

@@ -7,8 +7,8 @@ struct ExportLatex: ParsableCommand {
     commandName: "latex",
     abstract: "Write regret, ranks and reached targets for pgfplots, and the leaderboard with booktabs' rules.",
     discussion: """
-      Makes NAME-curves.tex, NAME-ranks.tex and NAME-ecdf.tex (tikzpictures) and NAME-table.tex (a tabular), to be \
-      used with \\input. Each says in its first lines which packages it needs and which experiment it is of.
+      Writes NAME-curves.tex, NAME-ranks.tex and NAME-ecdf.tex (tikzpictures) and NAME-table.tex (a tabular), to be \
+      used with \\input. The first lines of each name the packages that it needs and its experiment.
 
       EXAMPLES
         anytime export latex first.sqlite -o paper/
@@ -18,10 +18,10 @@ struct ExportLatex: ParsableCommand {
   @OptionGroup var source: StoredExperiment
   @OptionGroup var counting: CountingOptions
 
-  @Option(name: .shortAndLong, help: "A folder.")
+  @Option(name: .shortAndLong, help: "The folder to write into.")
   var output = "."
 
-  @Option(help: ArgumentHelp("median, mean, bootstrap or runs: what lines and bands show."))
+  @Option(help: ArgumentHelp("The meaning of lines and bands: median, mean, bootstrap or runs."))
   var center: CurveCenter = .median
 
   func run() throws {

@@ -7,9 +7,9 @@ import Reports
 struct ExportTrace: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "trace",
-    abstract: "Write what the supernets of one-shot methods were like after each epoch.",
+    abstract: "Write the state of one-shot methods' supernets after each epoch.",
     discussion: """
-      Makes NAME-trace.json (everything: losses, accuracies, correlations, architecture weights, one-shot errors of \
+      Writes NAME-trace.json (everything: losses, accuracies, correlations, architecture weights, one-shot errors of \
       the probed cells) and NAME-trace.csv (a row per method, seed, epoch and number).
 
       EXAMPLE
@@ -18,7 +18,7 @@ struct ExportTrace: ParsableCommand {
 
   @OptionGroup var source: StoredExperiment
 
-  @Option(name: .shortAndLong, help: "A folder.")
+  @Option(name: .shortAndLong, help: "The folder to write into.")
   var output = "."
 
   func run() throws {

@@ -1,20 +1,22 @@
 import Foundation
 import Synchronization
 
-/// What happens when the user or the system wants the program to stop while an experiment runs.
+/// A handler of the signals that stop the program while an experiment runs.
 ///
-/// Runs are stored whole when they end, and supernets keep checkpoints, so nothing has to be saved: the program says how
-/// to go on and is gone within a second. Exit status: 130 for an interrupt (Ctrl-C), 143 for a termination, 129 for a
-/// terminal that hangs up.
+/// Runs are stored whole when they end, and supernets keep checkpoints, so nothing has to be saved: the program says
+/// how to go on and ends within a second. The exit status is 130 for an interrupt (Ctrl-C), 143 for a termination, 129
+/// for a terminal that hangs up.
 final class Interruption: Sendable {
   private let sources: Mutex<[any DispatchSourceSignal]>
 
-  /// - Parameter sentence: Says what is done and how to go on.
+  /// Begins to handle signals.
+  ///
+  /// - Parameter sentence: The sentence that says what is done and how to go on.
   init(_ sentence: @escaping @Sendable () -> String) {
     var sources: [any DispatchSourceSignal] = []
     for number in [SIGINT, SIGTERM, SIGHUP] {
       var action = sigaction()
-      // `nohup` and its like have a signal ignored, and so it stays.
+      // A signal that `nohup` or the like has set to be ignored stays so.
       guard sigaction(number, nil, &action) == 0,
         unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self)
       else { continue }
@@ -30,7 +32,7 @@ final class Interruption: Sendable {
     self.sources = Mutex(sources)
   }
 
-  /// Signals do again what they did before.
+  /// Ends the handling: signals have their default effect again.
   func end() {
     sources.withLock { sources in
       for source in sources {

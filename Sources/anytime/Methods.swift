@@ -42,7 +42,8 @@ struct Methods: ParsableCommand {
     }
   }
 
-  /// Every method with its settings; those of a part that several methods share once, with the defaults that differ.
+  /// Prints all methods with their settings. Settings that several methods share are printed once, with the defaults
+  /// that differ.
   private func list(_ methods: [Method]) {
     struct Part {
       let name: String
@@ -79,7 +80,7 @@ struct Methods: ParsableCommand {
     print("\nSettings with their defaults and ranges; 'anytime methods NAME' describes one method in full.")
   }
 
-  /// The methods that have another default of a shared setting, or lack the setting, in brackets.
+  /// A text, in brackets, on the methods that have another default for a shared setting or lack it.
   private static func exceptions(to setting: Setting, in methods: [Method]) -> String {
     var exceptions: [(value: String, methods: [String])] = []
     for method in methods {

@@ -8,7 +8,7 @@ struct Plot: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Draw regret curves, ranks, reached targets or critical differences.",
     discussion: """
-      Several stores, or several experiments of a store, are drawn side by side; a method has the same colour and \
+      Several stores, or several experiments of a store, are drawn side by side. A method has the same colour and \
       dash everywhere.
 
       EXAMPLES
@@ -29,31 +29,31 @@ struct Plot: AsyncParsableCommand {
   @OptionGroup var sources: StoredExperiments
   @OptionGroup var counting: CountingOptions
 
-  @Option(name: .shortAndLong, help: "A .svg, .pdf or .png file.")
+  @Option(name: .shortAndLong, help: "The .svg, .pdf or .png file to write.")
   var output: String
 
-  @Option(help: ArgumentHelp("regret, rank, ecdf or critical-difference."))
+  @Option(help: ArgumentHelp("The kind of plot: regret, rank, ecdf or critical-difference."))
   var kind: Kind = .regret
 
   @Option(
     help: ArgumentHelp(
-      "Of regret: median (band: quartiles), mean (standard error), bootstrap (interval of the mean) or runs.")
+      "The lines of regret: median (band: quartiles), mean (standard error), bootstrap (interval of the mean) or runs.")
   )
   var center: CurveCenter = .median
 
-  @Option(help: "Of critical differences: the part of the budget, in percent.")
+  @Option(help: "The spent part of the budget in percent, for critical differences.")
   var budget = 100.0
 
-  @Option(help: ArgumentHelp("Of critical differences: wilcoxon-holm, mann-whitney-holm or nemenyi."))
+  @Option(help: ArgumentHelp("The test for critical differences: wilcoxon-holm, mann-whitney-holm or nemenyi."))
   var test: SignificanceTable.Test?
 
-  @Flag(inversion: .prefixedNo, help: "Of regret and rank: draw bands. Default: for at most 8 methods.")
+  @Flag(inversion: .prefixedNo, help: "Draw bands, in plots of regret and rank. Default: for at most 8 methods.")
   var bands: Bool?
 
-  @Flag(help: "A linear axis of spent budget.")
+  @Flag(help: "Use a linear axis of spent budget.")
   var linearX = false
 
-  @Flag(help: "A linear axis of regret.")
+  @Flag(help: "Use a linear axis of regret.")
   var linearY = false
 
   func validate() throws {

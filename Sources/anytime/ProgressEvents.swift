@@ -4,15 +4,15 @@ import Foundation
 import Reports
 import Synchronization
 
-/// Progress for programs: a JSON object a line on standard output, each with an `event`:
+/// A progress display for programs: JSON objects on standard output, one per line, each with an `event`:
 ///
-/// - `experiment`, first: `name`, `methods`, `seeds` (how many), `horizon`, `currency`, `total` runs, and how many
-///   of them are `done`
+/// - `experiment`, first: `name`, `methods`, `seeds` (their number), `horizon`, `currency`, the `total` number of
+///   runs, and the number of those that are `done`
 /// - `began`: a run's `method` and `seed`
 /// - `spent`, at most once a second in long runs: `method`, `seed`, `spent`, `horizon`
-/// - `ended`: `method`, `seed`, `spent`, `evaluations`, and of the last incumbent `cell`, `validationRegret` and
-///   `testRegret` as fractions, absent without one; `failure`, the reason of a run that came to no result, absent
-///   otherwise; `done` and `total`
+/// - `ended`: `method`, `seed`, `spent`, `evaluations`; the last incumbent's `cell`, `validationRegret` and
+///   `testRegret` as fractions, absent if there is none; `failure`, the reason why a run failed, absent otherwise;
+///   `done` and `total`
 /// - `leaderboard`, last, from `compare` only: `metric` and `rows` by rank
 final class ProgressEvents: ProgressDisplay {
   private struct Start: Encodable {
@@ -53,7 +53,7 @@ final class ProgressEvents: ProgressDisplay {
   }
 
   private let horizon: Double
-  /// When a run last said what it has spent.
+  /// The time of each run's last `spent` event.
   private let said = Mutex<[String: ContinuousClock.Instant]>([:])
 
   init(_ experiment: Experiment, done: ExperimentResults) {

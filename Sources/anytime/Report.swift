@@ -9,9 +9,9 @@ struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write an experiment's results as one HTML page.",
     discussion: """
-      The page needs no network and no other file: summary, leaderboard, interactive curves, the cells that were \
-      found, where the budget went, settings, provenance, and how to do it again. Plots are drawn by Vega, whose \
-      script is put into the page; without it the page has tables alone.
+      The page needs no network and no other file. It shows a summary, the leaderboard, interactive curves, the cells \
+      that were found, the use of the budget, settings, provenance, and the commands to do it again. Plots are drawn \
+      by Vega, whose script is put into the page; without Vega, the page has only tables.
 
       EXAMPLES
         anytime report Examples/first.yaml
@@ -20,10 +20,10 @@ struct Report: ParsableCommand {
 
   @OptionGroup var source: StoredExperiment
 
-  @Option(name: .shortAndLong, help: "The page. Default: the experiment's name with -report.html.")
+  @Option(name: .shortAndLong, help: "The page to write. Default: the experiment's name with -report.html.")
   var output: String?
 
-  @Option(help: "Vega: the folder of Debian's libjs-vega, or a bundle such as vega.min.js.")
+  @Option(help: "Vega's script: the folder of Debian's libjs-vega, or a bundle such as vega.min.js.")
   var vega = VegaLibrary.standardPath
 
   func run() throws {
@@ -37,7 +37,7 @@ struct Report: ParsableCommand {
   }
 }
 
-/// Writes an experiment's page. What the page has to do without is said on standard error.
+/// Writes an experiment's page. Notes on standard error say which parts the page lacks, and why.
 func writeReport(_ results: ExperimentResults, vega path: String = VegaLibrary.standardPath, to output: String)
   throws
 {

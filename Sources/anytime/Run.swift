@@ -6,10 +6,10 @@ import Reports
 
 struct Run: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Do the runs of an experiment that are not done yet.",
+    abstract: "Make the missing runs of an experiment.",
     discussion: """
-      A run is stored when it ends. Kill the program at any time and start it again: it goes on with the runs \
-      that are missing, and the result is the same to the bit.
+      A run is stored when it ends. Stop the program at any time and start it again: it makes the runs that are \
+      missing, and the results are the same to the bit.
 
       EXAMPLES
         anytime run Examples/first.yaml

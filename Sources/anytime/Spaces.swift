@@ -20,13 +20,15 @@ struct Spaces: ParsableCommand {
         Numbers.grouped(space.uniqueCells().count), space.summary,
       ])
     }
-    // The summary reads better on the left.
+    // Summaries are aligned to the left, unlike the other columns.
     let table = aligned(rows.map { Array($0.dropLast()) }).split(separator: "\n")
     for (row, cells) in zip(rows, table) { print(row[4].isEmpty ? String(cells) : "\(cells)  \(row[4])") }
   }
 }
 
-/// The space of a name, or an error that lists the names.
+/// The search space of a name.
+///
+/// - Throws: ``UsageError``, which names the nearest space or lists all.
 func searchSpace(named name: String) throws -> SearchSpace {
   guard let space = SearchSpace(named: name) else {
     throw UsageError("\(UnknownWord(name, kind: "search space", known: SearchSpace.all.map(\.name)))")
@@ -44,16 +46,16 @@ struct Cells: ParsableCommand {
         anytime cells --space 1 --configurations > configurations.csv
       """)
 
-  @Option(help: "mini, 1, 2, 3 or nas-bench-101.")
+  @Option(help: "The search space: mini, 1, 2, 3 or nas-bench-101.")
   var space: String
 
-  @Flag(help: "Print the NAS-Bench-101 hash of every cell, sorted, one a line.")
+  @Flag(help: "Print the NAS-Bench-101 hash of every cell, sorted, one per line.")
   var hashes = false
 
-  @Flag(help: "Print every configuration, as the numbers of its choices, with its cell's hash: CSV.")
+  @Flag(help: "Print every configuration as CSV: the numbers of its choices and its cell's hash.")
   var configurations = false
 
-  @Flag(help: "Print only how many there are.")
+  @Flag(help: "Print only the number of cells.")
   var count = false
 
   func validate() throws {

@@ -1,18 +1,18 @@
 import Anytime
 import Experiments
 
-/// How long an experiment still takes, from the runs that ended since it was started and those in progress: method by
-/// method, as a run may take a microsecond or an hour.
+/// An estimate of the time that an experiment still takes, from the runs that ended since it was started and those in
+/// progress. It is made method by method, as a run may take a microsecond or an hour.
 struct TimeLeft: Sendable {
   private struct Line {
-    /// Runs that are neither done nor in progress.
+    /// The number of runs that are neither done nor in progress.
     var waiting: Int
     var ended = 0
     var took = Duration.zero
-    /// When runs in progress began, and what part of them is done, by seed.
+    /// The start of each run in progress and the fraction of it that is done, by seed.
     var running: [UInt64: (start: ContinuousClock.Instant, part: Double)] = [:]
 
-    /// Of a run; `nil` as long as nothing is known.
+    /// The estimated time of a run; `nil` as long as nothing is known.
     func duration(at now: ContinuousClock.Instant) -> Duration? {
       if ended > 0 { return took / ended }
       guard let furthest = running.values.max(by: { $0.part < $1.part }), furthest.part > 0.01 else { return nil }
@@ -23,7 +23,9 @@ struct TimeLeft: Sendable {
   private let start: ContinuousClock.Instant
   private var lines: [String: Line]
 
-  /// - Parameter done: By label, the runs that are in the store.
+  /// Begins an estimate.
+  ///
+  /// - Parameter done: The number of runs that are in the store, by label.
   init(_ experiment: Experiment, done: [String: Int], at now: ContinuousClock.Instant = .now) {
     start = now
     lines = Dictionary(
@@ -31,6 +33,7 @@ struct TimeLeft: Sendable {
       uniquingKeysWith: { first, _ in first })
   }
 
+  /// Takes an event into account.
   mutating func take(_ progress: Runner.Progress, at now: ContinuousClock.Instant = .now) {
     guard var line = lines[progress.label] else { return }
     switch progress.event {
@@ -48,10 +51,11 @@ struct TimeLeft: Sendable {
     lines[progress.label] = line
   }
 
-  /// What part of the furthest run of a method is done.
+  /// The fraction that is done of a method's furthest run in progress.
   func part(of label: String) -> Double? { lines[label]?.running.values.map(\.part).max() }
 
-  /// As text; `nil` as long as next to nothing is known, `at least` while something is not.
+  /// The time left as text. It begins with `at least` while some method's time is unknown, and is `nil` as long as
+  /// hardly any is known.
   func text(at now: ContinuousClock.Instant = .now) -> String? {
     var left = Duration.zero
     var worked = Duration.zero
@@ -68,9 +72,9 @@ struct TimeLeft: Sendable {
       for run in line.running.values { left += max(.zero, duration - (now - run.start)) }
     }
     guard knows, worked > .zero, now > start else { return nil }
-    // As many at a time as so far.
+    // Assumes that as many runs are in progress at a time as so far.
     left = left * ((now - start) / worked)
-    // A small part of a whole that is not known is no estimate.
+    // The known part is no estimate if it is small and the rest is unknown.
     guard isWhole || left > (now - start) / 2 else { return nil }
     return (isWhole ? "" : "at least ") + ProgressLine.text(left) + " left"
   }

@@ -98,7 +98,9 @@ import Testing
     try folder.write("data_batch_3.bin", [UInt8](repeating: 0, count: record * 10_001))
     try folder.write("test_batch.bin", [UInt8](repeating: 0, count: record))
     let settings = DatasetTests.settings(.cifar10, parts: (1, 1, 1), downscale: 1)
-    #expect(refusal(settings).hasSuffix("data_batch_3.bin cannot be used: it goes on after 10,000 images, as many as a file holds"))
+    #expect(
+      refusal(settings).hasSuffix(
+        "data_batch_3.bin cannot be used: it goes on after 10,000 images, as many as a file holds"))
     for count in [0, 1, record - 1, record + 1] {
       try folder.write("data_batch_3.bin", [UInt8](repeating: 0, count: count))
       #expect(refusal(settings).hasSuffix("data_batch_3.bin cannot be used: its length is no multiple of 3073 bytes"))
@@ -136,7 +138,8 @@ import Testing
     #expect(refusal(8, -3) == "cellsPerStack is -3, and can be 1 to 64")
     #expect(refusal(8, 1) { $0.stacks = 70 } == "stacks is 70, and can be 1 to 8")
     #expect(refusal(8, 1) { $0.batchNormMomentum = .nan } == "batchNormMomentum is nan, and can be 0 to 1")
-    #expect(refusal(8, 1) { $0.batchNormEpsilon = 0 } == "batchNormEpsilon is 0.0, and can be more than 0 and at most 1")
+    #expect(
+      refusal(8, 1) { $0.batchNormEpsilon = 0 } == "batchNormEpsilon is 0.0, and can be more than 0 and at most 1")
     #expect(refusal(4_096, 64) { $0.stacks = 8 }.hasSuffix("are more weights than a computer's memory holds"))
   }
 

@@ -124,7 +124,7 @@ final class ImageFolder {
       var bytes: [UInt8] = []
       for image in range {
         bytes.append(UInt8(image % 10))
-        for place in 0..<3 * 1024 { bytes.append(UInt8((image + place / 1024 * 50 + place) % 256)) }
+        for index in 0..<3 * 1024 { bytes.append(UInt8((image + index / 1024 * 50 + index) % 256)) }
       }
       return bytes
     }

@@ -46,7 +46,7 @@ import Testing
   @Test("are pooled with what is no number") func oddValues() throws {
     for special in [Float.nan, -.infinity, .infinity] {
       var values = TensorOperationTests.normal(2 * 25, seed: 4)
-      for place in [0, 12, 31, 49] { values[place] = special }
+      for index in [0, 12, 31, 49] { values[index] = special }
       let x = try Tensor(values, shape: [1, 2, 5, 5])
       for (ours, theirs) in [
         (try ImageGroups(x).maxPooled3x3(), try x.maxPooled(window: 3, stride: 1, padding: 1)),

@@ -79,7 +79,7 @@ import Testing
     let settings = NetworkSettings(channels: 2, cellsPerStack: 1)
     let cell = try Cell(text: "011|001|000 input,conv3x3-bn-relu,output")
     let net = try Self.network(cell, settings, channels: 1, side: 8)
-    // Stem; then per stack two projections and a 3x3; 8 x 8, 4 x 4 and 2 x 2 places; the dense layer.
+    // Stem; then per stack two projections and a 3x3; 8 x 8, 4 x 4 and 2 x 2 pixels; the dense layer.
     let stem = 1 * 2 * 9 * 64
     let first = (2 * 2 + 2 * 2 + 2 * 2 * 9) * 64
     let second = (2 * 4 + 2 * 4 + 4 * 4 * 9) * 16
@@ -92,7 +92,7 @@ import Testing
   @Test("pooling between stacks rounds up, as NAS-Bench-101's padding does") func oddImages() throws {
     let cell = try Cell(text: "01|00 input,output")
     let net = try Self.network(cell, NetworkSettings(channels: 2), channels: 1, side: 7)
-    // 7 x 7, 4 x 4 and 2 x 2 places: the stem, a projection per stack, the dense layer.
+    // 7 x 7, 4 x 4 and 2 x 2 pixels: the stem, a projection per stack, the dense layer.
     #expect(net.multiplyAccumulates == 18 * 49 + 4 * 49 + 8 * 16 + 32 * 4 + 80)
     let x = try Tensor((0..<9).map { Float($0) }, shape: [1, 1, 3, 3])
     #expect(try x.maxPooled(window: 2, stride: 2).values() == [4, 5, 7, 8])
@@ -127,13 +127,13 @@ import Testing
     let cell = try Cell(text: Self.rich)
     let count = try Self.network(cell, settings, channels: 1, side: 12).parameters.count
     let distance = 1e-3
-    for place in 0..<count {
+    for index in 0..<count {
       let errors = try (0..<3).map { seed in
         /// The loss after a step along the parameter's gradient, and the gradient's length.
         func moved(by distance: Double) throws -> (loss: Double, length: Double) {
           let net = try Self.network(cell, settings, channels: 1, side: 12, seed: UInt64(seed))
           try net(images, training: true).crossEntropy(labels).backward()
-          let parameter = net.parameters[place]
+          let parameter = net.parameters[index]
           let gradient = try parameter.gradient().values()
           let length = gradient.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
           try GradientDescent([parameter], rule: .nesterov, momentum: 0, weightDecay: 0)
@@ -144,7 +144,7 @@ import Testing
         let slope = (up - (try moved(by: -distance).loss)) / (2 * distance)
         return length > 0 ? abs(slope / length - 1) : .infinity
       }
-      #expect(try #require(errors.min()) < 0.02, "parameter \(place)")
+      #expect(try #require(errors.min()) < 0.02, "parameter \(index)")
     }
   }
 

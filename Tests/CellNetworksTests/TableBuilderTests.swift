@@ -13,13 +13,14 @@ import Testing
 
   static func settings(learningRate: Double = 0.05, seed: UInt64 = 0) -> BuildSettings {
     BuildSettings(
-      dataset: DatasetTests.settings(parts: (100, 50, 40), downscale: 2, seed: seed), network: NetworkSettings(channels: 3),
+      dataset: DatasetTests.settings(parts: (100, 50, 40), downscale: 2, seed: seed),
+      network: NetworkSettings(channels: 3),
       training: TrainingSettings(batchSize: 25, learningRate: learningRate), epochs: [1, 2], repeats: 2,
       seed: seed)
   }
 
   /// A small data set and a folder for logs.
-  struct Place {
+  struct Build {
     let images: ImageFolder
     let logs: ImageFolder
     let dataset: Dataset
@@ -68,12 +69,12 @@ import Testing
   @Test("the same numbers come out of any number of workers, however often interrupted") func resuming()
     throws
   {
-    let whole = try Place()
+    let whole = try Build()
     try whole.work(0, of: 1)
     let expected = Self.results(try whole.records())
     #expect(expected.count == 3 * 2 * 2)
 
-    let parts = try Place()
+    let parts = try Build()
     try parts.work(1, of: 2, atMost: 2)
     #expect(try parts.records().count == 2)
     for index in 0..<3 { try parts.work(index, of: 3, atMost: 1) }
@@ -85,9 +86,9 @@ import Testing
   }
 
   @Test("repeats differ, cells differ, and a record says what it cost") func records() throws {
-    let place = try Place()
-    try place.work(0, of: 1)
-    let records = try place.records()
+    let build = try Build()
+    try build.work(0, of: 1)
+    let records = try build.records()
     for record in records {
       #expect(0 < record.halfway.seconds && record.halfway.seconds < record.final.seconds)
       #expect((0...1).contains(record.final.validation) && !record.diverged)
@@ -100,54 +101,54 @@ import Testing
   }
 
   @Test("a line that a crash cut off is done again") func tornLine() throws {
-    let place = try Place()
-    try place.work(0, of: 1, atMost: 3)
-    let expected = Self.results(try place.records())
-    try place.add(#"{"cell":"01|00 inp"#, to: place.log(0, of: 1))
-    #expect(try Self.results(place.records()) == expected)
-    try place.work(0, of: 1)
-    #expect(try place.records().count == 12)
+    let build = try Build()
+    try build.work(0, of: 1, atMost: 3)
+    let expected = Self.results(try build.records())
+    try build.add(#"{"cell":"01|00 inp"#, to: build.log(0, of: 1))
+    #expect(try Self.results(build.records()) == expected)
+    try build.work(0, of: 1)
+    #expect(try build.records().count == 12)
     // Also if nothing but half a header was written.
-    let other = try Place()
+    let other = try Build()
     try Data(#"{"dataCh"#.utf8).write(to: other.log(0, of: 1))
     try other.work(0, of: 1, atMost: 1)
     #expect(try other.records().count == 1)
   }
 
   @Test("a log that another worker still writes is left alone") func locking() throws {
-    let place = try Place()
+    let build = try Build()
     var refusals: [String] = []
     var turns = 0
-    let worker = Worker(folder: place.folder, header: place.header, index: 0, count: 1)
-    try worker.run(Self.cells, dataset: place.dataset) {
+    let worker = Worker(folder: build.folder, header: build.header, index: 0, count: 1)
+    try worker.run(Self.cells, dataset: build.dataset) {
       turns += 1
       // As after a build whose workers outlived it: the same share again, and one of another division.
       if turns == 2 {
         for (index, count) in [(0, 1), (0, 2)] {
-          do { try place.work(index, of: count) } catch { refusals.append("\(error)") }
+          do { try build.work(index, of: count) } catch { refusals.append("\(error)") }
         }
       }
       return false
     }
     let refusal =
-      "\(place.log(0, of: 1).path) is being written by another worker; try again when it has ended"
+      "\(build.log(0, of: 1).path) is being written by another worker; try again when it has ended"
     #expect(refusals == [refusal, refusal])
-    #expect(try place.records().count == 12)
+    #expect(try build.records().count == 12)
   }
 
   @Test("a training that diverged is kept as it is") func divergence() throws {
-    let place = try Place(Self.settings(learningRate: 1e30))
-    try place.work(0, of: 1)
-    let records = try place.records()
+    let build = try Build(Self.settings(learningRate: 1e30))
+    try build.work(0, of: 1)
+    let records = try build.records()
     #expect(records.count == 12)
     #expect(records.allSatisfy { $0.diverged })
     #expect(records.allSatisfy { (0...1).contains($0.final.test) })
   }
 
   @Test("errors name file and line") func errors() throws {
-    let place = try Place()
-    try place.work(0, of: 1, atMost: 2)
-    let log = place.log(0, of: 1)
+    let build = try Build()
+    try build.work(0, of: 1, atMost: 2)
+    let log = build.log(0, of: 1)
     let good = try Data(contentsOf: log)
     func text(_ body: () throws -> Void) -> String {
       do { try body() } catch { return "\(error)" }
@@ -155,38 +156,38 @@ import Testing
     }
 
     let lines = String(decoding: good, as: UTF8.self).split(separator: "\n").map(String.init)
-    try place.add(lines[1] + "\n", to: log)
+    try build.add(lines[1] + "\n", to: log)
     #expect(
-      text { _ = try place.folder.read() }
+      text { _ = try build.folder.read() }
         == "\(log.path), line 4: this training of \(Self.cells[0]) is in the "
         + "folder twice; delete one of them")
     try good.write(to: log)
-    try place.add("{}\n", to: log)
+    try build.add("{}\n", to: log)
     #expect(
-      text { _ = try place.folder.read() }
+      text { _ = try build.folder.read() }
         == "\(log.path), line 4: this is no training; delete the line to have it done again")
     try good.write(to: log)
 
-    let header = BuildHeader(settings: Self.settings(seed: 1), dataChecksum: place.dataset.checksum)
+    let header = BuildHeader(settings: Self.settings(seed: 1), dataChecksum: build.dataset.checksum)
     let mixed = text {
-      try Worker(folder: place.folder, header: header, index: 0, count: 1).run(
-        Self.cells, dataset: place.dataset)
+      try Worker(folder: build.folder, header: header, index: 0, count: 1).run(
+        Self.cells, dataset: build.dataset)
     }
-    #expect(mixed.hasPrefix("\(place.logs.path) was made with other settings"))
+    #expect(mixed.hasPrefix("\(build.logs.path) was made with other settings"))
     try Data((lines[0].replacing(#""seed":0,"training""#, with: #""seed":1,"training""#) + "\n").utf8)
-      .write(to: place.log(1, of: 2))
-    #expect(text { _ = try place.folder.read() }.hasPrefix("\(place.log(1, of: 2).path) was made with other"))
+      .write(to: build.log(1, of: 2))
+    #expect(text { _ = try build.folder.read() }.hasPrefix("\(build.log(1, of: 2).path) was made with other"))
   }
 
   @Test("logs become a table with all numbers and where they come from") func merging() throws {
-    let place = try Place()
-    for index in 0..<2 { try place.work(index, of: 2) }
-    let url = URL(filePath: place.logs.path + "/x.table")
-    let summary = try MergedTable.write([place.folder], to: url, command: "a test", machine: "any")
+    let build = try Build()
+    for index in 0..<2 { try build.work(index, of: 2) }
+    let url = URL(filePath: build.logs.path + "/x.table")
+    let summary = try MergedTable.write([build.folder], to: url, command: "a test", machine: "any")
     #expect(summary.cells == 3 && summary.trainings == 12 && summary.incompleteCells == 0)
     let table = try Table(contentsOf: url)
     #expect(table.epochs == [1, 2] && table.repeats == 2 && table.rowCount == 3)
-    let record = try #require(try place.records().first { $0.epochs == 2 && $0.number == 1 })
+    let record = try #require(try build.records().first { $0.epochs == 2 && $0.number == 1 })
     let row = try #require(table.row(of: try Cell(text: record.cell).hash))
     let value = try #require(table.value(.testAccuracy, row: row, epochs: 1, repeat: 1))
     #expect(abs(value - record.final.test) < 1e-6)
@@ -194,27 +195,27 @@ import Testing
   }
 
   @Test("a folder that was timed again makes a table of those seconds") func timing() throws {
-    let place = try Place()
-    try place.work(0, of: 1)
-    let url = URL(filePath: place.logs.path + "/x.table")
+    let build = try Build()
+    try build.work(0, of: 1)
+    let url = URL(filePath: build.logs.path + "/x.table")
     func merge() throws -> Table {
-      _ = try MergedTable.write([place.folder], to: url, command: "", machine: "")
+      _ = try MergedTable.write([build.folder], to: url, command: "", machine: "")
       return try Table(contentsOf: url)
     }
     #expect(try merge().provenance["seconds"] == "CPU seconds of the training steps, one thread")
-    var timing = Timing(folder: place.folder)
+    var timing = Timing(folder: build.folder)
     timing.steps = 3
     var measured: [Int] = []
-    try timing.run(data: place.images.path) { done, all in measured.append(done) }
+    try timing.run(data: build.images.path) { done, all in measured.append(done) }
     #expect(measured == Array(1...18))
 
     // Killed in the middle of the last line: nothing is merged before it is done.
-    let log = URL(filePath: place.logs.path + "/steps.timing")
+    let log = URL(filePath: build.logs.path + "/steps.timing")
     let whole = try Data(contentsOf: log)
     try whole.dropLast(5).write(to: log)
     let error = #expect(throws: BuildError.self) { try merge() }
     #expect(error?.description.contains("go on with 'anytime table time") == true)
-    try timing.run(data: place.images.path)
+    try timing.run(data: build.images.path)
     #expect(try Data(contentsOf: log).split(separator: 10).dropLast() == whole.split(separator: 10).dropLast())
 
     let table = try merge()
@@ -225,15 +226,15 @@ import Testing
     let seconds = Dictionary(grouping: lines, by: \.cell).mapValues { lines in
       (0..<2).map { number in lines.filter { $0.round % 2 == number }.map(\.seconds).min() ?? 0 }
     }
-    #expect(try place.folder.stepSeconds()?.seconds == seconds)
-    let settings = place.header.settings
+    #expect(try build.folder.stepSeconds()?.seconds == seconds)
+    let settings = build.header.settings
     let steps = settings.training.stepsPerEpoch(images: settings.dataset.trainingImages)
     for row in 0..<table.rowCount {
       let own = try #require(seconds[table.cell(row).description])
-      for (place, epochs) in table.epochs.enumerated() {
+      for (fidelity, epochs) in table.epochs.enumerated() {
         for number in 0..<2 {
           let expected = own[number] * Double(steps * epochs)
-          let value = try #require(table.value(.seconds, row: row, epochs: place, repeat: number))
+          let value = try #require(table.value(.seconds, row: row, epochs: fidelity, repeat: number))
           #expect(abs(value - expected) <= 0.0005 + 1e-6)
         }
       }
@@ -242,18 +243,18 @@ import Testing
   }
 
   @Test("a table is extended by the cells that it lacks") func extending() throws {
-    let place = try Place()
+    let build = try Build()
     func table(_ name: String, extending base: Table? = nil) throws -> (Table, MergedTable.Summary) {
-      let url = URL(filePath: "\(place.logs.path)/\(name).table")
+      let url = URL(filePath: "\(build.logs.path)/\(name).table")
       let summary = try MergedTable.write(
-        [place.folder], extending: base, to: url, command: name, machine: "any")
+        [build.folder], extending: base, to: url, command: name, machine: "any")
       return (try Table(contentsOf: url), summary)
     }
-    let worker = Worker(folder: place.folder, header: place.header, index: 0, count: 1)
-    try worker.run(Array(Self.cells[..<2]), dataset: place.dataset)
+    let worker = Worker(folder: build.folder, header: build.header, index: 0, count: 1)
+    try worker.run(Array(Self.cells[..<2]), dataset: build.dataset)
     let (base, _) = try table("base")
     #expect(base.rowCount == 2)
-    try worker.run(Self.cells, dataset: place.dataset)
+    try worker.run(Self.cells, dataset: build.dataset)
     let (whole, _) = try table("whole")
     let (extended, summary) = try table("extended", extending: base)
     #expect(summary.cells == 3 && summary.trainings == 12)
@@ -261,20 +262,20 @@ import Testing
     for row in 0..<3 {
       let own = try #require(extended.row(of: whole.cell(row)))
       #expect(extended.parameterCount(own) == whole.parameterCount(row))
-      for place in 0..<2 {
+      for fidelity in 0..<2 {
         for number in 0..<2 {
           for metric in Metric.allCases {
             for moment in Moment.allCases {
               #expect(
-                extended.value(metric, moment, row: own, epochs: place, repeat: number)
-                  == whole.value(metric, moment, row: row, epochs: place, repeat: number))
+                extended.value(metric, moment, row: own, epochs: fidelity, repeat: number)
+                  == whole.value(metric, moment, row: row, epochs: fidelity, repeat: number))
             }
           }
         }
       }
     }
 
-    let other = try Place(Self.settings(seed: 1))
+    let other = try Build(Self.settings(seed: 1))
     try other.work(0, of: 1)
     #expect(throws: BuildError.self) {
       try MergedTable.write(
@@ -285,9 +286,9 @@ import Testing
 
 @Suite("Learning", .serialized) struct LearningTests {
   @Test("the same seed gives the same results, whatever was trained before") func determinism() throws {
-    let place = try TableBuilderTests.Place()
-    let settings = place.header.settings
-    let trainer = try Trainer(dataset: place.dataset, network: settings.network, training: settings.training)
+    let build = try TableBuilderTests.Build()
+    let settings = build.header.settings
+    let trainer = try Trainer(dataset: build.dataset, network: settings.network, training: settings.training)
     let cells = TableBuilderTests.cells
     func outcome(_ cell: Cell, _ seed: UInt64) throws -> [Double] {
       let outcome = try trainer.train(cell, epochs: 2, seed: seed)

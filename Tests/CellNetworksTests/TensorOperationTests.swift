@@ -44,7 +44,7 @@ import Testing
   func maxPoolOfOddValues() throws {
     for special in [Float.nan, -.infinity, .infinity] {
       var values = Self.normal(2 * 25, seed: 4)
-      for place in [0, 12, 31] { values[place] = special }
+      for index in [0, 12, 31] { values[index] = special }
       let x = try Tensor(values, shape: [1, 2, 5, 5])
       let a = try x.maxPooled3x3().values()
       let b = try x.maxPooled(window: 3, stride: 1, padding: 1).values()
@@ -253,7 +253,7 @@ import Testing
       let first = try (mixed * mixed).sum().gradients(of: [weights], again: true)[0]
       return try first.sum().gradients(of: [weights])[0].doubles()
     }
-    let total = (0..<36).map { place in values.reduce(0) { $0 + Double($1[place]) } }
+    let total = (0..<36).map { index in values.reduce(0) { $0 + Double($1[index]) } }
     let expected = values.map { x in 2 * zip(x, total).reduce(0) { $0 + Double($1.0) * $1.1 } }
     try Self.expectClose(second, expected, 1e-5)
     // The fused node is back afterwards.

@@ -139,7 +139,7 @@ struct Program {
   }
 
   @Test(
-    "a file that is another thing than needed is named, with place and reason",
+    "a file that is another thing than needed is named, with the reason and, in a text, the line",
     arguments: [
       ("a.yaml", "", "compare a.yaml", "an experiment needs 'space', 'horizon', 'seeds' and 'methods'"),
       ("a.yaml", "name: a\nseeds: [1,\n", "run a.yaml", "a.yaml, line 3: this is not YAML: "),

@@ -78,7 +78,8 @@ import Testing
       let (session, tensors, checkpoint) = try example(value: 2)
       let error = #expect(throws: CheckpointError.self) { try checkpoint.read() }
       #expect(
-        error?.description == "the checkpoint \(file.path) cannot be used: \(problem); remove it, and that run begins anew"
+        error?.description
+          == "the checkpoint \(file.path) cannot be used: \(problem); remove it, and that run begins anew"
       )
       #expect(session.spent == 0 && session.trace.isEmpty)
       #expect(try tensors[0].values() == [Float](repeating: 2, count: 6))

@@ -312,14 +312,14 @@ private func result(
     var random = RandomGenerator(seed: 9)
     let task = try SearchTask(of: OptimizerConformance.benchmark().table)
     let data = try SearchData(task, random: &random)
-    #expect(data.weightPlaces.count == 96 && data.searchPlaces.count == 96)
-    #expect(Set(data.weightPlaces).isDisjoint(with: data.searchPlaces))
-    let plain = try data.batch(data.weightPlaces[..<8]).images.values()
+    #expect(data.weightIndices.count == 96 && data.searchIndices.count == 96)
+    #expect(Set(data.weightIndices).isDisjoint(with: data.searchIndices))
+    let plain = try data.batch(data.weightIndices[..<8]).images.values()
     let augmentation = SearchData.Augmentation(cropsAndFlips: true, cutout: 3, cutoutProbability: 1)
-    let changed = try data.batch(data.weightPlaces[..<8], augmentation, using: &random).images.values()
+    let changed = try data.batch(data.weightIndices[..<8], augmentation, using: &random).images.values()
     #expect(plain != changed)
     let none = SearchData.Augmentation(cropsAndFlips: false, cutout: 0, cutoutProbability: 1)
-    #expect(try data.batch(data.weightPlaces[..<8], none, using: &random).images.values() == plain)
+    #expect(try data.batch(data.weightIndices[..<8], none, using: &random).images.values() == plain)
   }
 
   @Test("NAS-Bench-101's whole space is refused in one sentence")
@@ -486,7 +486,10 @@ private func result(
       ("nonsense", "is no trace: it is not JSON"),
       (#"{"epochs": []}"#, "'space' is missing"),
       (#"{"space": "1", "epochs": []}"#, "is a trace of space 1"),
-      (#"{"space": "mini", "epochs": [{"epoch": 4, "seconds": 1, "cell": "01|00 input,output", "x": 1}]}"#, "epoch 4: the cell"),
+      (
+        #"{"space": "mini", "epochs": [{"epoch": 4, "seconds": 1, "cell": "01|00 input,output", "x": 1}]}"#,
+        "epoch 4: the cell"
+      ),
       (#"{"space": "mini", "epochs": [{"epoch": 4, "seconds": 1}]}"#, "epoch 4: give 'cell' or 'architecture'"),
       (
         #"{"space": "mini", "epochs": [{"epoch": 4, "seconds": 1, "architecture": [[1]]}]}"#,

@@ -84,9 +84,9 @@ private enum Formula {
   }
 
   static func images(_ count: Int, shift: Double) -> [Double] {
-    (0..<count).map { place in
-      let wrapped = Double(place % 1_009)
-      return sin(0.731 * Double(place) + 0.0037 * (wrapped * wrapped) + shift)
+    (0..<count).map { index in
+      let wrapped = Double(index % 1_009)
+      return sin(0.731 * Double(index) + 0.0037 * (wrapped * wrapped) + shift)
     }
   }
 
@@ -139,10 +139,10 @@ private struct Replay {
       padsBeforePooling: settings.padding == 1, partial: settings.parts ?? 1, isDouble: isDouble,
       random: &random)
     descent = try GradientDescent(network.parameters, rule: .sgd, momentum: 0.9, weightDecay: 3e-4)
-    for (place, name) in network.names.enumerated() {
-      let parameter = network.parameters[place]
+    for (index, name) in network.names.enumerated() {
+      let parameter = network.parameters[index]
       try parameter.assign(tensor(Formula.parameter(name, parameter.shape), parameter.shape))
-      try descent.velocities[place].assign(tensor(Formula.velocity(name, parameter.count), parameter.shape))
+      try descent.velocities[index].assign(tensor(Formula.velocity(name, parameter.count), parameter.shape))
     }
     rows = try shape.architecture.rows.enumerated().map { number, row in
       let weights = try tensor(Formula.architecture(row: number, row.count), [row.count])
@@ -265,11 +265,11 @@ private struct Replay {
 
   private func checkWeights() throws {
     #expect(Set(network.names) == Set(golden.parameters.keys))
-    for (place, name) in network.names.enumerated() {
+    for (index, name) in network.names.enumerated() {
       let expected = try #require(golden.parameters[name])
       for (what, tensor, theirs) in [
-        ("momentum buffer", descent.velocities[place], expected[3...4]),
-        ("parameter", network.parameters[place], expected[5...6]),
+        ("momentum buffer", descent.velocities[index], expected[3...4]),
+        ("parameter", network.parameters[index], expected[5...6]),
       ] {
         let size = try tensor.doubles().reduce(0) { $0 + abs($1) }
         expect(
@@ -280,10 +280,10 @@ private struct Replay {
       $0.dropLast(7)
     }
     #expect(norms.count == golden.statistics.count)
-    for (place, name) in norms.enumerated() {
+    for (index, name) in norms.enumerated() {
       let expected = try #require(golden.statistics[String(name)])
       for part in 0..<2 {
-        let tensor = network.buffers[2 * place + part]
+        let tensor = network.buffers[2 * index + part]
         let size = try tensor.doubles().reduce(0) { $0 + abs($1) }
         expect(
           try Formula.digest(tensor), Array(expected[2 * part..<2 * part + 2]),
@@ -297,8 +297,8 @@ extension SupernetShape {
   fileprivate func configuration(operations: [Int], parents: [[Int]]) throws -> Configuration {
     let chosen = operations.map { [$0] } + parents
     return Configuration(
-      values: try zip(architecture.rows, chosen).map { row, places in
-        Double(try #require(row.selections.firstIndex(of: places)))
+      values: try zip(architecture.rows, chosen).map { row, selection in
+        Double(try #require(row.selections.firstIndex(of: selection)))
       })
   }
 }

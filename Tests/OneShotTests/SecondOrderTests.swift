@@ -56,10 +56,10 @@ private struct Small {
     let descent = try descent()
     let gradients = try loss(training).gradients(of: network.parameters)
     let next = try Torch.withoutGradients {
-      try network.parameters.indices.map { place in
-        let step = try gradients[place].adding(descent.velocities[place], times: descent.momentum)
-          .adding(network.parameters[place], times: descent.weightDecay)
-        return try network.parameters[place].adding(step, times: -descent.learningRate)
+      try network.parameters.indices.map { index in
+        let step = try gradients[index].adding(descent.velocities[index], times: descent.momentum)
+          .adding(network.parameters[index], times: descent.weightDecay)
+        return try network.parameters[index].adding(step, times: -descent.learningRate)
       }
     }
     return try loss(search, next).value()
@@ -74,9 +74,9 @@ private struct Small {
       small.architecture, training: small.training, search: small.search, exact: true, gates: small.gates
     ).map { try $0.doubles() }
     for (row, parameter) in small.architecture.enumerated() {
-      for place in 0..<parameter.count {
+      for index in 0..<parameter.count {
         let unit = try Tensor(
-          doubles: (0..<parameter.count).map { $0 == place ? 1 : 0 }, shape: parameter.shape)
+          doubles: (0..<parameter.count).map { $0 == index ? 1 : 0 }, shape: parameter.shape)
         let step = 1e-5
         try parameter.increase(by: unit, times: step)
         let above = try small.unrolledLoss()
@@ -84,7 +84,7 @@ private struct Small {
         let below = try small.unrolledLoss()
         try parameter.increase(by: unit, times: step)
         let measured = (above - below) / (2 * step)
-        #expect(abs(exact[row][place] - measured) < 1e-6, "row \(row), place \(place)")
+        #expect(abs(exact[row][index] - measured) < 1e-6, "row \(row), index \(index)")
       }
     }
   }

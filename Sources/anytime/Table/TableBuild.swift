@@ -15,8 +15,8 @@ struct TableBuild: AsyncParsableCommand {
     abstract: "Train every cell of a search space from scratch, into a table.",
     discussion: """
       One single-threaded process per core trains at low priority. Every finished training is kept in a \
-      folder beside the table: kill the build at any time, and the same command goes on with it. With \
-      --shard, build parts on several machines and put them together with 'anytime table merge'.
+      folder beside the table: stop the build at any time, and the same command goes on with it. With \
+      --shard, build parts on several machines, then put them together with 'anytime table merge'.
 
       EXAMPLES
         anytime table build mini.table --space mini --epochs 2,6,18 --repeats 3
@@ -29,16 +29,16 @@ struct TableBuild: AsyncParsableCommand {
 
   @OptionGroup var settings: BuildOptions
 
-  @Option(help: "Train only part i of n of the cells, and write no table: i/n, i from 1.")
+  @Option(help: "Train only part i of n of the cells, i from 1, and write no table: i/n.")
   var shard: String?
 
-  @Option(help: "Worker processes.")
+  @Option(help: "The number of worker processes.")
   var workers = ProcessInfo.processInfo.activeProcessorCount
 
-  @Option(help: "How much to yield to other programs, 0 to 19.")
+  @Option(help: "The niceness of the workers, 0 to 19; at 19 they yield most to other programs.")
   var nice = 10
 
-  @Flag(name: .shortAndLong, help: "No progress.")
+  @Flag(name: .shortAndLong, help: "Show no progress.")
   var quiet = false
 
   func validate() throws {
@@ -143,8 +143,8 @@ struct TableTime: ParsableCommand {
     commandName: "time",
     abstract: "Measure the training steps of all cells of a build in one sitting.",
     discussion: """
-      A long build sees fast hours and slow ones. Leave the machine alone, run this on its folder, and merge: the \
-      table's seconds are then these. Kill it at any time; the same command goes on.
+      A long build runs in fast hours and slow ones. When nothing else uses the machine, run this on the build's \
+      folder, then merge: the table's seconds are then these. Stop it at any time; the same command goes on.
 
       EXAMPLE
         anytime table time space-1.table.build
@@ -154,10 +154,10 @@ struct TableTime: ParsableCommand {
   @Argument(help: "A build folder.")
   var folder: String
 
-  @Option(help: "The folder of the data files, if it is not where Debian puts it.")
+  @Option(help: "The folder of the data files. Default: where Debian puts them.")
   var data: String?
 
-  @Flag(name: .shortAndLong, help: "No progress.")
+  @Flag(name: .shortAndLong, help: "Show no progress.")
   var quiet = false
 
   func run() throws {
@@ -213,69 +213,69 @@ private func machineDescription() -> String {
   return "\(model ?? "unknown processor"), \(ProcessInfo.processInfo.processorCount) cores"
 }
 
-/// What determines the numbers of a table, as flags.
+/// The options that determine the numbers of a table.
 struct BuildOptions: ParsableArguments {
   @Option(help: "The search space: mini, 1, 2 or 3.")
   var space: String
 
-  @Option(help: "fashion-mnist, or cifar-10 (binary version).")
+  @Option(help: "The data set: fashion-mnist, or cifar-10 (binary version).")
   var dataset = "fashion-mnist"
 
-  @Option(help: "The folder of the data files, if it is not where Debian puts it.")
+  @Option(help: "The folder of the data files. Default: where Debian puts them.")
   var data: String?
 
-  @Option(help: "Epoch counts, each a training of its own.")
+  @Option(help: "The epoch counts, each a training of its own.")
   var epochs = "2,6,18"
 
-  @Option(help: "Trainings per cell and epoch count.")
+  @Option(help: "The number of trainings per cell and epoch count.")
   var repeats = 3
 
-  @Option(help: "Images to train on.")
+  @Option(help: "The number of images to train on.")
   var images = 5_000
 
-  @Option(name: .customLong("validation"), help: "Images to validate on.")
+  @Option(name: .customLong("validation"), help: "The number of images to validate on.")
   var validationImages = 5_000
 
-  @Option(name: .customLong("test"), help: "Images to test on.")
+  @Option(name: .customLong("test"), help: "The number of images to test on.")
   var testImages = 5_000
 
-  @Option(help: "Average the images over squares of this many pixels.")
+  @Option(help: "The side of the squares over which images are averaged, in pixels.")
   var downscale = 2
 
-  @Option(help: "Channels of the stem.")
+  @Option(help: "The channels of the stem.")
   var channels = 8
 
-  @Option(help: "Cells in each of the three stacks.")
+  @Option(help: "The cells in each of the three stacks.")
   var cellsPerStack = 1
 
-  @Option(help: "Images per training step.")
+  @Option(help: "The images per training step.")
   var batchSize = 64
 
-  @Option(help: "nesterov, sgd or rmsprop.")
+  @Option(help: "The optimizer: nesterov, sgd or rmsprop.")
   var optimizer = "nesterov"
 
   @Option(help: "The learning rate at the first step.")
   var learningRate = 0.03
 
-  @Option(help: "Momentum.")
+  @Option(help: "The momentum.")
   var momentum = 0.9
 
-  @Option(help: "L2.")
+  @Option(help: "The strength of L2 regularisation.")
   var weightDecay = 1e-4
 
-  @Option(help: "Determines splits, weights and orders.")
+  @Option(help: "The seed of splits, weights and orders.")
   var seed: UInt64 = 0
 
-  @Flag(help: "Train the cells that the base table lacks, as its cells were trained, and put both together.")
+  @Flag(help: "Train only the cells that the base table lacks, as its own were trained, and put both together.")
   var onlyMissing = false
 
-  @Option(help: "With --only-missing: a table file, or 'embedded'.")
+  @Option(help: "The base table of --only-missing: a table file, or 'embedded'.")
   var base = "embedded"
 
   /// The table to extend.
   func openBase() throws -> Table? { onlyMissing ? try Experiment.openTable(base) : nil }
 
-  /// With the settings of the table to extend, where there is one.
+  /// These options with the settings of the table to extend, if there is one.
   func settled() throws -> BuildOptions {
     guard let table = try openBase() else { return self }
     let build = try table.buildSettings()
@@ -297,15 +297,16 @@ struct BuildOptions: ParsableArguments {
     settled.seed = build.seed
     guard try settled.read() == build else { throw BuildError.notBuilt(table.path) }
     let usual = try BuildOptions.parse(["--space", space, "--only-missing"]).arguments
-    for (place, own) in arguments.enumerated()
-    where own != settled.arguments[place] && own != usual[place] {
+    for (index, own) in arguments.enumerated()
+    where own != settled.arguments[index] && own != usual[index] {
       throw UsageError(
-        "\(arguments[place - 1]) is \(settled.arguments[place]) in \(table.path), and --only-missing trains as it "
-          + "was trained; leave \(arguments[place - 1]) out")
+        "\(arguments[index - 1]) is \(settled.arguments[index]) in \(table.path), and --only-missing trains as it "
+          + "was trained; leave \(arguments[index - 1]) out")
     }
     return settled
   }
 
+  /// The settings that these options describe.
   func read() throws -> BuildSettings {
     guard let name = DatasetSettings.Name(rawValue: dataset) else {
       throw UsageError("'\(dataset)' is no data set; use fashion-mnist or cifar-10")
@@ -339,9 +340,10 @@ struct BuildOptions: ParsableArguments {
       epochs: counts, repeats: repeats, seed: seed)
   }
 
+  /// Reads the images of the data set.
   func readImages() throws -> Dataset { try Dataset(read().dataset, folder: data) }
 
-  /// The cells of the space, or of part i of n.
+  /// The cells to train: all of the space, or those of part i of n.
   func cells(shard: String?) throws -> [Cell] {
     guard let space = SearchSpace(named: space), space.name != SearchSpace.nasBench101.name else {
       throw UsageError("--space is mini, 1, 2 or 3, not '\(space)'")

@@ -18,7 +18,7 @@ struct TableCommand: ParsableCommand {
     ])
 }
 
-/// Which table.
+/// The option that names a table.
 struct TableOption: ParsableArguments {
   @Argument(help: "A table file, or 'embedded'.")
   var table = "embedded"
@@ -28,7 +28,7 @@ struct TableOption: ParsableArguments {
 
 struct TableInfo: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "info", abstract: "Describe a table: size, accuracies, noise, where it comes from.",
+    commandName: "info", abstract: "Describe a table: size, accuracies, noise, provenance.",
     discussion: "EXAMPLE\n  anytime table info")
 
   @OptionGroup var source: TableOption
@@ -109,7 +109,7 @@ struct TableInfo: ParsableCommand {
     }
   }
 
-  /// What a supernet's passes are charged.
+  /// Prints the charge of a supernet's passes.
   private func printCosts(_ benchmark: Benchmark) {
     let task: SearchTask
     do { task = try SearchTask(of: benchmark.table) } catch {
@@ -151,7 +151,7 @@ struct TablePlot: AsyncParsableCommand {
 
   @OptionGroup var source: TableOption
 
-  @Option(name: .shortAndLong, help: "A .svg, .pdf or .png file.")
+  @Option(name: .shortAndLong, help: "The .svg, .pdf or .png file to write.")
   var output: String
 
   func validate() throws {
@@ -170,7 +170,7 @@ struct TablePlot: AsyncParsableCommand {
 }
 
 extension Benchmark {
-  /// The largest search space all of whose cells are in a table, of those whose walks are short enough to follow.
+  /// The benchmark of the largest search space, among those small enough to walk, whose cells are all in the table.
   fileprivate static func largest(of table: Table) -> Benchmark? {
     for space in SearchSpace.all.reversed() {
       if let count = space.parameters.count, count < 1 << 22,
@@ -191,7 +191,7 @@ extension Landscape {
 
 struct TableQuery: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "query", abstract: "Print what a table knows of a cell.",
+    commandName: "query", abstract: "Print a table's numbers for a cell.",
     discussion: """
       EXAMPLES
         anytime table query 5529e1779433733d1145e20de5d8604e
@@ -200,7 +200,7 @@ struct TableQuery: ParsableCommand {
       """)
 
   @Argument(
-    help: "A hash of 32 hexadecimal digits, or an adjacency matrix and operations, as one word or two.")
+    help: "A hash of 32 hexadecimal digits, or an adjacency matrix and operations, as one argument or two.")
   var cell: [String]
 
   @Option(help: "A table file, or 'embedded'.")

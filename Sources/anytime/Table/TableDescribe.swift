@@ -10,10 +10,10 @@ struct TableDescribe: ParsableCommand {
     commandName: "describe",
     abstract: "State which images and networks a table was made with.",
     discussion: """
-      One-shot methods train their supernet for the images and networks of the table's own trainings, so the \
-      table has to state them. Tables that were built here, or imported from NAS-Bench-101's file, do. For \
-      others, state them once: the numbers stay, and the table's provenance and checksum change. Without \
-      options, this prints what a table states.
+      One-shot methods train their supernet on the images and networks of the table's own trainings, so the \
+      table has to state them. Tables that 'anytime table build' made, or that were imported from NAS-Bench-101's \
+      file, do. For others, state them once: the numbers stay, and the table's provenance and checksum change. \
+      Without options, this prints what a table states.
 
       EXAMPLES
         anytime table describe mine.table
@@ -33,39 +33,39 @@ struct TableDescribe: ParsableCommand {
       "The images: \(StatedTask.datasets.keys.sorted().joined(separator: " or ")).", valueName: "name"))
   var dataset: String?
 
-  @Option(help: "Images to train on.")
+  @Option(help: "The number of images to train on.")
   var trainingImages: Int?
 
-  @Option(help: "Images to choose by.")
+  @Option(help: "The number of images to validate on.")
   var validationImages: Int?
 
-  @Option(help: "Images to report on.")
+  @Option(help: "The number of images to test on.")
   var testImages: Int?
 
-  @Option(help: "Images are averaged over squares of this many pixels.")
+  @Option(help: "The side of the squares over which images are averaged, in pixels.")
   var downscale: Int?
 
-  @Option(help: "Determines which images these are.")
+  @Option(help: "The seed that draws the images.")
   var dataSeed: UInt64?
 
-  @Option(help: "Channels of the first stack.")
+  @Option(help: "The channels of the first stack.")
   var channels: Int?
 
-  @Option(help: "Stacks.")
+  @Option(help: "The number of stacks.")
   var stacks: Int?
 
-  @Option(help: "Cells per stack.")
+  @Option(help: "The cells in each stack.")
   var cellsPerStack: Int?
 
   @Option(help: "The weight of a new batch in batch norm's running statistics.")
   var batchNormMomentum: Double?
 
-  @Option(help: "Batch norm's epsilon.")
+  @Option(help: "The epsilon of batch norm.")
   var batchNormEpsilon: Double?
 
   @Option(
     name: .shortAndLong,
-    help: "The table to make. Default: the same file, replaced when the new one is whole.")
+    help: "The table to write. Default: the same file, replaced when the new one is complete.")
   var output: String?
 
   func run() throws {
@@ -108,7 +108,7 @@ struct TableDescribe: ParsableCommand {
         + "\(task.network.batchNormEpsilon)")
   }
 
-  /// The task that the options state; `nil` if there are none.
+  /// The task that the options state; `nil` if none is given.
   private func stated(for table: Table) throws -> StatedTask? {
     let base = try options.stated()
     let numbers: [Any?] = [

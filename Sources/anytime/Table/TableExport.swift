@@ -6,10 +6,10 @@ struct TableExport: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write a table as CSV or JSON lines.",
     discussion: """
-      A row per cell, epoch count and repeat, with the columns that 'anytime table import' reads. What a \
-      table does not have is an empty field. Where the numbers come from goes along: as the first line of \
-      JSON lines, and for CSV in a file beside it, NAME.csv.provenance.json. 'anytime table import' reads \
-      both, and gives the same table again, with the same checksum.
+      Writes a row per cell, epoch count and repeat, with the columns that 'anytime table import' reads. A number \
+      that the table lacks is an empty field. The provenance is written too: as the first line of JSON lines, and \
+      for CSV in a file beside it, NAME.csv.provenance.json. 'anytime table import' reads both, and makes the same \
+      table again, with the same checksum.
 
       EXAMPLES
         anytime table export -o table.csv
@@ -18,7 +18,7 @@ struct TableExport: ParsableCommand {
 
   @OptionGroup var source: TableOption
 
-  @Option(name: .shortAndLong, help: "A .csv or .jsonl file.")
+  @Option(name: .shortAndLong, help: "The .csv or .jsonl file to write.")
   var output: String
 
   func run() throws {

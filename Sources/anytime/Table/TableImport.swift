@@ -10,23 +10,23 @@ struct TableImport: ParsableCommand {
     abstract: "Convert NAS-Bench-101's files, CSV or JSON lines into a table.",
     discussion: """
       FILES
-        .tfrecord: NAS-Bench-101's own. .csv, .tsv, .txt: delimited text with a header; commas, semicolons, tabs \
-      and | are recognised. .jsonl, .ndjson: a JSON object on each line. All may be gzipped (.gz).
+        .tfrecord: NAS-Bench-101's own format. .csv, .tsv, .txt: delimited text with a header; commas, semicolons, \
+      tabs and | are recognised. .jsonl, .ndjson: a JSON object on each line. All may be gzipped (.gz).
 
       COLUMNS of delimited text, keys of JSON lines
         adjacency   needed: 011|001|000, 011001000 or [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
         operations  needed: input,conv3x3-bn-relu,output or ["input", "conv3x3-bn-relu", "output"]
-        epochs      needed, unless --epochs or columns with @ say it
-        hash        checked, if there
-        repeat      from 0 or 1. Without it, rows of the same cell as it is written are repeats in order, and \
-      rows that are equal in all values an error
-        training_seconds, train_accuracy, validation_accuracy, test_accuracy, each also with halfway_ before it: \
-      at the end and in the middle of the training; accuracies are fractions
+        epochs      needed, unless given by --epochs or columns with @
+        hash        checked, if present
+        repeat      from 0 or 1. Without it, rows that write a cell in the same way are its repeats in order, and \
+      rows that are equal in all values are an error
+        training_seconds, train_accuracy, validation_accuracy, test_accuracy: at the end of the training, or in \
+      its middle with halfway_ in front; accuracies are fractions
         trainable_parameters, multiply_accumulates
 
-      What is missing, empty, nan, NA or null is absent in the table, never zero. Other names are stated with \
-      --column name=theirs. Where the table has a column per epoch count, --column name@epochs=theirs states \
-      each of them. Other columns mean nothing and are listed.
+      A number that is missing, empty, nan, NA or null is absent in the table, never zero. If the file uses other \
+      names, give them with --column name=theirs. If it has a column per epoch count, give each with \
+      --column name@epochs=theirs. All other columns are ignored and listed.
 
       EXAMPLES
         anytime table import nasbench_full.tfrecord
@@ -47,29 +47,29 @@ struct TableImport: ParsableCommand {
   @Option(
     name: .customLong("column"),
     help: ArgumentHelp(
-      "Which of the file's columns is meant; name@epochs for the column of one epoch count. Repeatable.",
+      "The file's name for a column; with name@epochs, for the column of one epoch count. Repeatable.",
       valueName: "name=theirs"))
   var columns: [String] = []
 
   @Option(help: ArgumentHelp("A column of the file to leave out. Repeatable.", valueName: "theirs"))
   var ignore: [String] = []
 
-  @Option(help: "The epochs of all rows, where no column has them.")
+  @Option(help: "The epochs of all rows, if no column has them.")
   var epochs: Int?
 
-  @Option(help: ArgumentHelp("Epoch counts to keep, of more; a table holds up to 16.", valueName: "n,n,..."))
+  @Option(help: ArgumentHelp("The epoch counts to keep, as a table holds at most 16.", valueName: "n,n,..."))
   var keepEpochs: String?
 
   @Option(
     help: """
-      Rows that are the same cell, drawn in another way: error, mean (of their trainings) or first (keep the \
-      first one's). With the last two, rows equal in all values count once.
+      The treatment of rows that describe the same cell in different ways: error, mean (of their trainings) or \
+      first (keep the first row's). With the last two, rows that are equal in all values count once.
       """)
   var isomorphic: String?
 
   @OptionGroup var task: TaskOptions
 
-  @Flag(name: .shortAndLong, help: "No progress.")
+  @Flag(name: .shortAndLong, help: "Show no progress.")
   var quiet = false
 
   func run() throws {
@@ -169,16 +169,16 @@ struct TableImport: ParsableCommand {
 struct TableSynthesize: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "synthesize",
-    abstract: "Write a file of NAS-Bench-101's exact shape with made-up numbers, for tests and measurements.",
+    abstract: "Write a file in NAS-Bench-101's exact format with made-up numbers, for tests and measurements.",
     discussion: "EXAMPLE\n  anytime table synthesize synthetic.tfrecord --space nas-bench-101")
 
   @Argument(help: "The .tfrecord file to make.")
   var output: String
 
-  @Option(help: "Whose cells.")
+  @Option(help: "The search space whose cells to write.")
   var space = "1"
 
-  @Flag(name: .customLong("only-108"), help: "Trainings of 108 epochs alone, as in the smaller file.")
+  @Flag(name: .customLong("only-108"), help: "Write only trainings of 108 epochs, as in NAS-Bench-101's smaller file.")
   var only108 = false
 
   func run() throws {

@@ -8,14 +8,14 @@ import TabularBenchmark
 struct TaskOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Images and networks: nas-bench-101 (CIFAR-10, 128 channels, three stacks of three cells) or a JSON file.",
+      "The images and networks: nas-bench-101 (CIFAR-10, 128 channels, three stacks of three cells) or a JSON file.",
       valueName: "name or file"))
   var task: String?
 
-  @Option(help: ArgumentHelp("The same images and networks as another table's.", valueName: "table"))
+  @Option(help: ArgumentHelp("A table with the same images and networks.", valueName: "table"))
   var like: String?
 
-  /// The task, `nil` if neither option is given.
+  /// The task; `nil` if neither option is given.
   func stated() throws -> StatedTask? {
     guard task == nil || like == nil else {
       throw UsageError("--task and --like state the same; use one of them")
