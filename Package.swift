@@ -21,7 +21,7 @@ let trains = libtorch != "none"
 let package = Package(
   name: "AnytimeNAS",
   products: [
-    .library(name: "Anytime", targets: ["Anytime", "TabularBenchmark", "CellSpace", "Statistics"]),
+    .library(name: "Anytime", targets: ["Anytime", "TabularBenchmark", "SearchSpaces", "Statistics"]),
     .library(name: "OptimizerConformance", targets: ["OptimizerConformance"]),
     .library(name: "Blackbox", targets: ["Blackbox"]),
     .library(name: "OneShot", targets: ["OneShot", "Supernet"]),
@@ -46,31 +46,31 @@ let package = Package(
 
     // Cells, search spaces, statistics
     .target(name: "Statistics", dependencies: ["CGSL"]),
-    .target(name: "CellSpace", dependencies: ["Statistics"]),
+    .target(name: "SearchSpaces", dependencies: ["Statistics"]),
 
     // Tables: no libtorch here
     .target(
       name: "TabularBenchmark",
-      dependencies: ["CellSpace", "Statistics", "CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      dependencies: ["SearchSpaces", "Statistics", "CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["ModelMetrics.proto"],
       resources: [.copy("Resources/embedded.table")]),
 
     // Networks: trained on libtorch, of which nothing is linked
     .target(name: "CTorch"),
     .target(name: "Tensor", dependencies: ["CTorch"]),
-    .target(name: "CellNetworks", dependencies: ["Tensor", "CellSpace", "Statistics", "CZlib"]),
+    .target(name: "CellNetworks", dependencies: ["Tensor", "SearchSpaces", "Statistics", "CZlib"]),
     .target(name: "TableBuilder", dependencies: ["CellNetworks", "TabularBenchmark"]),
 
     // Optimizer, settings, session, account, ledger, policy, trajectory
-    .target(name: "Anytime", dependencies: ["TabularBenchmark", "CellSpace", "Statistics"]),
+    .target(name: "Anytime", dependencies: ["TabularBenchmark", "SearchSpaces", "Statistics"]),
     .target(
-      name: "OptimizerConformance", dependencies: ["Anytime", "TabularBenchmark", "CellSpace", "Statistics"]),
+      name: "OptimizerConformance", dependencies: ["Anytime", "TabularBenchmark", "SearchSpaces", "Statistics"]),
 
     // Experiment files, runner, run store
     .target(
       name: "Experiments",
       dependencies: [
-        "Anytime", "TabularBenchmark", "CellSpace",
+        "Anytime", "TabularBenchmark", "SearchSpaces",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "GRDBSQLite", package: "GRDB.swift"),
@@ -79,22 +79,22 @@ let package = Package(
 
     // Methods: one file each
     .target(
-      name: "Blackbox", dependencies: ["Anytime", "CellSpace", "Statistics"],
+      name: "Blackbox", dependencies: ["Anytime", "SearchSpaces", "Statistics"],
       path: "Optimizers/Blackbox"),
 
     // The weight-sharing network, opened with a session, and the methods that search with it
     .target(
       name: "Supernet",
-      dependencies: ["Anytime", "CellNetworks", "TabularBenchmark", "CellSpace", "Statistics", "Tensor"]),
+      dependencies: ["Anytime", "CellNetworks", "TabularBenchmark", "SearchSpaces", "Statistics", "Tensor"]),
     .target(
-      name: "OneShot", dependencies: ["Supernet", "Anytime", "CellSpace", "Statistics", "Tensor"],
+      name: "OneShot", dependencies: ["Supernet", "Anytime", "SearchSpaces", "Statistics", "Tensor"],
       path: "Optimizers/OneShot"),
 
     // Curves, exports, plots
     .target(
       name: "Reports",
       dependencies: [
-        "Experiments", "Anytime", "TabularBenchmark", "CellSpace", "Statistics",
+        "Experiments", "Anytime", "TabularBenchmark", "SearchSpaces", "Statistics",
         .product(name: "Subprocess", package: "swift-subprocess"),
       ], path: "Reports",
       resources: [.copy("Resources")]),
@@ -111,17 +111,17 @@ let package = Package(
     .target(name: "Mutation", dependencies: ["Statistics"], path: "Tests/Mutation"),
     .testTarget(name: "StatisticsTests", dependencies: ["Statistics"]),
     .testTarget(
-      name: "CellSpaceTests",
-      dependencies: ["CellSpace", .product(name: "Crypto", package: "swift-crypto")]),
+      name: "SearchSpacesTests",
+      dependencies: ["SearchSpaces", .product(name: "Crypto", package: "swift-crypto")]),
     .testTarget(name: "TabularBenchmarkTests", dependencies: ["TabularBenchmark"]),
     .testTarget(
       name: "CellNetworksTests",
-      dependencies: ["CellNetworks", "TableBuilder", "Mutation", "CellSpace", "CZlib"]),
+      dependencies: ["CellNetworks", "TableBuilder", "Mutation", "SearchSpaces", "CZlib"]),
     .testTarget(name: "AnytimeTests", dependencies: ["Anytime", "Blackbox", "OptimizerConformance"]),
     .testTarget(
       name: "ExperimentsTests",
       dependencies: [
-        "Experiments", "Anytime", "Blackbox", "OneShot", "OptimizerConformance", "CellSpace", "TabularBenchmark",
+        "Experiments", "Anytime", "Blackbox", "OneShot", "OptimizerConformance", "SearchSpaces", "TabularBenchmark",
         .product(name: "GRDB", package: "GRDB.swift"),
       ],
       resources: [.copy("Resources/store-0.1")]),

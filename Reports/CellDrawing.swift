@@ -1,5 +1,5 @@
-import CellSpace
 import Foundation
+import SearchSpaces
 
 /// A cell as a small picture: layers by the longest path from the input, from the top downwards.
 package struct CellDrawing {

@@ -1,7 +1,7 @@
 import Anytime
-import CellSpace
 import Experiments
 import Foundation
+import SearchSpaces
 import Statistics
 
 /// Files in IOHprofiler's format (Doerr et al. 2018, https://iohprofiler.github.io): a folder per method that

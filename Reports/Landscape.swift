@@ -1,4 +1,4 @@
-import CellSpace
+import SearchSpaces
 import Statistics
 import TabularBenchmark
 

@@ -1,6 +1,6 @@
 import Anytime
-import CellSpace
 import Foundation
+import SearchSpaces
 import TabularBenchmark
 
 /// A picture of a table in panels, drawn by gnuplot: accuracies, times, repeat noise, agreement of epoch counts,

@@ -1,5 +1,5 @@
 import Anytime
-import CellSpace
+import SearchSpaces
 import TabularBenchmark
 
 /// Statistics of a whole search space: the line that any method should beat.

@@ -1,5 +1,5 @@
 import Anytime
-import CellSpace
+import SearchSpaces
 import Statistics
 
 /// BOHB: Hyperband whose configurations come from kernel densities of the good and the bad ones.

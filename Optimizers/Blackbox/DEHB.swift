@@ -1,5 +1,5 @@
 import Anytime
-import CellSpace
+import SearchSpaces
 import Statistics
 
 /// DEHB: Hyperband's brackets over one population per epoch count, evolved by differential evolution.

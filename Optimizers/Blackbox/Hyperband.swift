@@ -1,5 +1,5 @@
 import Anytime
-import CellSpace
+import SearchSpaces
 import Statistics
 
 /// Hyperband: random search whose configurations are first trained for few epochs, and only the best of them

@@ -1,5 +1,5 @@
 import Anytime
-import CellSpace
+import SearchSpaces
 import Statistics
 
 /// Local search: trains all neighbours of a configuration, moves to the best, and starts anew where none is

@@ -1,5 +1,5 @@
 import Anytime
-import CellSpace
+import SearchSpaces
 
 /// Random search: every candidate is drawn uniformly, whatever was seen before.
 ///

@@ -1,5 +1,5 @@
 import Anytime
-import CellSpace
+import SearchSpaces
 import Statistics
 
 /// Regularized (aging) evolution: the best of a random sample of the population is mutated, and the oldest

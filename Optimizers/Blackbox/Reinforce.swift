@@ -1,6 +1,6 @@
 import Anytime
-import CellSpace
 import Foundation
+import SearchSpaces
 import Statistics
 
 /// REINFORCE: one categorical distribution per parameter, moved towards configurations that are better than a

@@ -1,5 +1,5 @@
 import Anytime
-import CellSpace
+import SearchSpaces
 import Statistics
 
 /// SMAC: a random forest predicts validation errors, and what promises the greatest expected improvement is

@@ -1,5 +1,5 @@
 import Anytime
-import CellSpace
+import SearchSpaces
 import Statistics
 
 /// Tree-structured Parzen estimator: models the good and the other configurations apart, parameter by

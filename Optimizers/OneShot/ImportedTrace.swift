@@ -1,6 +1,6 @@
 import Anytime
-import CellSpace
 import Foundation
+import SearchSpaces
 
 /// A replay of a search that was made elsewhere, to draw it on the same curves. Every epoch spends what the search
 /// spent and recommends the cell that the search would have returned.

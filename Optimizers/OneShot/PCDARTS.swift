@@ -1,5 +1,5 @@
 import Anytime
-import CellSpace
+import SearchSpaces
 import Supernet
 
 /// PC-DARTS: DARTS in which operations see only one channel in four. The other channels pass by, and all are shuffled

@@ -1,5 +1,5 @@
 import Anytime
-import CellSpace
+import SearchSpaces
 import Supernet
 
 /// Random search with weight sharing: the supernet trains one uniformly drawn architecture per step. After every epoch

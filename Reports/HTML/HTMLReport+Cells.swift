@@ -1,7 +1,7 @@
 import Anytime
-import CellSpace
 import Experiments
 import Foundation
+import SearchSpaces
 import TabularBenchmark
 
 /// The best cells that runs ended with, drawn.

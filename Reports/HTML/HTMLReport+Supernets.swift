@@ -1,7 +1,7 @@
 import Anytime
-import CellSpace
 import Experiments
 import Foundation
+import SearchSpaces
 
 /// Measurements of one-shot methods' supernets over their epochs.
 extension HTMLReport {

@@ -1,7 +1,7 @@
 import Anytime
-import CellSpace
 import Experiments
 import Foundation
+import SearchSpaces
 import TabularBenchmark
 
 /// An experiment as one page that needs nothing else: no network, no other file. The same results give the same

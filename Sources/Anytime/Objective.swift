@@ -1,4 +1,4 @@
-import CellSpace
+import SearchSpaces
 
 /// What an evaluation buys: the look-up of a training in a table, which every run's own session does, or anything else
 /// that costs something and shows how good a point is, such as the run of another method whose hyperparameters are

@@ -1,4 +1,4 @@
-import CellSpace
+import SearchSpaces
 import Statistics
 
 /// A search method: anything that spends a budget to find an architecture.

@@ -1,5 +1,5 @@
-import CellSpace
 import Foundation
+import SearchSpaces
 import TabularBenchmark
 
 /// What a method that ran in a child session came to, and what that cost.

@@ -1,4 +1,4 @@
-import CellSpace
+import SearchSpaces
 
 /// A value whose properties can be set by name: a search method, a part that several methods share, or a budget
 /// policy.

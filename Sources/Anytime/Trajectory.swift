@@ -1,4 +1,4 @@
-import CellSpace
+import SearchSpaces
 import TabularBenchmark
 
 /// One change of the incumbent.

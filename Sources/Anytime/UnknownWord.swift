@@ -1,4 +1,4 @@
-import CellSpace
+import SearchSpaces
 
 /// A word that should be one of several and is not; it names the nearest one.
 public struct UnknownWord: Error, Hashable, Sendable, CustomStringConvertible {

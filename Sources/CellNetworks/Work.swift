@@ -1,4 +1,4 @@
-import CellSpace
+import SearchSpaces
 
 /// The amount of computation in a forward pass, of one image unless stated otherwise.
 ///

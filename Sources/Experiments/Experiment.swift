@@ -1,6 +1,6 @@
 import Anytime
-import CellSpace
 import Foundation
+import SearchSpaces
 import TabularBenchmark
 
 /// Runs of several methods, each with several seeds, under one horizon and policy, on one search space of one table.

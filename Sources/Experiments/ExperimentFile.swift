@@ -1,6 +1,6 @@
 import Anytime
-import CellSpace
 import Foundation
+import SearchSpaces
 import TabularBenchmark
 import Yams
 

@@ -1,8 +1,8 @@
 import Anytime
-import CellSpace
 import Foundation
 import GRDB
 import GRDBSQLite
+import SearchSpaces
 
 // Opens a run store's file: for writing, after a check of what it is, or for reading, without a trace.
 

@@ -1,7 +1,7 @@
 import Anytime
-import CellSpace
 import Foundation
 import GRDB
+import SearchSpaces
 
 /// The results of runs, in an SQLite file. A run is stored completely or not at all.
 ///

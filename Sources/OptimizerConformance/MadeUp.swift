@@ -1,6 +1,6 @@
 import Anytime
-import CellSpace
 import Foundation
+import SearchSpaces
 import Statistics
 import TabularBenchmark
 

@@ -1,5 +1,5 @@
 import CellNetworks
-import CellSpace
+import SearchSpaces
 import Statistics
 import TabularBenchmark
 

@@ -1,7 +1,7 @@
 import Anytime
 import CellNetworks
-import CellSpace
 import Foundation
+import SearchSpaces
 import Statistics
 import Tensor
 

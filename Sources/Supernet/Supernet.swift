@@ -1,7 +1,7 @@
 @_spi(Instruments) import Anytime
 import CellNetworks
-import CellSpace
 import Foundation
+import SearchSpaces
 import Statistics
 import TabularBenchmark
 import Tensor

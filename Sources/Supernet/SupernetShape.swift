@@ -1,4 +1,4 @@
-import CellSpace
+import SearchSpaces
 import Tensor
 
 /// The use of one choice's alternatives in a pass. They are the operations of a choice block, or the possible parents

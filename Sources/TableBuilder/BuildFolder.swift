@@ -1,5 +1,5 @@
-import CellSpace
 import Foundation
+import SearchSpaces
 
 /// An error in building a table.
 public enum BuildError: Error, Hashable, Sendable, CustomStringConvertible {

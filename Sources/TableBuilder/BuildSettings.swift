@@ -1,5 +1,5 @@
 import CellNetworks
-import CellSpace
+import SearchSpaces
 import Tensor
 
 /// The settings that determine the numbers of a table, apart from the machine.

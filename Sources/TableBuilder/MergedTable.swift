@@ -1,6 +1,6 @@
 import CellNetworks
-import CellSpace
 import Foundation
+import SearchSpaces
 import TabularBenchmark
 
 /// A merger of build logs into a table.

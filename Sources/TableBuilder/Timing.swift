@@ -1,6 +1,6 @@
 import CellNetworks
-import CellSpace
 import Foundation
+import SearchSpaces
 import Statistics
 
 /// A measurement of the training steps of all cells of a build in one sitting.

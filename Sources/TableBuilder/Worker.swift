@@ -1,6 +1,6 @@
 import CellNetworks
-import CellSpace
 import Foundation
+import SearchSpaces
 
 /// One of several single-threaded processes that build a table together. A worker does every n-th training that is not
 /// in the folder yet.

@@ -1,4 +1,4 @@
-import CellSpace
+import SearchSpaces
 import Statistics
 
 /// A table seen through a search space: the row of each configuration, and the accuracies of the best cell.

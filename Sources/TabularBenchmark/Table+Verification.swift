@@ -1,4 +1,4 @@
-import CellSpace
+import SearchSpaces
 
 // Checks that the content of a table is what was written, and makes sense. Reads all of it, at the speed of memory.
 

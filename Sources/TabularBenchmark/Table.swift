@@ -1,5 +1,5 @@
-import CellSpace
 import Foundation
+import SearchSpaces
 
 /// A tabular benchmark: the cost and the accuracies of every training of every cell, measured once and looked up
 /// ever after.

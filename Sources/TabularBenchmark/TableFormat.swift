@@ -1,5 +1,5 @@
-import CellSpace
 import Foundation
+import SearchSpaces
 
 // The table file, version 1. All numbers are little-endian.
 //

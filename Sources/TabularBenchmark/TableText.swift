@@ -1,5 +1,5 @@
-import CellSpace
 import Foundation
+import SearchSpaces
 
 /// Tables as text: a row per cell, epoch count and repeat.
 public enum TableText {

@@ -1,5 +1,5 @@
-import CellSpace
 import Foundation
+import SearchSpaces
 
 /// Writes a table file from trainings in any order. Memory grows only with the number of cells.
 ///

@@ -1,8 +1,8 @@
 import Anytime
 import ArgumentParser
-import CellSpace
 import Foundation
 import Reports
+import SearchSpaces
 import Statistics
 import TabularBenchmark
 

@@ -1,8 +1,8 @@
 import Anytime
-import CellSpace
 import Foundation
 import OneShot
 import Reports
+import SearchSpaces
 import Statistics
 import Supernet
 import Synchronization

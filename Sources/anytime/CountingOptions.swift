@@ -1,9 +1,9 @@
 import Anytime
 import ArgumentParser
-import CellSpace
 import Experiments
 import Foundation
 import Reports
+import SearchSpaces
 import TabularBenchmark
 
 /// Options on how spending and regret are counted, shared by exports and plots.

@@ -1,8 +1,8 @@
 import Anytime
 import ArgumentParser
-import CellSpace
 import Foundation
 import Reports
+import SearchSpaces
 
 struct Spaces: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -13,7 +13,7 @@ import Testing
     let body = statements.map { "  func f\(UUID().uuidString.prefix(8))(_ session: Session) throws { \($0) }" }
     let text = """
       import Anytime
-      import CellSpace
+      import SearchSpaces
 
       struct Stranger: Optimizer {
         static let method = Method(name: "stranger", title: "", summary: "", citation: "")

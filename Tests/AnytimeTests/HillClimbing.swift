@@ -1,6 +1,6 @@
 // The complete method of the article "Write an optimizer": keep the two the same.
 import Anytime
-import CellSpace
+import SearchSpaces
 
 /// Restarted hill climbing: moves to a mutant that is at least as good, and starts anew when stuck.
 struct HillClimbing: Optimizer {

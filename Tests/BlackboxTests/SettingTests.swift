@@ -1,9 +1,9 @@
 import Anytime
 import Blackbox
-import CellSpace
 import Experiments
 import Foundation
 import OptimizerConformance
+import SearchSpaces
 import Statistics
 import TabularBenchmark
 import Testing

@@ -1,8 +1,8 @@
 @_spi(Instruments) import Anytime
 import Blackbox
-import CellSpace
 import Foundation
 import OptimizerConformance
+import SearchSpaces
 import Statistics
 import TabularBenchmark
 import Testing

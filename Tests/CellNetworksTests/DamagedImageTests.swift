@@ -1,8 +1,8 @@
 import CZlib
 import CellNetworks
-import CellSpace
 import Foundation
 import Mutation
+import SearchSpaces
 import Testing
 
 @Suite("Damaged image files") struct DamagedImageTests {

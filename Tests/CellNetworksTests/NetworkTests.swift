@@ -1,6 +1,6 @@
 import CellNetworks
-import CellSpace
 import Foundation
+import SearchSpaces
 import Statistics
 import TableBuilder
 import Tensor

@@ -1,6 +1,6 @@
 import CellNetworks
-import CellSpace
 import Foundation
+import SearchSpaces
 import TableBuilder
 import TabularBenchmark
 import Tensor

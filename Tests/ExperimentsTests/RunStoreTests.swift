@@ -1,11 +1,11 @@
 import Anytime
 import Blackbox
-import CellSpace
 import Experiments
 import Foundation
 import GRDB
 import OneShot
 import OptimizerConformance
+import SearchSpaces
 import TabularBenchmark
 import Testing
 

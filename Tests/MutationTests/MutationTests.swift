@@ -1,11 +1,11 @@
 import Anytime
 import Blackbox
-import CellSpace
 import Experiments
 import Foundation
 import Mutation
 import OptimizerConformance
 import Reports
+import SearchSpaces
 import TabularBenchmark
 import Testing
 

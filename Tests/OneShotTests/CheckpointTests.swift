@@ -1,10 +1,10 @@
 @_spi(Instruments) import Anytime
 import CellNetworks
-import CellSpace
 import Foundation
 import Mutation
 import OneShot
 import OptimizerConformance
+import SearchSpaces
 import Statistics
 import Supernet
 import TabularBenchmark

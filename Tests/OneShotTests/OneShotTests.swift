@@ -1,10 +1,10 @@
 @_spi(Instruments) import Anytime
 import CellNetworks
-import CellSpace
 import Experiments
 import Foundation
 import OneShot
 import OptimizerConformance
+import SearchSpaces
 import Statistics
 import Supernet
 import TabularBenchmark

@@ -1,7 +1,7 @@
 import CellNetworks
-import CellSpace
 import Foundation
 import OneShot
+import SearchSpaces
 import Statistics
 import Supernet
 import Tensor

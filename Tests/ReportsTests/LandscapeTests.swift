@@ -1,6 +1,6 @@
-import CellSpace
 import Foundation
 import Reports
+import SearchSpaces
 import TabularBenchmark
 import Testing
 

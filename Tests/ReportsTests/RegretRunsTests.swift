@@ -1,8 +1,8 @@
 import Anytime
-import CellSpace
 import Experiments
 import Foundation
 import Reports
+import SearchSpaces
 import Statistics
 import TabularBenchmark
 import Testing

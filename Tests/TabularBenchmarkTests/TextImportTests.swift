@@ -1,5 +1,5 @@
-import CellSpace
 import Foundation
+import SearchSpaces
 import TabularBenchmark
 import Testing
 

@@ -1,4 +1,4 @@
-import CellSpace
+import SearchSpaces
 
 /// Reads adjacency matrices and operations in the usual notations.
 ///

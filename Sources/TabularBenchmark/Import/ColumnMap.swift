@@ -1,4 +1,4 @@
-import CellSpace
+import SearchSpaces
 
 /// The role of each column of a file.
 struct ColumnMap {

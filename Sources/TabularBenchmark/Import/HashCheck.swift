@@ -1,5 +1,5 @@
-import CellSpace
 import Foundation
+import SearchSpaces
 import Synchronization
 
 /// Computes the hashes of cells again, on other threads: it takes longer than reading their records.

@@ -1,4 +1,4 @@
-import CellSpace
+import SearchSpaces
 
 /// The reason why a file cannot be imported: one sentence with file, line or record, and remedy.
 public struct ImportError: Error, Hashable, Sendable, CustomStringConvertible {

@@ -1,5 +1,5 @@
-import CellSpace
 import Foundation
+import SearchSpaces
 
 /// Converts NAS-Bench-101's own files, `nasbench_full.tfrecord` and `nasbench_only108.tfrecord`, gzipped or
 /// not, into a table.

@@ -1,5 +1,5 @@
-import CellSpace
 import Foundation
+import SearchSpaces
 
 /// Imports any measured table from text: a row per cell, epoch count and repeat, or a row per cell with a column per
 /// epoch count.

@@ -1,5 +1,5 @@
-import CellSpace
 import Foundation
+import SearchSpaces
 import SwiftProtobuf
 
 /// Reads the payload of a NAS-Bench-101 record: a JSON array of exactly the form in which that file has it,

@@ -1,4 +1,4 @@
-import CellSpace
+import SearchSpaces
 
 /// Passes trainings to a writer, telling repeats from duplicates and from isomorphic rows.
 ///

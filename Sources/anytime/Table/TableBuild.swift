@@ -1,10 +1,10 @@
 import Anytime
 import ArgumentParser
 import CellNetworks
-import CellSpace
 import Experiments
 import Foundation
 import Reports
+import SearchSpaces
 import TableBuilder
 import TabularBenchmark
 import Tensor

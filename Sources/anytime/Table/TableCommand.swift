@@ -1,9 +1,9 @@
 import Anytime
 import ArgumentParser
-import CellSpace
 import Experiments
 import Foundation
 import Reports
+import SearchSpaces
 import Statistics
 import Supernet
 import TabularBenchmark

@@ -1,7 +1,7 @@
 import ArgumentParser
-import CellSpace
 import Foundation
 import Reports
+import SearchSpaces
 import TabularBenchmark
 
 struct TableImport: ParsableCommand {

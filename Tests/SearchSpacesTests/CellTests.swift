@@ -1,6 +1,6 @@
-import CellSpace
 import Crypto
 import Foundation
+import SearchSpaces
 import Statistics
 import Testing
 
