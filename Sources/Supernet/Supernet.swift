@@ -140,7 +140,7 @@ public final class Supernet {
         labels: batch.labels, dropPath: settings.dropPath > 0 ? { try self.dropPath(images: $0) } : nil,
         gates: gates)
       let value = try loss.value()
-      guard value.isFinite else { throw diverged("its loss is \(value)") }
+      guard value.isFinite else { throw diverged(value.isNaN ? "its loss is not a number" : "its loss is infinite") }
       lossSum += value
       correct += try logits.correctCount(batch.labels)
       seen += batch.images.shape[0]
