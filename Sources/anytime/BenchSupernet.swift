@@ -32,6 +32,8 @@ struct SupernetBench {
       // The first epoch warms up; an epoch is a round.
       $0.supernet.epochs = rounds + 1
       $0.supernet.batchSize = Self.batch
+      $0.supernet.channels = 16
+      $0.supernet.cellsPerStack = 1
       $0.supernet.validates = false
     }
     clock.start()

@@ -81,7 +81,6 @@ struct TableDescribe: ParsableCommand {
     guard output != nil || self.table != "embedded" else {
       throw UsageError("the embedded table stays as it is; name a file for the new one with -o")
     }
-    try table.verify()
     let destination = output.map { URL(filePath: $0) } ?? URL(filePath: table.path)
     let writer = try TableWriter(destination: destination)
     try writer.add(contentsOf: table)

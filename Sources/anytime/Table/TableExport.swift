@@ -27,7 +27,6 @@ struct TableExport: ParsableCommand {
       throw UsageError("\(output) must end in .csv or .jsonl")
     }
     let table = try source.open()
-    try table.verify()
     let line = ProgressLine("exporting")
     try TableText.write(table, to: url, as: format) { line.show(done: $0, of: table.rowCount, unit: "cells") }
     line.finish()
