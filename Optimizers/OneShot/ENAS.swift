@@ -45,10 +45,15 @@ public struct ENAS: Optimizer {
     ($0.batchSize, $0.gradientClip, $0.weightDecay) = (64, 0.25, 1e-4)
   }
   public var selection = SampledSelection()
+  /// The number of steps of the controller per epoch.
   public var controllerSteps = 300
+  /// The learning rate of the controller's Adam.
   public var controllerLearningRate = 3.5e-4
+  /// The weight of the entropy in the reward.
   public var entropyWeight = 1e-4
+  /// The decay of the reward's moving average.
   public var baselineDecay = 0.99
+  /// The size of the controller's LSTM.
   public var hidden = 64
 
   public init() {}

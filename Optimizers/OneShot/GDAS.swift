@@ -28,7 +28,9 @@ public struct GDAS: Optimizer {
 
   public var supernet = SupernetSettings { $0.epochs = 100 }
   public var architect = ArchitectSettings()
+  /// The temperature of the Gumbel-softmax at the first epoch.
   public var highestTemperature = 10.0
+  /// The temperature of the Gumbel-softmax at the last epoch.
   public var lowestTemperature = 1.0
 
   public init() {}

@@ -20,6 +20,7 @@ public struct ImportedTrace: Optimizer {
     summary: "Replays a search that was made elsewhere, from a JSON file.", citation: "the file's author",
     settings: [Setting("file", \ImportedTrace.file, "JSON file of the trace")])
 
+  /// The JSON file of the trace.
   public var file = SettingFile()
 
   public init() {}

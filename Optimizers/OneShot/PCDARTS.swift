@@ -30,6 +30,7 @@ public struct PCDARTS: Optimizer {
 
   public var supernet = SupernetSettings { $0.epochs = 100 }
   public var architect = ArchitectSettings { $0.warmStartEpochs = 15 }
+  /// The number of parts of the channels, of which operations see one.
   public var channelParts = 4
 
   public init() {}

@@ -34,10 +34,15 @@ public struct SPOS: Optimizer {
     ])
 
   public var supernet = SupernetSettings { ($0.batchSize, $0.recalibration) = (64, 20) }
+  /// The number of architectures of a generation.
   public var population = 50
+  /// The number of the best architectures so far that breed.
   public var parents = 10
+  /// The number of generations of a search.
   public var generations = 20
+  /// The probability that a mutation draws a choice anew.
   public var mutation = 0.1
+  /// The number of search images per evaluation; 0 for all.
   public var evaluationImages = 0
 
   public init() {}

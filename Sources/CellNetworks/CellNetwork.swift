@@ -13,6 +13,7 @@ public struct NetworkSettings: Hashable, Sendable, Codable {
   /// The weight of a new batch in batch norm's running statistics. NAS-Bench-101 has 0.003 (0.997 in
   /// TensorFlow's convention), for trainings of tens of thousands of steps; the default 0.1 suits hundreds.
   public var batchNormMomentum = 0.1
+  /// The number added to variances in batch norm.
   public var batchNormEpsilon = 1e-5
 
   public init(channels: Int = 8, cellsPerStack: Int = 1) {

@@ -79,6 +79,7 @@ public struct LabelledImages: Sendable {
 ///
 /// Each channel is normalised by its mean and standard deviation over the training part alone.
 public struct Dataset: Sendable {
+  /// The images to train on, to validate on and to test on.
   public let training, validation, test: LabelledImages
   /// The CRC-32 of the unpacked files, for a table's provenance.
   public let checksum: UInt32

@@ -59,7 +59,7 @@ private final class PackedFile {
     while bytes.count < limit {
       let wanted = min(limit - bytes.count, buffer.count)
       let count = gzread(file, &buffer, UInt32(wanted))
-      // A cut is no error of gzread's: it is what zlib remembers afterwards.
+      // gzread does not report a file that is cut short; zlib only remembers it.
       var problem: Int32 = Z_OK
       gzerror(file, &problem)
       switch problem {

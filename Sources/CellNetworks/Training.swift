@@ -5,6 +5,7 @@ import Tensor
 
 /// The settings of a network's training.
 public struct TrainingSettings: Hashable, Sendable, Codable {
+  /// The number of images per step.
   public var batchSize: Int
   public var rule: GradientDescent.Rule
   /// The learning rate at the first step; it falls to zero along half a cosine, step by step.
@@ -39,6 +40,7 @@ public struct TrainingPoint: Hashable, Sendable, Codable {
 
 /// The result of a training.
 public struct TrainingOutcome: Hashable, Sendable {
+  /// The points in the middle and at the end of the training.
   public var halfway, final: TrainingPoint
   /// Whether the loss ever became infinite or not a number. Accuracies are recorded all the same.
   public var diverged: Bool

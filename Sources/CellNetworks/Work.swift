@@ -54,7 +54,7 @@ public struct Work: Hashable, Sendable {
             if !sources.isEmpty { work.elements += size }
           }
           if vertex == last {
-            // One after another along the channels.
+            // The concatenation along the channels.
             if sources.count > 1 { work.elements += size }
           } else {
             work.elements += size * Double(max(0, sources.count - 1))

@@ -177,7 +177,7 @@ public struct CheckpointError: Error, Hashable, Sendable, CustomStringConvertibl
     guard !isWriting, rename(path, kept) == 0 else { throw self }
     let note =
       "anytime: the checkpoint \(path) cannot be used: \(problem); it is now \(kept), and the run begins anew\n"
-    // A standard error that is closed changes nothing.
+    // If standard error is closed, the note is lost and nothing else changes.
     _ = note.withCString { Foundation.write(STDERR_FILENO, $0, strlen($0)) }
   }
 }

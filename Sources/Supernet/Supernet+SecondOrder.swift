@@ -131,7 +131,7 @@ package struct UnrolledDescent {
     let above = try loss(training, weights).gradients(of: architecture)
     try shift(-2 * radius)
     let below = try loss(training, weights).gradients(of: architecture)
-    // Back to the bit: adding the same number again would round.
+    // Copied, not added back: the sum would be rounded, and the weights would not be the same to the bit.
     for (parameter, value) in zip(weights, before) { try parameter.assign(value) }
     return try direct.indices.map { index in
       let second = try above[index].adding(below[index], times: -1) * (1 / (2 * radius))

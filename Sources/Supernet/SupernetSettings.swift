@@ -18,6 +18,7 @@ public struct SupernetSettings: Configurable {
   public var channels = 16, cellsPerStack = 3
   /// The probability that a choice block's output is dropped; it grows linearly from zero to this at the last epoch.
   public var dropPath = 0.0
+  /// The random changes of training images.
   public var augment = Augment.auto
   /// The side of the square that is cut out of training images; 0 for none. Its probability grows linearly to 1.
   public var cutout = 0
@@ -30,6 +31,7 @@ public struct SupernetSettings: Configurable {
   public var correlationCells = 0, correlationEvery = 5
   /// The number of epochs between probes of the architecture's Hessian; 0 for no probes.
   public var hessianEvery = 0
+  /// The device that the supernet is trained on.
   public var device = Device.cpu
 
   /// The random changes of training images.

@@ -39,6 +39,7 @@ public enum BuildError: Error, Hashable, Sendable, CustomStringConvertible {
 /// be killed at any time, go on with another number of workers, or be put together from several machines by copying
 /// files.
 public struct BuildFolder: Sendable {
+  /// The folder's path.
   public let path: String
 
   public init(path: String) { self.path = path }

@@ -10,6 +10,7 @@ import Statistics
 /// each in a random order of its own. A disturbance lasts seconds and only ever lengthens a measurement, so a repeat's
 /// time is the least of three rounds far from each other.
 public struct Timing {
+  /// The folder of the build.
   public let folder: BuildFolder
   /// The number of training steps in a measurement, which is their median.
   public var steps = 10

@@ -5,7 +5,9 @@ import SearchSpaces
 /// One of several single-threaded processes that build a table together. A worker does every n-th training that is not
 /// in the folder yet.
 public struct Worker: Sendable {
+  /// The folder of the build.
   public let folder: BuildFolder
+  /// The header that the build's logs share.
   public let header: BuildHeader
   /// The index of this worker, in `0..<count`.
   public let index: Int

@@ -34,7 +34,7 @@ extension ProgressStyle {
     switch self {
     case .quiet: ProgressLines(experiment, done: done, quiet: true)
     case .text:
-      // Letters of other widths than one would break the picture.
+      // Characters that are not one column wide would break the dashboard.
       Console.isTerminal && experiment.names.allSatisfy(\.isOfSingleWidth)
         ? Dashboard(DashboardState(experiment, done: done, metric: metric))
         : ProgressLines(experiment, done: done, quiet: false)
@@ -237,7 +237,7 @@ private final class Dashboard: ProgressDisplay {
   private static func draw(_ drawn: inout Drawn, _ now: ContinuousClock.Instant) {
     let (width, height) = Console.size
     let picture = drawn.state.picture(width: width, height: height - 1)
-    // Up to the first line that was drawn last time, then line by line, and whatever is left below goes.
+    // Moves up to the first line of the last drawing, redraws line by line, and clears what is left below.
     let up = drawn.height > 0 ? "\u{1b}[\(drawn.height)F" : ""
     let text = up + picture.map { $0 + "\u{1b}[K\n" }.joined() + "\u{1b}[J"
     Console.show(text)

@@ -78,7 +78,7 @@ struct Plot: AsyncParsableCommand {
       let curves = experiments.map {
         Curves($0, scale: x, bootstrap: center == .bootstrap, metric: counting.metric)
       }
-      // One axis title for all: test only where all have it.
+      // All share an axis title, so test regret is drawn only if all have it.
       let metric = curves.allSatisfy { $0.defaultMetric == .test } ? RegretMetric.test : .validation
       return Figure(
         try curves.map {
