@@ -126,7 +126,8 @@ let package = Package(
       ],
       resources: [.copy("Resources/store-0.1")]),
     .testTarget(
-      name: "BlackboxTests", dependencies: ["Blackbox", "Anytime", "Experiments", "OptimizerConformance", "Statistics"]),
+      name: "BlackboxTests",
+      dependencies: ["Blackbox", "Anytime", "Experiments", "OptimizerConformance", "Statistics"]),
     .testTarget(
       name: "OneShotTests",
       dependencies: [
@@ -153,7 +154,7 @@ let package = Package(
   cxxLanguageStandard: .cxx17
 )
 
-// A member can be used where its module is imported by name, and nowhere else: what a file may touch stands in its head.
+// A member can be used where its module is imported by name, and nowhere else: a file's imports say what it may touch.
 for target in package.targets where target.type != .system {
   target.swiftSettings = (target.swiftSettings ?? []) + [.enableUpcomingFeature("MemberImportVisibility")]
 }

@@ -1,5 +1,5 @@
-/// A session's budget is spent: the session throws this at its horizon, which ends its run, and that alone. A method that
-/// runs others in child sessions is told by ``ChildRun/end`` whose budget it was.
+/// A session's budget is spent: the session throws this at its horizon, which ends its run, and that alone. A method
+/// that runs others in child sessions is told by ``ChildRun/end`` whose budget it was.
 public struct BudgetExhausted: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String { "the budget is spent" }
   public init() {}

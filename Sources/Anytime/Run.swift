@@ -1,8 +1,8 @@
 import Foundation
 import TabularBenchmark
 
-/// Why a run came to no result: the method diverged, or an external program answered wrongly. A method throws this where
-/// the cause is the run's own, so that running it again would end alike; the run is stored with its reason, and others
+/// Why a run came to no result: the method diverged, or an external program answered wrongly. A method throws this
+/// where the cause is the run's own, so that running it again would end alike; the run is stored with its reason, and others
 /// go on.
 public struct RunFailure: Error, Hashable, Sendable, CustomStringConvertible {
   /// One sentence.

@@ -9,8 +9,8 @@ import Synchronization
 import TabularBenchmark
 
 /// The step of DARTS on a supernet of three cells of space 1 (batch 64, 16 channels, images of 28 x 28), in CPU
-/// seconds on one thread: the method itself on a session, charges included. In turns, where Python has PyTorch, the same
-/// step as NAS-Bench-1Shot1 makes it.
+/// seconds on one thread: the method itself on a session, charges included. In turns, where Python has PyTorch, the
+/// same step as NAS-Bench-1Shot1 makes it.
 struct SupernetBench {
   /// Rounds of ten steps of each.
   let rounds: Int
@@ -62,8 +62,8 @@ struct SupernetBench {
     print(aligned(lines))
   }
 
-  /// The embedded table, stating larger images and networks than it was made with, and so few images that an epoch has ten
-  /// steps: for the time of a step it does not matter what the table says.
+  /// The embedded table, stating larger images and networks than it was made with, and so few images that an epoch has
+  /// ten steps: for the time of a step it does not matter what the table says.
   private static func benchmark() throws -> Benchmark {
     let url = FileManager.default.temporaryDirectory.appending(path: "bench-\(UUID().uuidString).table")
     defer { try? FileManager.default.removeItem(at: url) }

@@ -30,7 +30,7 @@ import Testing
     #expect(process.terminationReason == .exit && process.terminationStatus == 128 + number)
     #expect(ContinuousClock.now - start < .seconds(20), "it does not wait for the runs")
     let text = try String(contentsOf: errors, encoding: .utf8)
-    let pattern = /anytime: stopped; (\d+) of 4000 runs are in long.sqlite, and the same command goes on with the others/
+    let pattern = /anytime: stopped; (\d+) of 4000 runs are in long.sqlite, and the same command goes on with/
     let done = try #require(text.firstMatch(of: pattern).flatMap { Int($0.1) })
     #expect(done > 0 && done < 4_000)
     #expect(try program.run("export curves long.sqlite -o out").errors.contains("runs are not done yet"))
@@ -62,12 +62,16 @@ import Testing
     try program.run("run \(Self.short) --name NEW --store s.sqlite3 -q")
     try program.run("run \(Self.short) --name other --store my.db -q")
     let file = program.folder.appending(path: "s.sqlite3")
-    let before = try (Data(contentsOf: file), FileManager.default.attributesOfItem(atPath: file.path)[.modificationDate] as? Date)
+    func state() throws -> (Data, Date?) {
+      let attributes = try FileManager.default.attributesOfItem(atPath: file.path)
+      return (try Data(contentsOf: file), attributes[.modificationDate] as? Date)
+    }
+    let before = try state()
     #expect(try program.run("report s.sqlite3 -o r.html").status == 0)
     #expect(try String(contentsOf: program.folder.appending(path: "r.html"), encoding: .utf8).contains("<title>NEW"))
     #expect(try program.run("export curves my.db -o out").status == 0)
-    let after = try (Data(contentsOf: file), FileManager.default.attributesOfItem(atPath: file.path)[.modificationDate] as? Date)
-    #expect(before == after)
+    let after = try state()
+    #expect(before.0 == after.0 && before.1 == after.1)
     let names = try FileManager.default.contentsOfDirectory(atPath: program.folder.path)
     #expect(!names.contains { $0.hasSuffix("-wal") || $0.hasSuffix("-shm") })
   }
@@ -77,7 +81,8 @@ import Testing
     arguments: [
     ("run --space mini --horizon 10 --sedes 1 --method random-search", "--sedes", "--seeds"),
     ("compare --sapce=mini --horizon 10", "--sapce", "--space"),
-    ("table import a.csv --colum a=b", "--colum", "--column"), ("export curves a.sqlite --otput x", "--otput", "--output"),
+    ("table import a.csv --colum a=b", "--colum", "--column"),
+    ("export curves a.sqlite --otput x", "--otput", "--output"),
   ])
   func misspelt(arguments: String, wrong: String, right: String) throws {
     defer { program.remove() }
@@ -86,7 +91,7 @@ import Testing
     #expect(outcome.errors == "anytime: '\(wrong)' is no option; did you mean '\(right)'?\n")
   }
 
-  @Test("a table whose bytes changed, and one that is not whole, is refused before the first run") func damaged() throws {
+  @Test("a table whose bytes changed is refused before the first run") func damaged() throws {
     defer { program.remove() }
     try program.run("table export -o e.csv")
     try program.run("table import e.csv -q")
@@ -106,7 +111,8 @@ import Testing
       + "--method darts:preset=quick,epochs=2,learning-rate=100,weight-decay=1"
     let outcome = try program.run(arguments)
     #expect(outcome.status == 0)
-    #expect((outcome.output + outcome.errors).contains("1 of 1 run of darts failed (seed 0: the supernet diverged in epoch 1: its loss is "))
+    let sentence = "1 of 1 run of darts failed (seed 0: the supernet diverged in epoch 1: its loss is "
+    #expect((outcome.output + outcome.errors).contains(sentence))
     #expect(outcome.output.contains("random-search"))
     #expect(try program.run("export curves d.sqlite -o out").status == 0)
   }

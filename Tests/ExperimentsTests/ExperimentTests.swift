@@ -146,11 +146,13 @@ import Testing
 
   @Test("aliases of aliases, depth and size come to an end at once, with a line")
   func bombs() {
-    let lists = (1...20).map { "k\($0): &k\($0) [\(Array(repeating: "*k\($0 - 1)", count: 9).joined(separator: ", "))]" }
+    let lists = (1...20).map { number in
+      "k\(number): &k\(number) [\(Array(repeating: "*k\(number - 1)", count: 9).joined(separator: ", "))]"
+    }
     let bomb = "k0: &k0 [x]\n" + lists.joined(separator: "\n")
     #expect(message(bomb).contains("aliases make more than a hundred thousand values"))
     #expect(message(bomb + "\n? *k20\n: v\n? *k19\n: w\n").hasPrefix("e.yaml, line "))
-    #expect(message("a: &a [*a]").hasPrefix("e.yaml, line 1: '*a' refers to an anchor '&a' that is not there before it"))
+    #expect(message("a: &a [*a]").hasPrefix("e.yaml, line 1: '*a' refers to an anchor '&a' that is not there"))
     for deep in [String(repeating: "[", count: 100_000), String(repeating: "- ", count: 50_000)] {
       #expect(message(deep) == "e.yaml, line 1: lists and mappings are nested too deeply")
     }

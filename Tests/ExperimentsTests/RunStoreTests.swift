@@ -200,8 +200,8 @@ private struct Scripted: Optimizer {
         sql: "INSERT INTO experiment VALUES ('alien', '{\"horizon\": 1}', 'x', '{}')")
       try database.execute(
         sql: """
-          INSERT INTO experiment SELECT 'lost method', replace(json, 'random-search', 'gone'), table_checksum, identities
-          FROM experiment WHERE name = 'e'
+          INSERT INTO experiment
+          SELECT 'lost method', replace(json, 'random-search', 'gone'), table_checksum, identities FROM experiment WHERE name = 'e'
           """)
     }
     let store = try RunStore(reading: path, registry: registry)
@@ -255,7 +255,8 @@ private struct Scripted: Optimizer {
     #expect(results.methods.map(\.runs.count) == [0, 2])
   }
 
-  @Test("a horizon that buys more than a billion trainings is refused before the first run") func horizon() async throws {
+  @Test("a horizon that buys more than a billion trainings is refused before the first run")
+  func horizon() async throws {
     defer { remove() }
     for (policy, horizon) in [("fair", "1e12"), ("nas-bench-101", "2e9"), ("fair,currency=epochs", "1e11")] {
       let experiment = try Experiment(

@@ -23,7 +23,8 @@ public struct Mutator {
 
   /// What text may hold that numbers, quotes, lists and aliases are made of.
   private static let words = [
-    "-1", "1e309", "nan", "99999999999999999999", "\"", ",", "\n", "\r", "\t", "[[", "{", "\\u0000", "0", "*a", "&a ", "\u{feff}",
+    "-1", "1e309", "nan", "99999999999999999999", "\"", ",", "\n", "\r", "\t", "[[", "{", "\\u0000", "0", "*a", "&a ",
+    "\u{feff}",
   ]
 
   /// A whole number in a range.
