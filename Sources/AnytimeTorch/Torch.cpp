@@ -749,10 +749,6 @@ ct_tensor *ct_dense(const ct_tensor *x, const ct_tensor *weight) {
   return made([&] { return at::matmul(x->value, weight->value.t()); });
 }
 
-ct_tensor *ct_transpose(const ct_tensor *x) {
-  return made([&] { return x->value.t(); });
-}
-
 int ct_lstm_cell(const ct_tensor *x, const ct_tensor *h, const ct_tensor *c, ct_tensor *const *weights,
                  ct_tensor **results) {
   return done([&] {
@@ -772,10 +768,6 @@ ct_tensor *ct_max_pool_3x3(const ct_tensor *x) {
 
 ct_tensor *ct_max_pool(const ct_tensor *x, int window, int stride, int padding) {
   return made([&] { return at::max_pool2d(x->value, window, stride, padding, 1, true); });
-}
-
-ct_tensor *ct_average_pool(const ct_tensor *x, int window) {
-  return made([&] { return at::avg_pool2d(x->value, window); });
 }
 
 ct_tensor *ct_concatenate(ct_tensor *const *tensors, int count, int dimension) {
@@ -935,11 +927,9 @@ const ct_functions functions = {
     .weighted_concatenation = ct_weighted_concatenation,
     .shuffle_channels = ct_shuffle_channels,
     .dense = ct_dense,
-    .transpose = ct_transpose,
     .lstm_cell = ct_lstm_cell,
     .max_pool_3x3 = ct_max_pool_3x3,
     .max_pool = ct_max_pool,
-    .average_pool = ct_average_pool,
     .concatenate = ct_concatenate,
     .channels = ct_channels,
     .global_mean = ct_global_mean,

@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 // To be counted up with every change of `ct_functions`: a library of another interface is refused.
-#define CT_INTERFACE 2
+#define CT_INTERFACE 3
 
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wnullability-completeness"
@@ -106,7 +106,6 @@ typedef struct {
   ct_tensor *_Nullable (*_Nonnull shuffle_channels)(const ct_tensor *x, int64_t groups);
   // x [count, in], weight [out, in].
   ct_tensor *_Nullable (*_Nonnull dense)(const ct_tensor *x, const ct_tensor *weight);
-  ct_tensor *_Nullable (*_Nonnull transpose)(const ct_tensor *x);
   // One step of an LSTM; weights: input [4h, in], hidden [4h, h], and the two biases. `results`: h and c.
   int (*_Nonnull lstm_cell)(const ct_tensor *x, const ct_tensor *h, const ct_tensor *c, ct_tensor *const *weights,
       ct_tensor **results);
@@ -114,7 +113,6 @@ typedef struct {
   ct_tensor *_Nullable (*_Nonnull max_pool_3x3)(const ct_tensor *x);
   // The library's own max pooling.
   ct_tensor *_Nullable (*_Nonnull max_pool)(const ct_tensor *x, int window, int stride, int padding);
-  ct_tensor *_Nullable (*_Nonnull average_pool)(const ct_tensor *x, int window);
   ct_tensor *_Nullable (*_Nonnull concatenate)(ct_tensor *const *tensors, int count, int dimension);
   // Channels start..<end.
   ct_tensor *_Nullable (*_Nonnull channels)(const ct_tensor *x, int64_t start, int64_t end);
