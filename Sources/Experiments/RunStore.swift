@@ -43,6 +43,11 @@ public struct RunStore: Sendable {
     queue = try Self.openToRead(path, registry)
   }
 
+  /// Moves what is in the log into the file, and closes it. The store is of no use afterwards.
+  ///
+  /// A store that nobody refers to any more closes by itself; a program that ends may not wait for that.
+  public func finish() throws(RunStoreError) { try access { try $0.close() } }
+
   private func access<T>(_ body: (DatabaseQueue) throws -> T) throws(RunStoreError) -> T {
     try Self.reported(path, writes: writes) { try body(queue) }
   }

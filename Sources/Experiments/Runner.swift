@@ -105,6 +105,22 @@ public struct Runner: Sendable {
   }
 }
 
+/// Work in the hands of a thread, which lets go of it before it says that it is done: whoever waits for that may want to
+/// close the store.
+private final class Loan: Sendable {
+  private let work: Mutex<Work?>
+
+  init(_ work: Work) { self.work = Mutex(work) }
+
+  func useUp(_ body: (Work) -> Void) {
+    let taken = work.withLock { work in
+      defer { work = nil }
+      return work
+    }
+    if let taken { body(taken) }
+  }
+}
+
 /// The runs that are being made, shared by the threads that make them.
 private final class Work: Sendable {
   private struct State {
@@ -147,8 +163,9 @@ private final class Work: Sendable {
       for _ in 0..<max(1, min(threads, jobs.count)) {
         group.addTask {
           await withCheckedContinuation { continuation in
+            let loan = Loan(self)
             let thread = Thread {
-              while let job = self.take() { self.perform(job) }
+              loan.useUp { work in while let job = work.take() { work.perform(job) } }
               continuation.resume()
             }
             thread.stackSize = 8 << 20

@@ -121,6 +121,10 @@ func perform(
         + "(\(table.epochs[0])), so nothing is promoted and no training is cheaper than another")
   }
   let store = try RunStore(path: storePath, registry: registry)
+  defer {
+    // What is not moved from the log into the file now is read from the log later.
+    do { try store.finish() } catch { Console.say("note: \(error)") }
+  }
   func makeRunner(_ numerics: Numerics?) throws -> Runner {
     try Runner(experiment: experiment, benchmark: benchmark, registry: registry, store: store, numerics: numerics)
   }
