@@ -1,8 +1,11 @@
+#include "Kernels.h"
 #include "Shared.h"
 
 #include <cmath>
 #include <cstring>
 #include <memory>
+
+#include <torch/csrc/autograd/functions/utils.h>
 
 using namespace ours;
 
@@ -10,36 +13,25 @@ using namespace ours;
 // group side by side at every pixel. A vector is then one pixel of sixteen images: none of its lanes is empty however
 // few channels there are, neighbours are whole vectors, and windows leave the border out instead of reading zeros.
 // Where the last group lacks images, there may be anything that is a number; sums and gradients leave it out.
+//
+// Double precision, other devices and what is to be differentiated twice stay images [count, channels, height, width],
+// on which the library's own operations do the same.
 
 namespace {
 
-// Sixteen neighbouring numbers.
-typedef float Sixteen __attribute__((vector_size(64), aligned(4)));
-typedef int32_t Whole __attribute__((vector_size(64), aligned(4)));
-typedef int8_t Bytes __attribute__((vector_size(16), aligned(1)));
-constexpr int64_t kWidth = 16;
-
-Sixteen &at_place(float *x) { return *reinterpret_cast<Sixteen *>(x); }
-const Sixteen &at_place(const float *x) { return *reinterpret_cast<const Sixteen *>(x); }
-Bytes &at_place(int8_t *x) { return *reinterpret_cast<Bytes *>(x); }
-
-// A pixel in a window: its number in the window, row by row, and where it is in a channel.
-struct Tap {
-  int64_t number, place;
-};
-
-// The windows of an image, without what is beyond the border: of odd sizes around every pixel, of even ones side by
-// side.
+// The windows of an image, without what is beyond the border: of 3x3 pixels or one around every pixel, of 2x2 side by
+// side, the first of them `padding` pixels beyond the border.
 struct Windows {
-  int64_t height, width, size;
+  int64_t height, width, size, padding;
   std::vector<Tap> taps;
   // Where each window's begin; one more at the end.
   std::vector<int64_t> starts;
 
-  Windows(int64_t height, int64_t width, int64_t size) : height(height), width(width), size(size) {
-    const int64_t stride = size % 2 == 0 ? size : 1, reach = (size - stride) / 2;
-    for (int64_t top = -reach; top < height - reach; top += stride)
-      for (int64_t left = -reach; left < width - reach; left += stride) {
+  Windows(int64_t height, int64_t width, int64_t size, int64_t padding)
+      : height(height), width(width), size(size), padding(padding) {
+    const int64_t stride = size == 2 ? 2 : 1, reach = size == 2 ? padding : size / 2;
+    for (int64_t top = -reach; top < height - (size == 3); top += stride)
+      for (int64_t left = -reach; left < width - (size == 3); left += stride) {
         starts.push_back(taps.size());
         for (int64_t y = top; y < top + size; ++y)
           for (int64_t x = left; x < left + size; ++x)
@@ -50,35 +42,27 @@ struct Windows {
   }
 
   // Stays until this thread has asked for sixteen others.
-  static const Windows &of(int64_t height, int64_t width, int64_t size) {
+  static const Windows &of(int64_t height, int64_t width, int64_t size, int64_t padding = 0) {
     static thread_local std::vector<std::unique_ptr<Windows>> made;
     for (const auto &windows : made)
-      if (windows->height == height && windows->width == width && windows->size == size) return *windows;
+      if (windows->height == height && windows->width == width && windows->size == size && windows->padding == padding)
+        return *windows;
     if (made.size() == 16) made.erase(made.begin());
-    made.push_back(std::make_unique<Windows>(height, width, size));
+    made.push_back(std::make_unique<Windows>(height, width, size, padding));
     return *made.back();
   }
 };
 
-// The shape of images in groups.
-struct Grid {
-  int64_t images, height, width;
-  int64_t groups, pixels;
-  // From a channel to the next.
-  int64_t plane;
-
-  Grid(int64_t images, int64_t height, int64_t width) : images(images), height(height), width(width) {
-    groups = (images + kWidth - 1) / kWidth;
-    pixels = height * width;
-    plane = pixels * kWidth;
-  }
-  explicit Grid(const std::vector<int64_t> &shape) : Grid(shape[0], shape[1], shape[2]) {}
+struct Grid : Shape {
+  using Shape::Shape;
+  explicit Grid(ct_geometry size) : Shape(size.images, size.height, size.width) {}
+  explicit Grid(const std::vector<int64_t> &shape) : Shape(shape[0], shape[1], shape[2]) {}
 
   std::vector<int64_t> shape() const { return {images, height, width}; }
 
-  // What windows make of it.
-  Grid pooled(int64_t size) const {
-    return size % 2 == 0 ? Grid(images, (height + size - 1) / size, (width + size - 1) / size) : *this;
+  // What windows of 3x3 or 2x2 pixels make of it.
+  Grid pooled(int64_t size, int64_t padding) const {
+    return size == 2 ? Grid(images, (height + padding + 1) / 2, (width + padding + 1) / 2) : *this;
   }
 
   at::Tensor empty(int64_t channels, const at::TensorOptions &options) const {
@@ -118,76 +102,19 @@ struct Channels {
 using Input = Channels<const float>;
 using Output = Channels<float>;
 
-// Convolutions
+bool is_grouped(const at::Tensor &x) { return x.dim() == 3; }
 
-// Sums of kOut channels at a pixel of kGroups groups, all in registers. Weights are [number][in][kOut].
-template <int kOut, int kGroups>
-inline __attribute__((always_inline)) void tile(const float *x, int64_t x_group, int64_t plane, int64_t in,
-                                                const Tap *taps, int64_t tap_count, const float *weights, float *out,
-                                                int64_t out_group) {
-  Sixteen sums[kOut][kGroups];
-  for (int o = 0; o < kOut; ++o)
-    for (int g = 0; g < kGroups; ++g) sums[o][g] = Sixteen{};
-  for (int64_t k = 0; k < tap_count; ++k) {
-    const float *from = x + taps[k].place, *w = weights + taps[k].number * in * kOut;
-    for (int64_t i = 0; i < in; ++i, from += plane, w += kOut) {
-      Sixteen values[kGroups];
-      for (int g = 0; g < kGroups; ++g) values[g] = at_place(from + g * x_group);
-      for (int o = 0; o < kOut; ++o)
-        for (int g = 0; g < kGroups; ++g) sums[o][g] += w[o] * values[g];
-    }
-  }
-  for (int o = 0; o < kOut; ++o)
-    for (int g = 0; g < kGroups; ++g) at_place(out + g * out_group + o * plane) = sums[o][g];
-}
-
-template <int kOut, int kGroups>
-inline __attribute__((always_inline)) void image(const float *x, int64_t x_group, const Grid &grid, int64_t in,
-                                                 const Tap *taps, const int64_t *starts, const float *weights,
-                                                 float *out, int64_t out_group) {
-  for (int64_t p = 0; p < grid.pixels; ++p)
-    tile<kOut, kGroups>(x, x_group, grid.plane, in, taps + starts[p], starts[p + 1] - starts[p], weights,
-                        out + p * kWidth, out_group);
-}
-
-template <int kOut, int kGroups>
-inline __attribute__((always_inline)) void images(const Input &x, const Grid &grid, int64_t in, const Tap *taps,
-                                                  const int64_t *starts, const float *weights, const Output &out,
-                                                  int64_t o) {
-  int64_t g = 0;
-  for (; g + kGroups <= grid.groups; g += kGroups)
-    image<kOut, kGroups>(x.at(g, 0), x.group, grid, in, taps, starts, weights, out.at(g, o), out.group);
-  for (; g < grid.groups; ++g)
-    image<kOut, 1>(x.at(g, 0), x.group, grid, in, taps, starts, weights, out.at(g, o), out.group);
-}
-
-// How many of the channels that are left are summed together.
-int64_t block(int64_t left) { return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1; }
-
-// Sums over channels and windows. Weights are in blocks of channels, each [number][in][channel].
-VECTORISED void convolve(const Input &x, const Grid &grid, int64_t in, int64_t out, const Tap *taps,
-                         const int64_t *starts, int64_t window, const float *weights, const Output &result) {
-  for (int64_t o = 0; o < out;) {
-    const int64_t size = block(out - o);
-    switch (size) {
-      case 8: images<8, 1>(x, grid, in, taps, starts, weights, result, o); break;
-      case 4: images<4, 2>(x, grid, in, taps, starts, weights, result, o); break;
-      case 2: images<2, 4>(x, grid, in, taps, starts, weights, result, o); break;
-      default: images<1, 4>(x, grid, in, taps, starts, weights, result, o);
-    }
-    weights += size * in * window;
-    o += size;
-  }
-}
+bool is_recorded(const at::Tensor &x) { return x.defined() && x.requires_grad(); }
 
 // The weights [out, in, window] of a convolution as `convolve` wants them; or those of the convolution that takes
 // gradients back, with the roles of channels exchanged and the windows mirrored.
-std::vector<float> arranged(const float *weight, int64_t in, int64_t out, int64_t window, bool back) {
+std::vector<float> arranged(const std::vector<float> &weight, int64_t in, int64_t out, int64_t window, bool back) {
   const int64_t from = back ? out : in, to = back ? in : out;
   std::vector<float> result(in * out * window);
   float *next = result.data();
   for (int64_t o = 0; o < to;) {
-    const int64_t size = block(to - o);
+    int64_t size = kernels().block;
+    while (size > to - o) size /= 2;
     for (int64_t k = 0; k < window; ++k)
       for (int64_t i = 0; i < from; ++i)
         for (int64_t lane = 0; lane < size; ++lane)
@@ -198,294 +125,369 @@ std::vector<float> arranged(const float *weight, int64_t in, int64_t out, int64_
   return result;
 }
 
-inline __attribute__((always_inline)) float folded(const Sixteen &values) {
-  float sum = 0;
-  for (int64_t i = 0; i < kWidth; ++i) sum += values[i];
-  return sum;
-}
+// A convolution with batch norm.
+struct Unit {
+  at::Tensor weight, gamma, beta;
+  int64_t out;
+  // Which of the layer's two convolutions, with windows of 1x1 or 3x3 pixels, has its channels, and from where on.
+  int64_t kind, first;
+  // By channel.
+  std::vector<Norm> norms;
+  std::vector<double> gammas, betas, inverses;
+};
 
-inline __attribute__((always_inline)) double folded(const Sixteen &values, const int32_t *lanes) {
-  double sum = 0;
-  for (int64_t i = 0; i < kWidth; ++i) sum += lanes[i] ? values[i] : 0;
-  return sum;
-}
+// What all units of a layer of the same window size are.
+struct Convolved {
+  int64_t out = 0;
+  std::vector<float> weight;
+  at::Tensor sums;
+};
 
-// Pixels, in whole rows, that are taken together, so that what a block of channels needs stays in the first cache.
-constexpr int64_t kChunk = 56;
+// Some units and a 3x3 max pooling of the same images, in one node of the graph. Either every unit has an output of its
+// own, or there is one output, to which all add up, each times its weight.
+//
+// What the rectifiers make of a unit's sums is computed where it is needed, forward and back, and never stored.
+//
+// Operations may see only the first of several equal parts of the channels, while the others pass by. Channels are then
+// dealt out among the parts (PC-DARTS): channel c of part q becomes channel c x parts + q.
+struct Layer : torch::autograd::Node {
+  Grid grid;
+  ct_norm norm;
+  bool pools, adds_up;
+  int64_t parts;
+  at::Tensor x, weights;
+  std::vector<Unit> units;
+  Convolved kinds[2];
+  at::Tensor pooled, numbers;
+  std::vector<float> factors;
 
-// The gradients of the weights from kIn to kOut channels, [kOut][in][window]: inner products of images, shifted, with
-// gradients.
-template <int kOut, int kIn>
-inline __attribute__((always_inline)) void products(const Input &x, const Input &gradient, const Grid &grid, int64_t o,
-                                                    int64_t i, int64_t in, int64_t size, float *result) {
-  Sixteen sums[9][kOut][kIn];
-  const int64_t reach = size / 2, window = size * size;
-  for (int64_t k = 0; k < window; ++k)
-    for (int a = 0; a < kOut; ++a)
-      for (int b = 0; b < kIn; ++b) sums[k][a][b] = Sixteen{};
-  const int64_t rows = std::max<int64_t>(1, kChunk / grid.width);
-  for (int64_t g = 0; g < grid.groups; ++g) {
-    const float *from = x.at(g, i), *back = gradient.at(g, o);
-    for (int64_t top = 0; top < grid.height; top += rows)
-      for (int64_t k = 0; k < window; ++k) {
-        const int64_t dy = k / size - reach, dx = k % size - reach;
-        const int64_t first = std::max(top, -dy), last = std::min(std::min(top + rows, grid.height), grid.height - dy);
-        const int64_t left = std::max<int64_t>(0, -dx), right = std::min(grid.width, grid.width - dx);
-        Sixteen part[kOut][kIn];
-        for (int a = 0; a < kOut; ++a)
-          for (int b = 0; b < kIn; ++b) part[a][b] = sums[k][a][b];
-        for (int64_t y = first; y < last; ++y) {
-          const float *values = from + ((y + dy) * grid.width + dx) * kWidth, *row = back + y * grid.width * kWidth;
-          for (int64_t p = left * kWidth; p < right * kWidth; p += kWidth) {
-            Sixteen v[kIn];
-            for (int b = 0; b < kIn; ++b) v[b] = at_place(values + b * grid.plane + p);
-            for (int a = 0; a < kOut; ++a) {
-              const Sixteen d = at_place(row + a * grid.plane + p);
-              for (int b = 0; b < kIn; ++b) part[a][b] += d * v[b];
-            }
+  Layer(const Grid &grid, ct_norm norm, bool pools, bool adds_up, int64_t parts)
+      : grid(grid), norm(norm), pools(pools), adds_up(adds_up), parts(parts) {}
+
+  static int64_t size(int64_t kind) { return kind == 0 ? 1 : 3; }
+  const Windows &windows(int64_t kind) const { return Windows::of(grid.height, grid.width, size(kind)); }
+  // The channels that operations see.
+  int64_t in() const { return x.size(1) / parts; }
+
+  // Calls `body` with every channel that passes by: before, and after.
+  template <typename Body>
+  void pass_by(Body body) const {
+    for (int64_t q = 1; q < parts; ++q)
+      for (int64_t c = 0; c < in(); ++c) body(q * in() + c, c * parts + q);
+  }
+
+  void convolve(const at::Tensor &from, const Convolved &convolved, int64_t kind, bool back, bool adds,
+                const at::Tensor &to) const {
+    const int64_t window = size(kind) * size(kind);
+    const std::vector<float> weight = arranged(convolved.weight, in(), convolved.out, window, back);
+    const Input source(from, grid);
+    const Output target(to, grid);
+    kernels().convolve(grid, {{source.start, source.group},
+                              back ? convolved.out : in(),
+                              back ? in() : convolved.out,
+                              windows(kind).taps.data(),
+                              windows(kind).starts.data(),
+                              window,
+                              weight.data(),
+                              {target.start, target.group},
+                              norm.fused != 0,
+                              adds});
+  }
+
+  // Batch norm's statistics of every unit's channels.
+  void find_norms(const ct_unit *given) {
+    for (size_t u = 0; u < units.size(); ++u) {
+      Unit &unit = units[u];
+      const Input sums(kinds[unit.kind].sums, grid);
+      float *old_mean = given[u].mean->value.data_ptr<float>();
+      float *old_variance = given[u].variance->value.data_ptr<float>();
+      unit.gammas = unit.gamma.defined() ? ours::numbers(unit.gamma) : std::vector<double>(unit.out, 1);
+      unit.betas = unit.beta.defined() ? ours::numbers(unit.beta) : std::vector<double>(unit.out, 0);
+      const double count = static_cast<double>(grid.images * grid.pixels);
+      for (int64_t c = 0; c < unit.out; ++c) {
+        double mean, variance;
+        if (norm.training) {
+          double total = 0, distances = 0;
+          for (int64_t g = 0; g < grid.groups; ++g)
+            total += kernels().sum(sums.at(g, unit.first + c), grid.plane, grid.lanes(g));
+          mean = total / count;
+          for (int64_t g = 0; g < grid.groups; ++g)
+            distances +=
+                kernels().squares(sums.at(g, unit.first + c), grid.plane, grid.lanes(g), static_cast<float>(mean));
+          variance = distances / count;
+          const double unbiased = distances / std::max(1.0, count - 1), momentum = norm.momentum;
+          if (momentum != 0) {
+            old_mean[c] = static_cast<float>((1 - momentum) * old_mean[c] + momentum * mean);
+            old_variance[c] = static_cast<float>((1 - momentum) * old_variance[c] + momentum * unbiased);
           }
+        } else {
+          mean = old_mean[c];
+          variance = old_variance[c];
         }
-        for (int a = 0; a < kOut; ++a)
-          for (int b = 0; b < kIn; ++b) sums[k][a][b] = part[a][b];
+        const double inverse = 1 / std::sqrt(variance + norm.epsilon), scale = unit.gammas[c] * inverse;
+        unit.inverses.push_back(inverse);
+        unit.norms.push_back({static_cast<float>(scale), static_cast<float>(unit.betas[c] - mean * scale),
+                              static_cast<float>(mean), norm.rectifies != 0});
       }
+    }
   }
-  for (int a = 0; a < kOut; ++a)
-    for (int b = 0; b < kIn; ++b)
-      for (int64_t k = 0; k < window; ++k) result[((o + a) * in + i + b) * window + k] = folded(sums[k][a][b]);
-}
 
-template <int kOut>
-inline __attribute__((always_inline)) void products(const Input &x, const Input &gradient, const Grid &grid, int64_t o,
-                                                    int64_t in, int64_t size, float *result) {
-  int64_t i = 0;
-  for (; i + 4 <= in; i += 4) products<kOut, 4>(x, gradient, grid, o, i, in, size, result);
-  for (; i + 2 <= in; i += 2) products<kOut, 2>(x, gradient, grid, o, i, in, size, result);
-  for (; i < in; ++i) products<kOut, 1>(x, gradient, grid, o, i, in, size, result);
-}
-
-// Gradients of weights, [out][in][window], with windows of `size` x `size`.
-VECTORISED void weight_gradient(const Input &x, const Input &gradient, const Grid &grid, int64_t in, int64_t out,
-                                int64_t size, float *result) {
-  int64_t o = 0;
-  for (; o + 4 <= out; o += 4) products<4>(x, gradient, grid, o, in, size, result);
-  for (; o + 2 <= out; o += 2) products<2>(x, gradient, grid, o, in, size, result);
-  for (; o < out; ++o) products<1>(x, gradient, grid, o, in, size, result);
-}
-
-// Batch norm and rectifier, of one channel of a group
-
-VECTORISED double sum(const float *x, int64_t count, const int32_t *lanes) {
-  Sixteen sums{};
-  for (int64_t p = 0; p < count; p += kWidth) sums += at_place(x + p);
-  return folded(sums, lanes);
-}
-
-VECTORISED double squares(const float *x, int64_t count, const int32_t *lanes, float mean) {
-  Sixteen sums{};
-  for (int64_t p = 0; p < count; p += kWidth) {
-    const Sixteen distance = at_place(x + p) - mean;
-    sums += distance * distance;
+  // A unit's images, to `to` or added to what is there.
+  void put(const Unit &unit, int64_t g, int64_t c, float factor, bool adds, float *to) const {
+    const Input sums(kinds[unit.kind].sums, grid);
+    kernels().normalize(sums.at(g, unit.first + c), grid.plane, unit.norms[c], factor, adds, to);
   }
-  return folded(sums, lanes);
-}
 
-VECTORISED void rectify(const float *x, int64_t count, float scale, float shift, float *y) {
-  for (int64_t p = 0; p < count; p += kWidth) {
-    const Sixteen value = at_place(x + p) * scale + shift;
-    at_place(y + p) = value < 0.0f ? Sixteen{} : value;  // no number stays no number
-  }
-}
+  // Takes `x` and `units` as they are.
+  std::vector<at::Tensor> forward(const ct_unit *given, bool is_recorded) {
+    for (Unit &unit : units) {
+      Convolved &kind = kinds[unit.kind];
+      unit.first = kind.out;
+      kind.out += unit.out;
+      const at::Tensor w = unit.weight.contiguous();
+      kind.weight.insert(kind.weight.end(), w.data_ptr<float>(), w.data_ptr<float>() + w.numel());
+    }
+    for (int64_t k = 0; k < 2; ++k)
+      if (kinds[k].out > 0) {
+        kinds[k].sums = grid.empty(kinds[k].out, x.options());
+        convolve(x, kinds[k], k, false, false, kinds[k].sums);
+      }
+    find_norms(given);
+    factors.assign(units.size() + pools, 1);
+    if (weights.defined()) {
+      const at::Tensor w = weights.contiguous();
+      factors.assign(w.data_ptr<float>(), w.data_ptr<float>() + w.numel());
+    }
 
-// The gradients that the rectifier lets through, and adds them to `sums`, alone and times the distance to the mean.
-VECTORISED void rectified_gradient(const float *x, int64_t count, const int32_t *lanes, float scale, float shift,
-                                   float mean, const float *gradient, float *result, double *sums) {
-  const Whole exists = *reinterpret_cast<const Whole *>(lanes);
-  Sixteen plain{}, weighted{};
-  for (int64_t p = 0; p < count; p += kWidth) {
-    const Sixteen values = at_place(x + p);
-    const Whole isKept = exists & ~(values * scale + shift <= 0.0f);
-    const Sixteen g = isKept ? at_place(gradient + p) : Sixteen{};
-    at_place(result + p) = g;
-    plain += g;
-    weighted += g * (values - mean);
-  }
-  for (int64_t i = 0; i < kWidth; ++i) {
-    sums[0] += plain[i];
-    sums[1] += weighted[i];
-  }
-}
-
-VECTORISED void input_gradient(const float *x, int64_t count, const int32_t *lanes, float mean, float scale,
-                               float slope, float offset, float *gradient) {
-  const Whole exists = *reinterpret_cast<const Whole *>(lanes);
-  for (int64_t p = 0; p < count; p += kWidth) {
-    const Sixteen g = scale * at_place(gradient + p) - slope * (at_place(x + p) - mean) - offset;
-    at_place(gradient + p) = exists ? g : Sixteen{};
-  }
-}
-
-// gamma (convolution - mean) / deviation + beta, cut at zero.
-struct GroupUnit : torch::autograd::Function<GroupUnit> {
-  static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &x, int64_t image_count,
-                            int64_t height, int64_t width, const at::Tensor &weight, const at::Tensor &gamma,
-                            const at::Tensor &beta, at::Tensor running_mean, at::Tensor running_variance,
-                            bool training, double momentum, double epsilon) {
-    const Grid grid(image_count, height, width);
-    const at::Tensor w = weight.contiguous();
-    const int64_t in = x.size(1), out = w.size(0), size = w.size(2);
-    const Windows &windows = Windows::of(height, width, size);
-    at::Tensor sums = grid.empty(out, x.options());
-    at::Tensor y = training ? at::empty_like(sums) : sums;  // without a way back, in place
-    const Output convolved(sums, grid), result(y, grid);
-    convolve(Input(x, grid), grid, in, out, windows.taps.data(), windows.starts.data(), size * size,
-             arranged(w.data_ptr<float>(), in, out, size * size, false).data(), convolved);
-
-    // By channel; what the way back needs beside the sums.
-    at::Tensor saved = at::empty({4, out}, x.options());
-    float *means = saved.data_ptr<float>(), *inverses = means + out, *scales = inverses + out, *shifts = scales + out;
-    const std::vector<double> gammas = numbers(gamma), betas = numbers(beta);
-    float *old_mean = running_mean.data_ptr<float>(), *old_variance = running_variance.data_ptr<float>();
-    const double count = static_cast<double>(grid.images * grid.pixels);
-    for (int64_t c = 0; c < out; ++c) {
-      double mean, variance;
-      if (training) {
-        double total = 0, distances = 0;
-        for (int64_t g = 0; g < grid.groups; ++g) total += sum(convolved.at(g, c), grid.plane, grid.lanes(g));
-        mean = total / count;
+    std::vector<at::Tensor> results;
+    if (!adds_up) {
+      for (const Unit &unit : units) {
+        const at::Tensor y = grid.empty(unit.out, x.options());
+        const Output to(y, grid);
         for (int64_t g = 0; g < grid.groups; ++g)
-          distances += squares(convolved.at(g, c), grid.plane, grid.lanes(g), static_cast<float>(mean));
-        variance = distances / count;
-        const double unbiased = distances / std::max(1.0, count - 1);
-        old_mean[c] = static_cast<float>((1 - momentum) * old_mean[c] + momentum * mean);
-        old_variance[c] = static_cast<float>((1 - momentum) * old_variance[c] + momentum * unbiased);
-      } else {
-        mean = old_mean[c];
-        variance = old_variance[c];
+          for (int64_t c = 0; c < unit.out; ++c) put(unit, g, c, 1, false, to.at(g, c));
+        results.push_back(y);
       }
-      const double inverse = 1 / std::sqrt(variance + epsilon), scale = gammas[c] * inverse;
-      means[c] = static_cast<float>(mean);
-      inverses[c] = static_cast<float>(inverse);
-      scales[c] = static_cast<float>(scale);
-      shifts[c] = static_cast<float>(betas[c] - mean * scale);
-      for (int64_t g = 0; g < grid.groups; ++g)
-        rectify(convolved.at(g, c), grid.plane, scales[c], shifts[c], result.at(g, c));
+      return results;
     }
-    if (training) {
-      context->save_for_backward({x, sums, w, saved});
-      context->saved_data["shape"] = grid.shape();
+    const int64_t channels = units.empty() ? in() : units[0].out;
+    const at::Tensor y = grid.empty(channels * parts, x.options());
+    const Output to(y, grid);
+    if (pools) {
+      numbers = grid.empty(channels, x.options().dtype(at::kChar));
+      // Their inner product with the gradient is wanted on the way back.
+      if (is_recorded && weights.defined() && weights.requires_grad()) pooled = grid.empty(channels, x.options());
     }
-    return y;
+    std::vector<float> plane(grid.plane);
+    for (int64_t g = 0; g < grid.groups; ++g) {
+      for (int64_t c = 0; c < channels; ++c) {
+        float *result = to.at(g, c * parts);
+        for (size_t u = 0; u < units.size(); ++u) put(units[u], g, c, factors[u], u > 0, result);
+        if (!pools) continue;
+        float *best = pooled.defined() ? Output(pooled, grid).at(g, c) : plane.data();
+        kernels().pool(Input(x, grid).at(g, c), grid.pixels, windows(1).taps.data(), windows(1).starts.data(), best,
+                       Channels<int8_t>(numbers, grid).at(g, c));
+        kernels().scale(best, grid.plane, factors.back(), !units.empty(), result);
+      }
+      pass_by([&](int64_t before, int64_t after) {
+        std::copy_n(Input(x, grid).at(g, before), grid.plane, to.at(g, after));
+      });
+    }
+    results.push_back(y);
+    return results;
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
-                                                 torch::autograd::variable_list gradients) {
-    const auto saved = context->get_saved_variables();
-    TORCH_CHECK(!saved.empty(), "a unit with given statistics cannot be differentiated");
-    const Grid grid(context->saved_data["shape"].toIntVector());
-    const at::Tensor &x = saved[0], &sums = saved[1], &w = saved[2];
-    const int64_t in = x.size(1), out = w.size(0), size = w.size(2);
-    const double count = static_cast<double>(grid.images * grid.pixels);
-    const float *means = saved[3].data_ptr<float>(), *inverses = means + out, *scales = inverses + out,
-                *shifts = scales + out;
+  // The places of gradients: the images', that of the weights of what adds up, then every unit's three.
+  size_t place(size_t unit) const { return 2 + 3 * unit; }
 
-    // The gradients of the convolution's sums.
-    const at::Tensor given = gradients[0].contiguous();
-    at::Tensor back = at::empty_like(given);
-    const Input convolved(sums, grid), from(given, grid);
-    const Output to(back, grid);
-    std::vector<double> gamma_gradient(out), beta_gradient(out);
-    for (int64_t c = 0; c < out; ++c) {
-      double parts[2] = {0, 0};
-      for (int64_t g = 0; g < grid.groups; ++g)
-        rectified_gradient(convolved.at(g, c), grid.plane, grid.lanes(g), scales[c], shifts[c], means[c],
-                           from.at(g, c), to.at(g, c), parts);
-      beta_gradient[c] = parts[0];
-      gamma_gradient[c] = parts[1] * inverses[c];
-      const double scale = scales[c];
-      const float slope = static_cast<float>(scale * inverses[c] * gamma_gradient[c] / count);
-      const float offset = static_cast<float>(scale * beta_gradient[c] / count);
-      for (int64_t g = 0; g < grid.groups; ++g)
-        input_gradient(convolved.at(g, c), grid.plane, grid.lanes(g), means[c], scales[c], slope, offset,
-                       to.at(g, c));
+  torch::autograd::variable_list apply(torch::autograd::variable_list &&gradients) override {
+    TORCH_CHECK(x.defined(), "the graph is gone: it was gone back through before");
+    TORCH_CHECK(!at::GradMode::is_enabled(), "images in groups cannot be differentiated twice");
+    TORCH_CHECK(norm.training, "units with given statistics cannot be differentiated");
+    torch::autograd::variable_list results(place(units.size()));
+    std::vector<at::Tensor> given;
+    for (const at::Tensor &gradient : gradients) given.push_back(gradient.defined() ? gradient.contiguous() : gradient);
+    std::vector<double> dots(factors.size(), 0.0);
+
+    // The gradients of the convolutions' sums.
+    at::Tensor back[2];
+    for (int64_t k = 0; k < 2; ++k)
+      if (kinds[k].out > 0) back[k] = grid.empty(kinds[k].out, x.options());
+    for (size_t u = 0; u < units.size(); ++u) {
+      const at::Tensor &gradient = given[adds_up ? 0 : u];
+      Unit &unit = units[u];
+      if (!gradient.defined()) {
+        back[unit.kind].slice(1, unit.first, unit.first + unit.out).zero_();
+        continue;
+      }
+      const Input sums(kinds[unit.kind].sums, grid), from(gradient, grid);
+      const Output to(back[unit.kind], grid);
+      const double count = static_cast<double>(grid.images * grid.pixels), w = factors[u];
+      std::vector<double> gamma_gradient(unit.out), beta_gradient(unit.out);
+      for (int64_t c = 0; c < unit.out; ++c) {
+        const Norm &norm = unit.norms[c];
+        double products[2] = {0, 0};
+        for (int64_t g = 0; g < grid.groups; ++g)
+          kernels().gradient_sums(sums.at(g, unit.first + c), grid.plane, grid.lanes(g), norm, from.at(g, c * parts),
+                                  products);
+        const double to_gamma = products[1] * static_cast<float>(unit.inverses[c]);
+        // What the unit's images are, times their gradients, summed.
+        dots[u] += unit.gammas[c] * to_gamma + unit.betas[c] * products[0];
+        beta_gradient[c] = w * products[0];
+        gamma_gradient[c] = w * to_gamma;
+        const double scale = norm.scale;
+        const float slope =
+            static_cast<float>(scale * static_cast<float>(unit.inverses[c]) * gamma_gradient[c] / count);
+        const float offset = static_cast<float>(scale * beta_gradient[c] / count);
+        for (int64_t g = 0; g < grid.groups; ++g)
+          kernels().input_gradient(sums.at(g, unit.first + c), grid.plane, grid.lanes(g), norm, from.at(g, c * parts),
+                                   static_cast<float>(w) * norm.scale, slope, offset, to.at(g, unit.first + c));
+      }
+      if (task_should_compute_output(place(u) + 1)) results[place(u) + 1] = tensor(gamma_gradient);
+      if (task_should_compute_output(place(u) + 2)) results[place(u) + 2] = tensor(beta_gradient);
     }
 
-    at::Tensor weight_result = at::empty_like(w), result;
-    const Input sum_gradients(back, grid);
-    weight_gradient(Input(x, grid), sum_gradients, grid, in, out, size, weight_result.data_ptr<float>());
-    if (context->needs_input_grad(0)) {
-      const Windows &windows = Windows::of(grid.height, grid.width, size);
-      result = grid.empty(in, given.options());
-      convolve(sum_gradients, grid, out, in, windows.taps.data(), windows.starts.data(), size * size,
-               arranged(w.data_ptr<float>(), in, out, size * size, true).data(), Output(result, grid));
+    for (size_t u = 0; u < units.size(); ++u) {
+      const Unit &unit = units[u];
+      if (!task_should_compute_output(place(u))) continue;
+      results[place(u)] = at::empty(unit.weight.sizes(), x.options());
+      std::vector<float> scratch(unit.kind == 0 ? unit.weight.numel() * kWidth : 0);
+      const Input source(x, grid), sum_gradients(back[unit.kind], grid);
+      kernels().weight_gradient(grid, {source.start, source.group},
+                                {sum_gradients.at(0, unit.first), sum_gradients.group}, in(), unit.out,
+                                size(unit.kind), norm.fused != 0, scratch.data(),
+                                results[place(u)].data_ptr<float>());
     }
-    return {result, {}, {}, {}, weight_result, tensor(gamma_gradient), tensor(beta_gradient), {}, {}, {}, {}, {}};
+
+    const bool goes_on = task_should_compute_output(0);
+    bool adds = false;
+    if (goes_on) {
+      results[0] = grid.empty(x.size(1), x.options());
+      for (int64_t k = 0; k < 2; ++k)
+        if (kinds[k].out > 0) {
+          convolve(back[k], kinds[k], k, true, adds, results[0]);
+          adds = true;
+        }
+      if (!adds) results[0].zero_();
+      if (parts > 1)
+        for (int64_t g = 0; g < grid.groups; ++g)
+          pass_by([&](int64_t before, int64_t after) {
+            std::copy_n(Input(given[0], grid).at(g, after), grid.plane, Output(results[0], grid).at(g, before));
+          });
+    }
+    if (pools) {
+      const Input from(given[0], grid);
+      const Channels<const int8_t> chosen(numbers, grid);
+      for (int64_t g = 0; g < grid.groups; ++g)
+        for (int64_t c = 0; c < in(); ++c) {
+          const float *gradient = from.at(g, c * parts);
+          if (pooled.defined()) dots.back() += kernels().product(Input(pooled, grid).at(g, c), gradient, grid.plane);
+          if (goes_on)
+            kernels().unpool(gradient, chosen.at(g, c), grid.pixels, windows(1).taps.data(),
+                             windows(1).starts.data(), factors.back(), Output(results[0], grid).at(g, c));
+        }
+    }
+    if (task_should_compute_output(1)) results[1] = tensor(dots);
+    return results;
+  }
+
+  void release_variables() override {
+    x.reset();
+    pooled.reset();
+    numbers.reset();
+    for (Convolved &kind : kinds) kind.sums.reset();
   }
 };
 
-// Max pooling
-
-// The greatest number of some and which it is; the first of equal ones, and what is no number.
-struct Greatest {
-  Sixteen value;
-  Whole number;
-
-  inline __attribute__((always_inline)) void meet(const Sixteen &other, int32_t its_number) {
-    const Whole wins = (other > value) | (other != other);
-    value = wins ? other : value;
-    number = wins ? Whole{} + its_number : number;
+// The results of a layer, recorded if a gradient can be wanted.
+std::vector<at::Tensor> laid(const at::Tensor &x, ct_geometry size, const ct_unit *units, int count, bool pools,
+                             bool adds_up, int64_t parts, const at::Tensor &weights, ct_norm norm) {
+  const Grid grid(size);
+  grid.check(x);
+  const int64_t in = x.size(1) / parts;
+  auto layer = std::make_shared<Layer>(grid, norm, pools, adds_up, parts);
+  bool recorded = is_recorded(x) || is_recorded(weights);
+  torch::autograd::edge_list edges;
+  const auto add = [&](const at::Tensor &tensor) {
+    edges.push_back(is_recorded(tensor) ? torch::autograd::impl::gradient_edge(tensor) : torch::autograd::Edge());
+    recorded = recorded || is_recorded(tensor);
+  };
+  add(x);
+  add(weights);
+  for (int u = 0; u < count; ++u) {
+    Unit unit;
+    unit.weight = units[u].weight->value;
+    const at::Tensor &w = unit.weight;
+    TORCH_CHECK(w.dim() == 4 && w.size(1) == in, "a weight of shape ", w.sizes(), " does not fit ", in, " channels");
+    TORCH_CHECK((w.size(2) == 1 || w.size(2) == 3) && w.size(3) == w.size(2), "windows are 1x1 or 3x3, not ",
+                w.sizes());
+    if (units[u].gamma != nullptr) unit.gamma = units[u].gamma->value;
+    if (units[u].beta != nullptr) unit.beta = units[u].beta->value;
+    unit.out = w.size(0);
+    unit.kind = w.size(2) == 1 ? 0 : 1;
+    TORCH_CHECK(!adds_up || unit.out == (pools || parts > 1 ? in : units[0].weight->value.size(0)),
+                "images of ", unit.out, " channels do not add up with others");
+    add(unit.weight);
+    add(unit.gamma);
+    add(unit.beta);
+    layer->units.push_back(std::move(unit));
   }
-};
-
-VECTORISED void pool_plane(const float *x, int64_t windows, const Tap *taps, const int64_t *starts, float *best,
-                           int8_t *numbers) {
-  for (int64_t p = 0; p < windows; ++p) {
-    const Tap *tap = taps + starts[p], *end = taps + starts[p + 1];
-    Greatest greatest{at_place(x + tap->place), Whole{} + static_cast<int32_t>(tap->number)};
-    for (++tap; tap < end; ++tap) greatest.meet(at_place(x + tap->place), static_cast<int32_t>(tap->number));
-    at_place(best + p * kWidth) = greatest.value;
-    at_place(numbers + p * kWidth) = __builtin_convertvector(greatest.number, Bytes);
+  TORCH_CHECK(!weights.defined() || weights.numel() == count + pools, weights.numel(), " weights of ", count + pools,
+              " operations");
+  recorded = recorded && at::GradMode::is_enabled();
+  std::vector<at::Tensor> results;
+  {
+    NoRecording scope;
+    layer->x = x.detach();
+    layer->weights = weights;
+    results = layer->forward(units, recorded);
+    layer->weights.reset();
   }
+  if (recorded) {
+    layer->set_next_edges(std::move(edges));
+    for (const at::Tensor &result : results) torch::autograd::set_history(const_cast<at::Tensor &>(result), layer);
+  }
+  return results;
 }
 
-// Adds every window's gradient to the pixel that was its greatest.
-VECTORISED void unpool_plane(const float *gradient, int8_t *numbers, int64_t windows, const Tap *taps,
-                             const int64_t *starts, float *result) {
-  for (int64_t p = windows - 1; p >= 0; --p) {
-    const Sixteen own = at_place(gradient + p * kWidth);
-    for (const Tap *tap = taps + starts[p]; tap < taps + starts[p + 1]; ++tap) {
-      const Bytes isHere = at_place(numbers + p * kWidth) == static_cast<int8_t>(tap->number);
-      at_place(result + tap->place) += __builtin_convertvector(isHere, Whole) ? own : Sixteen{};
-    }
-  }
+// What a unit does, by the library's own operations on images.
+at::Tensor plain_unit(const at::Tensor &x, const ct_unit &unit, ct_norm norm) {
+  const at::Tensor &w = unit.weight->value;
+  const at::Tensor y = at::batch_norm(
+      at::conv2d(x, w, {}, 1, w.size(2) / 2), unit.gamma == nullptr ? at::Tensor() : unit.gamma->value,
+      unit.beta == nullptr ? at::Tensor() : unit.beta->value, unit.mean->value, unit.variance->value,
+      norm.training != 0, norm.momentum, norm.epsilon, false);
+  return norm.rectifies ? at::relu(y) : y;
 }
 
-// Windows of 3x3 pixels around every pixel, or of 2x2 side by side. They are scanned in the library's order, so values
-// and gradients are the library's (gradients up to the order of summation).
+// Max pooling of 3x3 windows around every pixel, or of 2x2 side by side. They are scanned in the library's order, so
+// values and gradients are the library's (gradients up to the order of summation).
 struct GroupPool : torch::autograd::Function<GroupPool> {
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &x, int64_t images,
-                            int64_t height, int64_t width, int64_t size) {
-    const Grid grid(images, height, width), pooled = grid.pooled(size);
-    const Windows &windows = Windows::of(height, width, size);
+                            int64_t height, int64_t width, int64_t size, int64_t padding) {
+    const Grid grid(images, height, width), pooled = grid.pooled(size, padding);
+    const Windows &windows = Windows::of(height, width, size, padding);
     at::Tensor y = pooled.empty(x.size(1), x.options()), numbers = at::empty_like(y, at::kChar);
     const Input from(x, grid);
     const Output best(y, pooled);
     const Channels<int8_t> chosen(numbers, pooled);
     for (int64_t g = 0; g < grid.groups; ++g)
       for (int64_t c = 0; c < x.size(1); ++c)
-        pool_plane(from.at(g, c), pooled.pixels, windows.taps.data(), windows.starts.data(), best.at(g, c),
-                   chosen.at(g, c));
+        kernels().pool(from.at(g, c), pooled.pixels, windows.taps.data(), windows.starts.data(), best.at(g, c),
+                       chosen.at(g, c));
     context->save_for_backward({numbers});
     context->saved_data["shape"] = grid.shape();
     context->saved_data["size"] = size;
+    context->saved_data["padding"] = padding;
     return y;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
                                                  torch::autograd::variable_list gradients) {
     const at::Tensor numbers = context->get_saved_variables()[0];
-    const int64_t size = context->saved_data["size"].toInt();
-    const Grid grid(context->saved_data["shape"].toIntVector()), pooled = grid.pooled(size);
-    const Windows &windows = Windows::of(grid.height, grid.width, size);
+    const int64_t size = context->saved_data["size"].toInt(), padding = context->saved_data["padding"].toInt();
+    const Grid grid(context->saved_data["shape"].toIntVector()), pooled = grid.pooled(size, padding);
+    const Windows &windows = Windows::of(grid.height, grid.width, size, padding);
     const at::Tensor given = gradients[0].contiguous();
     at::Tensor result = at::zeros({grid.groups, given.size(1), grid.plane}, given.options());
     const Input from(given, pooled);
@@ -493,19 +495,13 @@ struct GroupPool : torch::autograd::Function<GroupPool> {
     const Channels<int8_t> chosen(numbers, pooled);
     for (int64_t g = 0; g < grid.groups; ++g)
       for (int64_t c = 0; c < given.size(1); ++c)
-        unpool_plane(from.at(g, c), chosen.at(g, c), pooled.pixels, windows.taps.data(), windows.starts.data(),
-                     to.at(g, c));
-    return {result, {}, {}, {}, {}};
+        kernels().unpool(from.at(g, c), chosen.at(g, c), pooled.pixels, windows.taps.data(), windows.starts.data(), 1,
+                         to.at(g, c));
+    return {result, {}, {}, {}, {}, {}};
   }
 };
 
 // The mean of every image in every channel: [images, channels].
-VECTORISED void mean_plane(const float *x, int64_t count, float *means) {
-  Sixteen sums{};
-  for (int64_t p = 0; p < count; p += kWidth) sums += at_place(x + p);
-  at_place(means) = sums / static_cast<float>(count / kWidth);
-}
-
 struct GroupMean : torch::autograd::Function<GroupMean> {
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &x, int64_t images,
                             int64_t height, int64_t width) {
@@ -517,7 +513,7 @@ struct GroupMean : torch::autograd::Function<GroupMean> {
     for (int64_t g = 0; g < grid.groups; ++g)
       for (int64_t c = 0; c < channels; ++c) {
         float own[kWidth];
-        mean_plane(from.at(g, c), grid.plane, own);
+        kernels().mean(from.at(g, c), grid.plane, own);
         for (int64_t n = g * kWidth; n < std::min(images, (g + 1) * kWidth); ++n)
           to[n * channels + c] = own[n - g * kWidth];
       }
@@ -544,12 +540,113 @@ struct GroupMean : torch::autograd::Function<GroupMean> {
   }
 };
 
+// Functions of autograd take a fixed number of tensors, of which some may be absent.
+constexpr size_t kMost = 7;
+using Maybe = const c10::optional<at::Tensor> &;
+
+template <typename Function>
+at::Tensor applied(const at::Tensor &weights, const std::vector<at::Tensor> &inputs) {
+  TORCH_CHECK(inputs.size() <= kMost, "at most ", kMost, " images can be added");
+  std::vector<c10::optional<at::Tensor>> x(inputs.begin(), inputs.end());
+  x.resize(kMost);
+  return Function::apply(weights, x[0], x[1], x[2], x[3], x[4], x[5], x[6]);
+}
+
+std::vector<at::Tensor> present(std::initializer_list<c10::optional<at::Tensor>> inputs) {
+  std::vector<at::Tensor> result;
+  for (const auto &input : inputs)
+    if (input) result.push_back(input->contiguous());
+  return result;
+}
+
+// w[0] x[0] + w[1] x[1] + …; or w[0] x[0] plus the others, each times its weight, one after another along the channels.
+// One node of the graph, one pass over the data each way.
+template <bool kConcatenates>
+struct Weighted : torch::autograd::Function<Weighted<kConcatenates>> {
+  // Numbers that are gone through together, so that they stay in the first cache.
+  static constexpr int64_t kPiece = 2048;
+
+  // Calls `body` with every piece of the result: its input, and where it is in the input, in the result, and its size.
+  template <typename Body>
+  static void pieces(const std::vector<at::Tensor> &x, Body body) {
+    const int64_t groups = x[0].size(0), size = x[0].numel() / groups;
+    for (int64_t g = 0; g < groups; ++g) {
+      if constexpr (!kConcatenates) {
+        for (int64_t start = 0; start < size; start += kPiece)
+          for (size_t k = 0; k < x.size(); ++k)
+            body(k, g * size + start, g * size + start, std::min(kPiece, size - start));
+      } else {
+        int64_t first = 0;
+        for (size_t k = 1; k < x.size(); ++k) {
+          const int64_t part = x[k].numel() / groups;
+          for (int64_t start = 0; start < part; start += kPiece) {
+            const int64_t to = g * size + first + start, count = std::min(kPiece, part - start);
+            body(0, to, to, count);
+            body(k, g * part + start, to, count);
+          }
+          first += part;
+        }
+      }
+    }
+  }
+
+  static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &weights, Maybe a, Maybe b,
+                            Maybe c, Maybe d, Maybe e, Maybe f, Maybe g) {
+    auto saved = present({a, b, c, d, e, f, g});
+    at::Tensor result = at::empty_like(saved[0]);
+    const at::Tensor w = weights.contiguous();
+    const float *weight = w.data_ptr<float>();
+    float *y = result.data_ptr<float>();
+    pieces(saved, [&](size_t k, int64_t from, int64_t to, int64_t count) {
+      kernels().scale(saved[k].data_ptr<float>() + from, count, weight[k], k > 0, y + to);
+    });
+    saved.push_back(w);
+    context->saved_data["learns"] = weights.requires_grad();
+    context->save_for_backward(saved);
+    return result;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
+                                                 torch::autograd::variable_list gradients) {
+    auto x = context->get_saved_variables();
+    const at::Tensor w = x.back();
+    x.pop_back();
+    const bool learns = context->saved_data["learns"].toBool();
+    const at::Tensor gradient = gradients[0].contiguous();
+    const float *weight = w.data_ptr<float>(), *g = gradient.data_ptr<float>();
+    torch::autograd::variable_list results;
+    std::vector<bool> wanted;
+    std::vector<double> dots(x.size(), 0.0);
+    for (size_t k = 0; k < x.size(); ++k) {
+      wanted.push_back(context->needs_input_grad(k + 1));
+      results.push_back(wanted[k] ? at::empty_like(x[k]) : at::Tensor());
+    }
+    pieces(x, [&](size_t k, int64_t from, int64_t to, int64_t count) {
+      if (wanted[k]) kernels().scale(g + to, count, weight[k], false, results[k].data_ptr<float>() + from);
+      if (learns) dots[k] += kernels().product(x[k].data_ptr<float>() + from, g + to, count);
+    });
+    results.insert(results.begin(), learns ? tensor(dots) : at::Tensor());
+    results.resize(kMost + 1);
+    return results;
+  }
+};
+
+using Mixture = Weighted<false>;
+using WeightedConcatenation = Weighted<true>;
+
+std::vector<at::Tensor> listed(ct_tensor *const *tensors, int count) {
+  std::vector<at::Tensor> values;
+  for (int i = 0; i < count; ++i) values.push_back(tensors[i]->value);
+  return values;
+}
+
 }  // namespace
 
 ct_tensor *ours::ct_groups(const ct_tensor *images) {
   return made([&] {
     const at::Tensor &x = images->value;
     TORCH_CHECK(x.dim() == 4, "images are [count, channels, height, width], not ", x.sizes());
+    if (!is_ours(x)) return x;
     const Grid grid(x.size(0), x.size(2), x.size(3));
     const int64_t lacking = grid.groups * kWidth - grid.images;
     const at::Tensor whole = lacking == 0 ? x : at::constant_pad_nd(x, {0, 0, 0, 0, 0, 0, 0, lacking});
@@ -562,7 +659,8 @@ ct_tensor *ours::ct_groups(const ct_tensor *images) {
 
 ct_tensor *ours::ct_ungrouped(const ct_tensor *x, ct_geometry size) {
   return made([&] {
-    const Grid grid(size.images, size.height, size.width);
+    if (!is_grouped(x->value)) return x->value;
+    const Grid grid(size);
     grid.check(x->value);
     const int64_t channels = x->value.size(1);
     return x->value.reshape({grid.groups, channels, grid.pixels, kWidth})
@@ -573,32 +671,85 @@ ct_tensor *ours::ct_ungrouped(const ct_tensor *x, ct_geometry size) {
   });
 }
 
-ct_tensor *ours::ct_group_unit(const ct_tensor *x, ct_geometry size, const ct_tensor *weight, const ct_tensor *gamma,
-                         const ct_tensor *beta, ct_tensor *mean, ct_tensor *variance, int training, double momentum,
-                         double epsilon) {
-  return made([&] {
-    const at::Tensor &w = weight->value;
-    Grid(size.images, size.height, size.width).check(x->value);
-    TORCH_CHECK(w.dim() == 4 && x->value.size(1) == w.size(1), "a weight of shape ", w.sizes(), " does not fit ",
-                x->value.size(1), " channels");
-    TORCH_CHECK((w.size(2) == 1 || w.size(2) == 3) && w.size(3) == w.size(2), "windows are 1x1 or 3x3, not ",
-                w.sizes());
-    return GroupUnit::apply(x->value, size.images, size.height, size.width, w, gamma->value, beta->value, mean->value,
-                            variance->value, training != 0, momentum, epsilon);
+int ours::ct_group_units(const ct_tensor *x, ct_geometry size, const ct_unit *units, int count, ct_norm norm,
+                         ct_tensor **results) {
+  return done([&] {
+    if (is_grouped(x->value)) {
+      const auto made = laid(x->value, size, units, count, false, false, 1, {}, norm);
+      for (int u = 0; u < count; ++u) results[u] = new ct_tensor{made[u]};
+    } else {
+      for (int u = 0; u < count; ++u) results[u] = new ct_tensor{plain_unit(x->value, units[u], norm)};
+    }
   });
 }
 
-ct_tensor *ours::ct_group_pool(const ct_tensor *x, ct_geometry size, int64_t window) {
+ct_tensor *ours::ct_group_operations(const ct_tensor *images, ct_geometry size, const ct_unit *units, int count,
+                                     int pools, const ct_tensor *weights, int64_t parts, ct_norm norm) {
   return made([&] {
-    Grid(size.images, size.height, size.width).check(x->value);
+    const at::Tensor w = weights == nullptr ? at::Tensor() : weights->value, &whole = images->value;
+    TORCH_CHECK(count + (pools != 0) > 0, "there is no operation");
+    TORCH_CHECK(parts >= 1 && whole.size(1) % parts == 0, whole.size(1), " channels have no ", parts, " equal parts");
+    if (is_grouped(whole)) return laid(whole, size, units, count, pools != 0, true, parts, w, norm)[0];
+    const int64_t wide = whole.size(1) / parts;
+    const at::Tensor x = whole.slice(1, 0, wide);
+    at::Tensor sum;
+    const auto add = [&](int64_t k, const at::Tensor &part) {
+      const at::Tensor y = w.defined() ? w[k] * part : part;
+      sum = sum.defined() ? sum + y : y;
+    };
+    for (int u = 0; u < count; ++u) add(u, plain_unit(x, units[u], norm));
+    if (pools) add(count, at::max_pool2d(x, 3, 1, 1));
+    return parts == 1 ? sum : at::channel_shuffle(at::cat({sum, whole.slice(1, wide)}, 1), parts);
+  });
+}
+
+ct_tensor *ours::ct_group_pool(const ct_tensor *x, ct_geometry size, int64_t window, int64_t padding) {
+  return made([&] {
     TORCH_CHECK(window == 2 || window == 3, "windows are 2x2 or 3x3, not ", window, "x", window);
-    return GroupPool::apply(x->value, size.images, size.height, size.width, window);
+    if (!is_grouped(x->value))
+      return window == 3 ? at::max_pool2d(x->value, 3, 1, 1) : at::max_pool2d(x->value, 2, 2, padding, 1, true);
+    Grid(size).check(x->value);
+    return GroupPool::apply(x->value, size.images, size.height, size.width, window, padding);
   });
 }
 
 ct_tensor *ours::ct_group_mean(const ct_tensor *x, ct_geometry size) {
   return made([&] {
-    Grid(size.images, size.height, size.width).check(x->value);
+    if (!is_grouped(x->value)) return x->value.mean({2, 3});
+    Grid(size).check(x->value);
     return GroupMean::apply(x->value, size.images, size.height, size.width);
+  });
+}
+
+ct_tensor *ours::ct_group_scale(const ct_tensor *x, ct_geometry size, const ct_tensor *factors) {
+  return made([&] {
+    const at::Tensor &f = factors->value;
+    if (!is_grouped(x->value)) return x->value * f.view({-1, 1, 1, 1});
+    const Grid grid(size);
+    grid.check(x->value);
+    const at::Tensor lanes = at::constant_pad_nd(f, {0, grid.groups * kWidth - grid.images});
+    return (x->value.reshape({grid.groups, -1, grid.pixels, kWidth}) * lanes.view({grid.groups, 1, 1, kWidth}))
+        .reshape({grid.groups, -1, grid.plane});
+  });
+}
+
+ct_tensor *ours::ct_mixture(const ct_tensor *weights, ct_tensor *const *tensors, int count) {
+  return made([&] {
+    auto inputs = listed(tensors, count);
+    if (is_grouped(inputs[0])) return applied<Mixture>(weights->value, inputs);
+    at::Tensor sum = weights->value[0] * inputs[0];
+    for (size_t k = 1; k < inputs.size(); ++k) sum = sum + weights->value[static_cast<int64_t>(k)] * inputs[k];
+    return sum;
+  });
+}
+
+ct_tensor *ours::ct_weighted_concatenation(const ct_tensor *weights, ct_tensor *const *tensors, int count) {
+  return made([&] {
+    auto inputs = listed(tensors, count);
+    if (is_grouped(inputs[0])) return applied<WeightedConcatenation>(weights->value, inputs);
+    for (size_t k = 0; k < inputs.size(); ++k) inputs[k] = weights->value[static_cast<int64_t>(k)] * inputs[k];
+    const at::Tensor first = inputs[0];
+    inputs.erase(inputs.begin());
+    return first + at::cat(inputs, 1);
   });
 }

@@ -47,6 +47,13 @@ int done(Body body) {
   });
 }
 
+// Turns recording off while in scope.
+struct NoRecording {
+  bool before = at::GradMode::is_enabled();
+  NoRecording() { at::GradMode::set_enabled(false); }
+  ~NoRecording() { at::GradMode::set_enabled(before); }
+};
+
 // The loops of our own operations do the same in the same order whatever the width of the vectors: no fused
 // multiply-add, sums in explicit lanes. So every processor gives the same bits.
 #define VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
@@ -63,13 +70,21 @@ inline at::Tensor tensor(const std::vector<double> &values) {
   return result;
 }
 
+// Whether our own operations may be used: they are of single precision, on the processor, and can be differentiated
+// once.
+bool is_ours(const at::Tensor &x);
+
 // Images in groups: Groups.cpp.
 ct_tensor *ct_groups(const ct_tensor *images);
 ct_tensor *ct_ungrouped(const ct_tensor *x, ct_geometry size);
-ct_tensor *ct_group_unit(const ct_tensor *x, ct_geometry size, const ct_tensor *weight, const ct_tensor *gamma,
-                         const ct_tensor *beta, ct_tensor *mean, ct_tensor *variance, int training, double momentum,
-                         double epsilon);
-ct_tensor *ct_group_pool(const ct_tensor *x, ct_geometry size, int64_t window);
+int ct_group_units(const ct_tensor *x, ct_geometry size, const ct_unit *units, int count, ct_norm norm,
+                   ct_tensor **results);
+ct_tensor *ct_group_operations(const ct_tensor *images, ct_geometry size, const ct_unit *units, int count, int pools,
+                               const ct_tensor *weights, int64_t parts, ct_norm norm);
+ct_tensor *ct_group_pool(const ct_tensor *x, ct_geometry size, int64_t window, int64_t padding);
 ct_tensor *ct_group_mean(const ct_tensor *x, ct_geometry size);
+ct_tensor *ct_group_scale(const ct_tensor *x, ct_geometry size, const ct_tensor *factors);
+ct_tensor *ct_mixture(const ct_tensor *weights, ct_tensor *const *tensors, int count);
+ct_tensor *ct_weighted_concatenation(const ct_tensor *weights, ct_tensor *const *tensors, int count);
 
 }  // namespace ours

@@ -107,11 +107,6 @@ public final class CellNetwork {
   private let stacks: [[CellLayers]]
   private let dense: (weight: Tensor, bias: Tensor)
 
-  /// A 3x3 or 1x1 convolution, batch norm and a rectifier.
-  fileprivate struct ConvolutionUnit {
-    let weight, gamma, beta, mean, variance: Tensor
-  }
-
   fileprivate struct CellLayers {
     let channels: [Int]
     /// The projections of the input, by the vertex that receives them.
@@ -173,9 +168,12 @@ public final class CellNetwork {
   }
 
   private func apply(_ unit: ConvolutionUnit, to x: ImageGroups, _ training: Bool) throws -> ImageGroups {
+    // Not fused: the embedded table's trainings come out to the bit.
     try x.unit(
-      unit.weight, gamma: unit.gamma, beta: unit.beta, mean: unit.mean, variance: unit.variance, training: training,
-      momentum: settings.batchNormMomentum, epsilon: settings.batchNormEpsilon)
+      unit,
+      BatchNorm(
+        training: training, momentum: settings.batchNormMomentum, epsilon: settings.batchNormEpsilon,
+        fusesMultiplyAdds: false))
   }
 
   private func apply(_ layers: CellLayers, to input: ImageGroups, _ training: Bool) throws -> ImageGroups {
@@ -224,7 +222,7 @@ private struct LayerMaker {
 
   mutating func unit(
     from: Int, to: Int, size: Int, area: Int
-  ) throws -> CellNetwork.ConvolutionUnit {
+  ) throws -> ConvolutionUnit {
     let fanIn = from * size * size
     // The standard deviation of a normal distribution cut off at two is 0.8796.
     let scale = (1 / Double(fanIn)).squareRoot() / 0.87962566103423978
@@ -235,7 +233,7 @@ private struct LayerMaker {
       }
     }
     multiplyAccumulates += to * fanIn * area
-    return CellNetwork.ConvolutionUnit(
+    return ConvolutionUnit(
       weight: try parameter(weight, [to, from, size, size]),
       gamma: try parameter([Float](repeating: 1, count: to), [to]),
       beta: try parameter([Float](repeating: 0, count: to), [to]), mean: try Tensor.zeros([to]),
@@ -256,8 +254,8 @@ private struct LayerMaker {
   ) throws -> CellNetwork.CellLayers {
     let channels = vertexChannels(of: cell, input: input, output: output)
     let last = cell.vertexCount - 1
-    var projections: [Int: CellNetwork.ConvolutionUnit] = [:]
-    var operations: [Int: CellNetwork.ConvolutionUnit] = [:]
+    var projections: [Int: ConvolutionUnit] = [:]
+    var operations: [Int: ConvolutionUnit] = [:]
     for vertex in 1...last {
       if cell.hasEdge(0, vertex) {
         projections[vertex] = try unit(from: input, to: channels[vertex], size: 1, area: area)

@@ -223,7 +223,7 @@ public final class Supernet {
   private func dropPath(images: Int) throws -> Tensor {
     let keep = 1 - settings.dropPath * Double(epoch) / Double(max(1, settings.epochs - 1))
     return try Tensor(
-      (0..<images).map { _ in random.chance(keep) ? Float(1 / keep) : 0 }, shape: [images, 1, 1, 1])
+      (0..<images).map { _ in random.chance(keep) ? Float(1 / keep) : 0 }, shape: [images])
   }
 
   // MARK: The loop

@@ -29,7 +29,7 @@ package final class SupernetNetwork {
   private let stacks: [[Layers]]
   private let final: Unit
   private let dense: (weight: Int, bias: Int)
-  private let ones, zeros: Tensor
+  private let classes: Int
   private let batchNorm: (momentum: Double, epsilon: Double)
   private let padsBeforePooling: Bool
   private let partial: Int
@@ -114,8 +114,7 @@ package final class SupernetNetwork {
     dense = (
       try maker.uniform("dense.weight", [wide, classes], limit), try maker.uniform("dense.bias", [classes], limit)
     )
-    ones = try maker.constant(1, wide)
-    zeros = try maker.constant(0, wide)
+    self.classes = classes
     parameters = maker.parameters
     names = maker.names
     units = maker.units
@@ -130,19 +129,29 @@ package final class SupernetNetwork {
   /// - Parameters:
   ///   - gates: The gates of a cell, by its number through all stacks.
   ///   - parameters: Weights to use instead of the network's own.
-  ///   - dropPath: Draws the factor of a choice block's output for every image, `[count, 1, 1, 1]`; `nil` for none.
+  ///   - dropPath: Draws the factor of a choice block's output for every image, `[count]`; `nil` for none.
   package func logits(
     _ images: Tensor, gates: (Int) throws -> CellGates, statistics: Statistics, parameters: [Tensor]? = nil,
     dropPath: ((Int) throws -> Tensor)? = nil
   ) throws -> Tensor {
+    let (training, momentum, usesClean): (Bool, Double, Bool) =
+      switch statistics {
+      case .updating: (true, batchNorm.momentum, false)
+      case .batch: (true, 0, false)
+      case .running: (false, 0, false)
+      case .cleaning(let batches): (true, 1 / Double(batches + 1), true)
+      case .clean: (false, 0, true)
+      }
     let pass = Pass(
-      parameters: parameters ?? self.parameters, statistics: statistics, images: images.shape[0],
-      dropPath: dropPath)
-    var x = try apply(stem, to: images, pass)
+      parameters: parameters ?? self.parameters,
+      norm: BatchNorm(
+        training: training, momentum: momentum, epsilon: batchNorm.epsilon, fusesMultiplyAdds: true),
+      usesClean: usesClean, images: images.shape[0], dropPath: dropPath)
+    var x = try apply([stem], to: ImageGroups(images), pass)[0]
     var number = 0
     for (stack, cells) in stacks.enumerated() {
       if stack > 0 {
-        x = try x.maxPooled(window: 2, stride: 2, padding: padsBeforePooling ? 1 : 0)
+        x = try x.halved(padding: padsBeforePooling ? 1 : 0)
         count(x)
       }
       for layers in cells {
@@ -150,51 +159,58 @@ package final class SupernetNetwork {
         number += 1
       }
     }
-    x = try apply(final, to: x.relu(), pass)
-    work.multiplyAccumulates += Double(pass.images * final.to * zeros.count)
-    return try x.globalMean().linear(pass.parameters[dense.weight], bias: pass.parameters[dense.bias])
+    x = try apply([final], to: x.rectified(), pass, rectifies: false)[0]
+    work.multiplyAccumulates += Double(pass.images * final.to * classes)
+    return try x.mean().linear(pass.parameters[dense.weight], bias: pass.parameters[dense.bias])
   }
 
   private struct Pass {
     let parameters: [Tensor]
-    let statistics: Statistics
+    let norm: BatchNorm
+    /// Whether batch norm's clean statistics are used or made.
+    let usesClean: Bool
     let images: Int
     let dropPath: ((Int) throws -> Tensor)?
   }
 
   /// Counts written numbers.
-  private func count(_ x: Tensor, times factor: Int = 1) { work.elements += Double(x.count * factor) }
+  private func count(_ x: ImageGroups, times factor: Int = 1) { work.elements += Double(x.count * factor) }
 
-  private func apply(_ unit: Unit, to x: Tensor, _ pass: Pass) throws -> Tensor {
-    let y = try x.convolved(pass.parameters[unit.weight], padding: unit.size / 2)
-    work.multiplyAccumulates += Double(y.count * unit.from * unit.size * unit.size)
-    count(y)
-    let (training, momentum, isClean): (Bool, Double, Bool) =
-      switch pass.statistics {
-      case .updating: (true, batchNorm.momentum, false)
-      case .batch: (true, 0, false)
-      case .running: (false, 0, false)
-      case .cleaning(let batches): (true, 1 / Double(batches + 1), true)
-      case .clean: (false, 0, true)
-      }
-    let mean = isClean ? unit.cleanMean : unit.mean
-    let variance = isClean ? unit.cleanVariance : unit.variance
-    guard let gamma = unit.gamma, let beta = unit.beta else {
-      return try y.batchNormalized(
-        gamma: ones, beta: zeros, mean: mean, variance: variance, training: training, momentum: momentum,
-        epsilon: batchNorm.epsilon)
-    }
-    return try y.batchNormalizedRelu(
-      gamma: pass.parameters[gamma], beta: pass.parameters[beta], mean: mean, variance: variance,
-      training: training, momentum: momentum, epsilon: batchNorm.epsilon)
+  /// Counts the work of a unit on some images, and looks up its tensors.
+  private func prepared(_ unit: Unit, on x: ImageGroups, _ pass: Pass) -> ConvolutionUnit {
+    let elements = Double(x.images * unit.to * x.height * x.width)
+    work.multiplyAccumulates += elements * Double(unit.from * unit.size * unit.size)
+    work.elements += elements
+    return ConvolutionUnit(
+      weight: pass.parameters[unit.weight], gamma: unit.gamma.map { pass.parameters[$0] },
+      beta: unit.beta.map { pass.parameters[$0] }, mean: pass.usesClean ? unit.cleanMean : unit.mean,
+      variance: pass.usesClean ? unit.cleanVariance : unit.variance)
   }
 
-  private func apply(_ layers: Layers, to input: Tensor, _ gates: CellGates, _ pass: Pass) throws -> Tensor {
+  private func apply(
+    _ units: [Unit], to x: ImageGroups, _ pass: Pass, rectifies: Bool = true
+  ) throws -> [ImageGroups] {
+    var norm = pass.norm
+    norm.rectifies = rectifies
+    return try x.units(units.map { prepared($0, on: x, pass) }, norm)
+  }
+
+  private func apply(
+    _ layers: Layers, to input: ImageGroups, _ gates: CellGates, _ pass: Pass
+  ) throws -> ImageGroups {
     let needed = shape.needed(gates)
-    var states: [Tensor?] = []
-    func source(_ parent: Int, of vertex: Int) throws -> Tensor {
-      guard parent > 0 else { return try apply(layers.projections[vertex - 1], to: input, pass) }
-      guard let state = states[parent - 1] else { preconditionFailure("a needed choice block is left out") }
+    // The input is projected to all vertices that need it at once.
+    let receivers = (1...shape.blocks + 1).filter { vertex in
+      (vertex > shape.blocks || needed[vertex - 1]) && gates.parents[vertex - 1].alternatives(vertex).contains(0)
+    }
+    let projected =
+      receivers.isEmpty ? [] : try apply(receivers.map { layers.projections[$0 - 1] }, to: input, pass)
+    let projections = Dictionary(uniqueKeysWithValues: zip(receivers, projected))
+    var states: [ImageGroups?] = []
+    func source(_ parent: Int, of vertex: Int) -> ImageGroups {
+      guard let state = parent > 0 ? states[parent - 1] : projections[vertex] else {
+        preconditionFailure("a needed choice block is left out")
+      }
       return state
     }
     for block in 0..<shape.blocks {
@@ -203,27 +219,27 @@ package final class SupernetNetwork {
         continue
       }
       let vertex = block + 1
-      let sum: Tensor
+      let sum: ImageGroups
       switch gates.parents[block] {
       case .weighted(let weights):
-        let inputs = try (0..<vertex).map { try source($0, of: vertex) }
-        sum = try Tensor.mixture(inputs, weights: weights)
+        sum = try .mixture(
+          source(0, of: vertex), (1..<max(1, vertex)).map { source($0, of: vertex) }, weights: weights)
         count(sum, times: vertex)
       case .selected(let parents):
-        sum = try added(parents.map { try source($0, of: vertex) })
+        sum = try added(parents.map { source($0, of: vertex) })
       case .sampled(let parent, let weights):
-        sum = try Tensor.mixture([try source(parent, of: vertex)], weights: weights.rows(parent..<parent + 1))
+        sum = try .mixture(source(parent, of: vertex), [], weights: weights.rows(parent..<parent + 1))
         count(sum)
       }
       var state = try operate(layers, block, on: sum, gates.operations[block], pass)
-      if let dropPath = pass.dropPath { state = try state * dropPath(pass.images) }
+      if let dropPath = pass.dropPath { state = try state.scaled(dropPath(pass.images)) }
       states.append(state)
     }
 
     let last = shape.blocks
     if case .weighted(let weights) = gates.parents[last] {
-      let result = try Tensor.weightedConcatenation(
-        [try apply(layers.projections[last], to: input, pass)] + states.compactMap { $0 }, weights: weights)
+      let result = try ImageGroups.weightedConcatenation(
+        source(0, of: last + 1), states.compactMap { $0 }, weights: weights)
       count(result, times: 2)
       return result
     }
@@ -231,27 +247,27 @@ package final class SupernetNetwork {
       preconditionFailure("the output has several parents")
     }
     // The channels of choice blocks that are not selected are zero.
-    var joined: Tensor?
+    var joined: ImageGroups?
     if let example = states.compactMap({ $0 }).first {
       let empty = try example.zeros()
       let parts = states.enumerated().map { block, state in
         parents.contains(block + 1) ? state ?? empty : empty
       }
-      joined = try Tensor.concatenated(parts)
+      joined = try .concatenated(parts[0], Array(parts.dropFirst()))
     }
     if let joined { count(joined) }
     guard parents.contains(0) else {
       guard let joined else { preconditionFailure("the output of a cell has an input") }
       return joined
     }
-    let direct = try apply(layers.projections[last], to: input, pass)
+    let direct = source(0, of: last + 1)
     guard let joined else { return direct }
     return try added([direct, joined])
   }
 
-  private func added(_ tensors: [Tensor]) throws -> Tensor {
-    guard var sum = tensors.first else { preconditionFailure("a vertex has an input") }
-    for other in tensors.dropFirst() {
+  private func added(_ images: [ImageGroups]) throws -> ImageGroups {
+    guard var sum = images.first else { preconditionFailure("a vertex has an input") }
+    for other in images.dropFirst() {
       sum = try sum + other
       count(sum)
     }
@@ -259,34 +275,31 @@ package final class SupernetNetwork {
   }
 
   private func operate(
-    _ layers: Layers, _ block: Int, on input: Tensor, _ gate: Gate, _ pass: Pass
-  ) throws -> Tensor {
-    let wide = layers.channels / partial
-    let x = partial > 1 ? try input.channels(0..<wide) : input
-    func result(_ operation: Int) throws -> Tensor {
+    _ layers: Layers, _ block: Int, on input: ImageGroups, _ gate: Gate, _ pass: Pass
+  ) throws -> ImageGroups {
+    let chosen: [Int]
+    let weights: Tensor?
+    switch gate {
+    case .weighted(let all): (chosen, weights) = (Array(Cell.Operation.allCases.indices), all)
+    case .selected(let operations): (chosen, weights) = (operations.sorted(), nil)
+    case .sampled(let operation, let all):
+      (chosen, weights) = ([operation], try all.rows(operation..<operation + 1))
+    }
+    var units: [ConvolutionUnit] = []
+    var pools = false
+    for operation in chosen {
       switch Cell.Operation.allCases[operation] {
-      case .conv1x1: return try apply(layers.convolutions[block].small, to: x, pass)
-      case .conv3x3: return try apply(layers.convolutions[block].large, to: x, pass)
+      case .conv1x1: units.append(prepared(layers.convolutions[block].small, on: input, pass))
+      case .conv3x3: units.append(prepared(layers.convolutions[block].large, on: input, pass))
       case .maxpool3x3:
-        let pooled = try x.maxPooled3x3()
-        count(pooled)
-        return pooled
+        pools = true
+        work.elements += Double(input.count / partial)
       }
     }
-    let y: Tensor
-    switch gate {
-    case .weighted(let weights):
-      y = try Tensor.mixture(try Cell.Operation.allCases.indices.map(result), weights: weights)
-      count(y, times: 3)
-    case .selected(let operations): y = try added(operations.map(result))
-    case .sampled(let operation, let weights):
-      y = try Tensor.mixture([try result(operation)], weights: weights.rows(operation..<operation + 1))
-      count(y)
-    }
-    guard partial > 1 else { return y }
-    let rest = try input.channels(wide..<layers.channels)
-    count(input, times: 2)
-    return try Tensor.concatenated([y, rest]).shufflingChannels(groups: partial)
+    // The weighted operations that are written, or the sums of those that are selected; then the channels that pass by.
+    work.elements += Double(input.count / partial * (weights == nil ? chosen.count - 1 : chosen.count))
+    if partial > 1 { count(input, times: 2) }
+    return try input.operations(units, pools: pools, weights: weights, parts: partial, pass.norm)
   }
 
   /// A maker of layers, which draws their weights.

@@ -10,6 +10,17 @@ public enum Gate {
   case selected([Int])
   /// One alternative, by its index, times the weight at that index.
   case sampled(Int, weights: Tensor)
+
+  /// The alternatives that a pass executes.
+  ///
+  /// - Parameter count: The number of all alternatives.
+  func alternatives(_ count: Int) -> [Int] {
+    switch self {
+    case .weighted: Array(0..<count)
+    case .selected(let alternatives): alternatives
+    case .sampled(let alternative, _): [alternative]
+    }
+  }
 }
 
 /// The gates of all choices of one cell.
@@ -62,16 +73,9 @@ public struct SupernetShape: Sendable {
 
   /// Whether the output depends on each choice block.
   func needed(_ gates: CellGates) -> [Bool] {
-    func sources(_ gate: Gate, before vertex: Int) -> [Int] {
-      switch gate {
-      case .weighted: Array(0..<vertex)
-      case .selected(let parents): parents
-      case .sampled(let parent, _): [parent]
-      }
-    }
     var needed = [Bool](repeating: false, count: blocks + 2)
     for vertex in (1...blocks + 1).reversed() where vertex == blocks + 1 || needed[vertex] {
-      for source in sources(gates.parents[vertex - 1], before: vertex) { needed[source] = true }
+      for source in gates.parents[vertex - 1].alternatives(vertex) { needed[source] = true }
     }
     return Array(needed[1...blocks])
   }

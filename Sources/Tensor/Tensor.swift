@@ -139,39 +139,6 @@ public final class Tensor {
 
   // MARK: Operations
 
-  /// Convolution with stride 1. `weight` is `[out, in, k, k]`.
-  public func convolved(_ weight: Tensor, padding: Int) throws(TorchError) -> Tensor {
-    try Tensor(owning: torch.convolution(handle, weight.handle, Int32(padding)))
-  }
-
-  /// Batch normalisation over count, height and width.
-  ///
-  /// - Parameters:
-  ///   - training: Whether to normalise by the batch's own statistics and update the running ones.
-  ///   - momentum: The weight of the new batch in the running statistics (PyTorch's convention; one minus
-  ///     TensorFlow's).
-  public func batchNormalized(
-    gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, training: Bool, momentum: Double,
-    epsilon: Double
-  ) throws(TorchError) -> Tensor {
-    try Tensor(
-      owning: torch.batch_norm(
-        handle, gamma.handle, beta.handle, mean.handle, variance.handle, training ? 1 : 0, momentum, epsilon))
-  }
-
-  /// max(0, ``batchNormalized(gamma:beta:mean:variance:training:momentum:epsilon:)``), several times as fast.
-  public func batchNormalizedRelu(
-    gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, training: Bool, momentum: Double,
-    epsilon: Double
-  ) throws(TorchError) -> Tensor {
-    try Tensor(
-      owning: torch.batch_norm_relu(
-        handle, gamma.handle, beta.handle, mean.handle, variance.handle, training ? 1 : 0, momentum, epsilon))
-  }
-
-  /// max(0, x), computed in place: nothing else may read this tensor afterwards.
-  public consuming func relu() throws(TorchError) -> Tensor { try Tensor(owning: torch.relu(handle)) }
-
   public static func + (a: Tensor, b: Tensor) throws(TorchError) -> Tensor {
     try Tensor(owning: torch.add(a.handle, b.handle, 1))
   }
@@ -207,29 +174,6 @@ public final class Tensor {
     try Tensor(owning: torch.straight_through(handle))
   }
 
-  /// The weighted sum of tensors of the same shape, as a single vectorised node of the graph.
-  ///
-  /// - Parameter weights: One number per tensor.
-  public static func mixture(_ tensors: [Tensor], weights: Tensor) throws(TorchError) -> Tensor {
-    try Tensor(owning: torch.mixture(weights.handle, tensors.map(\.handle), Int32(tensors.count)))
-  }
-
-  /// The first tensor times its weight, plus the concatenation along the channels of the others, each times its
-  /// weight.
-  ///
-  /// - Parameter weights: One number per tensor.
-  public static func weightedConcatenation(
-    _ tensors: [Tensor], weights: Tensor
-  ) throws(TorchError) -> Tensor {
-    try Tensor(
-      owning: torch.weighted_concatenation(weights.handle, tensors.map(\.handle), Int32(tensors.count)))
-  }
-
-  /// The channels interleaved over groups: channel `i` of the result is channel `i / groups` of group `i % groups`.
-  public func shufflingChannels(groups: Int) throws(TorchError) -> Tensor {
-    try Tensor(owning: torch.shuffle_channels(handle, Int64(groups)))
-  }
-
   /// The product x Wᵀ of x `[count, in]` and W `[out, in]`.
   public func dense(_ weight: Tensor) throws(TorchError) -> Tensor {
     try Tensor(owning: torch.dense(handle, weight.handle))
@@ -251,15 +195,6 @@ public final class Tensor {
     return (try Tensor(owning: results[0]), try Tensor(owning: results[1]))
   }
 
-  /// Max pooling with 3x3 windows, stride 1 and padding 1, which keeps the shape.
-  public func maxPooled3x3() throws(TorchError) -> Tensor { try Tensor(owning: torch.max_pool_3x3(handle)) }
-
-  /// Max pooling by libtorch's own kernel. If windows do not divide the image, the last ones reach over its edge,
-  /// as with TensorFlow's padding `same`: 7 pixels halve to 4.
-  public func maxPooled(window: Int, stride: Int, padding: Int = 0) throws(TorchError) -> Tensor {
-    try Tensor(owning: torch.max_pool(handle, Int32(window), Int32(stride), Int32(padding)))
-  }
-
   /// Concatenates tensors along the channels.
   public static func concatenated(_ tensors: [Tensor]) throws(TorchError) -> Tensor {
     try Tensor(owning: torch.concatenate(tensors.map(\.handle), Int32(tensors.count), 1))
@@ -269,9 +204,6 @@ public final class Tensor {
   public func channels(_ range: Range<Int>) throws(TorchError) -> Tensor {
     try Tensor(owning: torch.channels(handle, Int64(range.lowerBound), Int64(range.upperBound)))
   }
-
-  /// The mean over height and width: `[count, channels]`.
-  public func globalMean() throws(TorchError) -> Tensor { try Tensor(owning: torch.global_mean(handle)) }
 
   /// The product and sum x W + b of x `[count, in]`, W `[in, out]` and b `[out]`.
   public func linear(_ weight: Tensor, bias: Tensor) throws(TorchError) -> Tensor {

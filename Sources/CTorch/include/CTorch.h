@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 // To be counted up with every change of `ct_functions`: a library of another interface is refused.
-#define CT_INTERFACE 3
+#define CT_INTERFACE 4
 
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wnullability-completeness"
@@ -27,6 +27,21 @@ typedef struct ct_tensor ct_tensor;
 typedef struct {
   int64_t images, height, width;
 } ct_geometry;
+
+// A convolution with batch norm: its weight [out, in, 1, 1] or [out, in, 3, 3]; the scale and shift of batch norm, which
+// it may lack; and the running statistics, which are updated in training and used otherwise.
+typedef struct {
+  const ct_tensor *weight;
+  const ct_tensor *_Nullable gamma, *_Nullable beta;
+  ct_tensor *mean, *variance;
+} ct_unit;
+
+// How batch norm is done: by the batch's own statistics if training; `momentum` is the weight of a batch in the running
+// ones. Then a rectifier, or not. `fused`: whether products and sums of convolutions are rounded once.
+typedef struct {
+  int training, rectifies, fused;
+  double momentum, epsilon;
+} ct_norm;
 
 typedef struct {
   // CT_INTERFACE, and the bytes of this table.
@@ -78,15 +93,8 @@ typedef struct {
   // Turns the recording of gradients on or off for this thread; returns whether it was on.
   int (*_Nonnull set_recording)(int on);
 
-  ct_tensor *_Nullable (*_Nonnull convolution)(const ct_tensor *x, const ct_tensor *weight, int padding);
-  // `mean` and `variance` are updated in training and used otherwise.
-  ct_tensor *_Nullable (*_Nonnull batch_norm)(const ct_tensor *x, const ct_tensor *gamma, const ct_tensor *beta,
-      ct_tensor *mean, ct_tensor *variance, int training, double momentum, double epsilon);
-  // Batch norm and rectifier in one: vectorised, with the values and gradients of the library's own.
-  ct_tensor *_Nullable (*_Nonnull batch_norm_relu)(const ct_tensor *x, const ct_tensor *gamma, const ct_tensor *beta,
-      ct_tensor *mean, ct_tensor *variance, int training, double momentum, double epsilon);
-  // In place on a tensor that nothing else reads.
-  ct_tensor *_Nullable (*_Nonnull relu)(ct_tensor *x);
+  // max(0, x)
+  ct_tensor *_Nullable (*_Nonnull relu)(const ct_tensor *x);
   // a + factor b
   ct_tensor *_Nullable (*_Nonnull add)(const ct_tensor *a, const ct_tensor *b, double factor);
   ct_tensor *_Nullable (*_Nonnull multiply)(const ct_tensor *a, const ct_tensor *b);
@@ -97,27 +105,14 @@ typedef struct {
   ct_tensor *_Nullable (*_Nonnull softmax)(const ct_tensor *x, int logarithm);
   // One at the greatest number and zero elsewhere, with the gradient of `soft` itself.
   ct_tensor *_Nullable (*_Nonnull straight_through)(const ct_tensor *soft);
-  // weights[0] tensors[0] + weights[1] tensors[1] + …: one node of the graph, vectorised.
-  ct_tensor *_Nullable (*_Nonnull mixture)(const ct_tensor *weights, ct_tensor *const *tensors, int count);
-  // weights[0] tensors[0] + concatenation of weights[k] tensors[k] along the channels: likewise.
-  ct_tensor *_Nullable (*_Nonnull weighted_concatenation)(const ct_tensor *weights, ct_tensor *const *tensors,
-      int count);
-  // Channels dealt out among groups, as PC-DARTS does.
-  ct_tensor *_Nullable (*_Nonnull shuffle_channels)(const ct_tensor *x, int64_t groups);
   // x [count, in], weight [out, in].
   ct_tensor *_Nullable (*_Nonnull dense)(const ct_tensor *x, const ct_tensor *weight);
   // One step of an LSTM; weights: input [4h, in], hidden [4h, h], and the two biases. `results`: h and c.
   int (*_Nonnull lstm_cell)(const ct_tensor *x, const ct_tensor *h, const ct_tensor *c, ct_tensor *const *weights,
       ct_tensor **results);
-  // 3x3 windows, stride 1, padding 1: vectorised, with the values and gradients of the library's own.
-  ct_tensor *_Nullable (*_Nonnull max_pool_3x3)(const ct_tensor *x);
-  // The library's own max pooling.
-  ct_tensor *_Nullable (*_Nonnull max_pool)(const ct_tensor *x, int window, int stride, int padding);
   ct_tensor *_Nullable (*_Nonnull concatenate)(ct_tensor *const *tensors, int count, int dimension);
   // Channels start..<end.
   ct_tensor *_Nullable (*_Nonnull channels)(const ct_tensor *x, int64_t start, int64_t end);
-  // Mean over height and width: [count, channels].
-  ct_tensor *_Nullable (*_Nonnull global_mean)(const ct_tensor *x);
   // x [count, in], weight [in, out], bias [out].
   ct_tensor *_Nullable (*_Nonnull linear)(const ct_tensor *x, const ct_tensor *weight, const ct_tensor *bias);
   // Mean cross-entropy of logits [count, classes] and labels [count].
@@ -140,21 +135,33 @@ typedef struct {
       int count, int64_t step, double learning_rate, double beta1, double beta2, double epsilon, double weight_decay);
 
   // Images in groups of sixteen, for networks of few channels: [groups, channels, pixels x 16], the images of a
-  // group side by side at every pixel. Single precision in this processor only. Sums, ranges of channels and
-  // concatenations of groups are groups; what the following make of them has the values and gradients of the
-  // library's own operations on images.
+  // group side by side at every pixel. Sums, ranges of channels and concatenations of groups are groups; what the
+  // following make of them has the values and gradients of the library's own operations on images. In double precision,
+  // on another device, and where gradients will be differentiated again, they remain images, and the following are the
+  // library's own operations.
 
   // Of images [count, channels, height, width], and back.
   ct_tensor *_Nullable (*_Nonnull groups)(const ct_tensor *images);
   ct_tensor *_Nullable (*_Nonnull ungrouped)(const ct_tensor *x, ct_geometry size);
-  // Convolution with 1x1 or 3x3 windows and borders of zeros, batch norm, rectifier.
-  ct_tensor *_Nullable (*_Nonnull group_unit)(const ct_tensor *x, ct_geometry size, const ct_tensor *weight,
-      const ct_tensor *gamma, const ct_tensor *beta, ct_tensor *mean, ct_tensor *variance, int training,
-      double momentum, double epsilon);
+  // Units of the same images. `results` holds `count` handles.
+  int (*_Nonnull group_units)(const ct_tensor *x, ct_geometry size, const ct_unit *_Nullable units, int count,
+      ct_norm norm, ct_tensor *_Nullable *_Nonnull results);
+  // The sum of units and, if `pools`, of a 3x3 max pooling, each times its weight if there are weights. They see the
+  // first of `parts` equal parts of the channels; the others pass by, and all channels are dealt out among the parts.
+  ct_tensor *_Nullable (*_Nonnull group_operations)(const ct_tensor *x, ct_geometry size,
+      const ct_unit *_Nullable units, int count, int pools, const ct_tensor *_Nullable weights, int64_t parts,
+      ct_norm norm);
   // Max pooling: 3x3 windows, stride 1, padding 1; and 2x2 windows, stride 2, rounding up.
-  ct_tensor *_Nullable (*_Nonnull group_pool)(const ct_tensor *x, ct_geometry size, int64_t window);
+  ct_tensor *_Nullable (*_Nonnull group_pool)(const ct_tensor *x, ct_geometry size, int64_t window, int64_t padding);
   // Mean over height and width: [count, channels].
   ct_tensor *_Nullable (*_Nonnull group_mean)(const ct_tensor *x, ct_geometry size);
+  // Every image times its own factor; factors [count].
+  ct_tensor *_Nullable (*_Nonnull group_scale)(const ct_tensor *x, ct_geometry size, const ct_tensor *factors);
+  // weights[0] tensors[0] + weights[1] tensors[1] + …: one node of the graph.
+  ct_tensor *_Nullable (*_Nonnull mixture)(const ct_tensor *weights, ct_tensor *const *tensors, int count);
+  // weights[0] tensors[0] + concatenation of weights[k] tensors[k] along the channels: likewise.
+  ct_tensor *_Nullable (*_Nonnull weighted_concatenation)(const ct_tensor *weights, ct_tensor *const *tensors,
+      int count);
 } ct_functions;
 
 // The table of the library that is loaded, at first use; on every later call the same. Where there is no library,
