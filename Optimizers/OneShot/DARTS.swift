@@ -12,13 +12,15 @@ import Tensor
 ///
 /// Differences: the order of updates and all constants are the scripts', but the cell is read off after the epoch's
 /// updates, not before; a last batch that is not full is left out; passes for the architecture do not change batch
-/// norm's running statistics (the loss does not depend on them); images that choose architectures are not augmented.
+/// norm's running statistics (the loss does not depend on them); images that choose architectures are not augmented;
+/// the learning rate begins at the start of its cosine, where the scripts, which step the schedule before the first
+/// epoch, begin one epoch further on.
 public struct DARTS: Optimizer {
   public static let method = Method(
     name: "darts", title: "DARTS", family: .oneShot,
     summary: "Learns a softmax over the alternatives of every choice by gradient descent.",
     citation: "Liu, Simonyan and Yang, ICLR 2019; Zela, Siems and Hutter, ICLR 2020",
-    usesImages: true,
+    usesImages: true, revision: 2,
     settings: SupernetSettings.settings(at: \DARTS.supernet) + ArchitectSettings.settings(at: \DARTS.architect) + [
       Setting("order", \DARTS.order, "order of the architecture's gradient"),
       Setting("hessian", \DARTS.hessian, "how the second order's Hessian-vector product is computed"),

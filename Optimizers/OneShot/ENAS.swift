@@ -23,7 +23,7 @@ public struct ENAS: Optimizer {
     name: "enas", title: "ENAS", family: .oneShot,
     summary: "A recurrent controller learns by REINFORCE which paths of a supernet are good.",
     citation: "Pham et al., ICML 2018; Zela, Siems and Hutter, ICLR 2020",
-    usesImages: true,
+    usesImages: true, revision: 2,
     settings: SupernetSettings.settingsOfSinglePaths(at: \ENAS.supernet)
       + SampledSelection.settings(at: \ENAS.selection) + [
         Setting("controller-steps", \ENAS.controllerSteps, 0...100_000, "steps of the controller per epoch"),
@@ -37,6 +37,7 @@ public struct ENAS: Optimizer {
     presets: [
       SupernetSettings.quick(\ENAS.supernet) {
         ($0.selection.samples, $0.selection.finalists) = (50, 3)
+        $0.supernet.gradientClip = 5
         ($0.controllerSteps, $0.controllerLearningRate) = (50, 0.0035)
       }
     ])
@@ -97,7 +98,9 @@ public struct ENAS: Optimizer {
 /// operation (Pham et al. 2018, section 2.4; NAS-Bench-1Shot1's `micro_controller.py`, temperature 5, logits of
 /// parents within 2.5 and of operations within 0.5 by a hyperbolic tangent, parameters uniform within 0.1).
 ///
-/// Differences: operations are those of the vertex that is being drawn (the script shifts them by one), no operation is
+/// Differences: the states of the input and the first vertex, to which later ones attend, are the LSTM's own (the script
+/// keeps zeros for them, so that whoever chooses them as parents reads nothing on); operations are those of the vertex
+/// that is being drawn (the script shifts them by one), no operation is
 /// favoured (the script's bias favours the first two), and the probability of several parents is that of drawing
 /// them one after another without replacement, by logits of the same vertex.
 package struct Controller {

@@ -12,17 +12,22 @@ import Tensor
 /// `optimizers/gdas`: operations are drawn hard and edges soft ("hard very quickly gave exploding gradients"), anew
 /// for every cell of the network; the temperature falls linearly over the epochs from 10 to 1; the architecture's
 /// gradients are clipped like the weights'.
+/// The temperature falls by an equal part before every epoch but the first, so that it would reach its end one epoch
+/// after the last: of 30 epochs, the last has 1.3.
 ///
-/// Differences: those of ``DARTS``; the unrolled variant, whose momentum was silently zero, is left out.
+/// Differences: those of ``DARTS``; the unrolled variant, whose momentum was silently zero, is left out. Weight decay and
+/// momentum do not change the weights of operations that a step did not draw, as in Li and Talwalkar's code; in
+/// NAS-Bench-1Shot1's, which executes them times zero, both do. Cutout's probability grows over the epochs, which in
+/// the scripts is so for DARTS alone.
 public struct GDAS: Optimizer {
   public static let method = Method(
     name: "gdas", title: "GDAS", family: .oneShot,
     summary: "Learns like DARTS, but executes one drawn operation per choice block.",
     citation: "Dong and Yang, CVPR 2019; Zela, Siems and Hutter, ICLR 2020",
-    usesImages: true,
+    usesImages: true, revision: 2,
     settings: SupernetSettings.settings(at: \GDAS.supernet) + ArchitectSettings.settings(at: \GDAS.architect) + [
       Setting("tau-max", \GDAS.highestTemperature, 1e-3...1e3, log: true, "temperature at the first epoch"),
-      Setting("tau-min", \GDAS.lowestTemperature, 1e-3...1e3, log: true, "temperature at the last epoch"),
+      Setting("tau-min", \GDAS.lowestTemperature, 1e-3...1e3, log: true, "temperature at the end of its fall, after the last epoch"),
     ],
     presets: [SupernetSettings.quick(\GDAS.supernet) { $0.architect.learningRate = 0.003 }])
 
@@ -30,7 +35,7 @@ public struct GDAS: Optimizer {
   public var architect = ArchitectSettings()
   /// The temperature of the Gumbel-softmax at the first epoch.
   public var highestTemperature = 10.0
-  /// The temperature of the Gumbel-softmax at the last epoch.
+  /// The temperature of the Gumbel-softmax at the end of its linear fall, which is one epoch after the last.
   public var lowestTemperature = 1.0
 
   public init() {}

@@ -10,13 +10,14 @@ import Supernet
 /// every choice of parents has weights of its own.
 ///
 /// Differences: those of ``DARTS``. The architecture begins to learn after 15 epochs, as in the paper and its code;
-/// NAS-Bench-1Shot1's script has the option but defaults to 0.
+/// NAS-Bench-1Shot1's script has the option but defaults to 0. Cutout's probability grows over the epochs, which in the
+/// scripts is so for DARTS alone.
 public struct PCDARTS: Optimizer {
   public static let method = Method(
     name: "pc-darts", title: "PC-DARTS", family: .oneShot,
     summary: "DARTS on a quarter of the channels, after a warm start of the weights.",
     citation: "Xu et al., ICLR 2020",
-    usesImages: true,
+    usesImages: true, revision: 2,
     settings: SupernetSettings.settings(at: \PCDARTS.supernet) + ArchitectSettings.settings(at: \PCDARTS.architect) + [
       Setting(
         "channel-parts", \PCDARTS.channelParts, 1...64, log: true, "parts of the channels, of which operations see one")

@@ -6,11 +6,10 @@ import Supernet
 /// many architectures are drawn and scored with the shared weights on a few images, the best few of them on all.
 ///
 /// Li and Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019; in
-/// NAS-Bench-1Shot1 `optimizers/random_ws`: 1,000 architectures, the best five validated fully, gradients clipped to
-/// 0.25.
+/// NAS-Bench-1Shot1 `optimizers/random_search_with_weight_sharing`: 1,000 architectures, each scored on ten batches, the
+/// best five validated fully, gradients clipped to 0.25.
 ///
-/// Differences: scoring is charged, architectures are scored on one batch as in the paper (the script takes ten),
-/// batch norm's running statistics have the right momentum, and only the drawn architecture's parts are executed.
+/// Differences: those of ``DARTS``; scoring is charged; and only the drawn architecture's parts are executed.
 /// Weight decay and momentum do not change weights that a step did not execute, where the script's `zero_grad` left
 /// zeros that both acted on.
 public struct RandomSearchWS: Optimizer {
@@ -18,17 +17,18 @@ public struct RandomSearchWS: Optimizer {
     name: "random-search-ws", title: "Random search WS", family: .oneShot,
     summary: "Trains random paths of a supernet, then scores random cells with its weights.",
     citation: "Li and Talwalkar, UAI 2019",
-    usesImages: true,
+    usesImages: true, revision: 2,
     settings: SupernetSettings.settingsOfSinglePaths(at: \RandomSearchWS.supernet)
       + SampledSelection.settings(at: \RandomSearchWS.selection),
     presets: [
       SupernetSettings.quick(\RandomSearchWS.supernet) {
-        ($0.selection.samples, $0.selection.finalists) = (50, 3)
+        ($0.selection.samples, $0.selection.batches, $0.selection.finalists) = (50, 1, 3)
+        $0.supernet.gradientClip = 5
       }
     ])
 
   public var supernet = SupernetSettings { ($0.batchSize, $0.gradientClip) = (64, 0.25) }
-  public var selection = SampledSelection()
+  public var selection = SampledSelection { $0.batches = 10 }
 
   public init() {}
 
@@ -45,17 +45,21 @@ public struct RandomSearchWS: Optimizer {
   }
 }
 
-/// The selection step of random search with weight sharing and of ENAS: many architectures are drawn and scored on one
-/// batch each, then the best few on all images of the search half.
+/// The selection step of random search with weight sharing and of ENAS: many architectures are drawn and scored on a few
+/// batches each, then the best few on all images of the search half.
 public struct SampledSelection: Configurable {
-  /// The number of architectures that are drawn and scored on one batch.
+  /// The number of architectures that are drawn and scored.
   public var samples = 1_000
+  /// The number of batches that an architecture is scored on. Those of the next one follow on them.
+  public var batches = 1
   /// The number of the best of them that are scored on all images.
   public var finalists = 5
 
   public static let settings = [
     Setting(
-      "samples", \SampledSelection.samples, 1...100_000, log: true, "architectures scored on one batch per epoch"),
+      "samples", \SampledSelection.samples, 1...100_000, log: true, "architectures drawn and scored per epoch"),
+    Setting(
+      "scoring-batches", \SampledSelection.batches, 1...10_000, log: true, "batches that each of them is scored on"),
     Setting(
       "finalists", \SampledSelection.finalists, 1...1_000, log: true, "best of them, scored on all search images"),
   ]
@@ -71,12 +75,12 @@ public struct SampledSelection: Configurable {
 
   /// Draws and scores architectures and returns the best one.
   func best(_ supernet: Supernet, draw: () throws -> Configuration) throws -> Configuration {
-    let batch = supernet.settings.batchSize
+    let images = min(batches * supernet.settings.batchSize, supernet.searchImages)
     var scored: [(configuration: Configuration, accuracy: Double)] = []
     for number in 0..<samples {
       let configuration = try draw()
-      let start = number * batch % max(1, supernet.searchImages - batch + 1)
-      scored.append((configuration, try supernet.accuracy(of: configuration, images: start..<start + batch)))
+      let start = number * images % (supernet.searchImages - images + 1)
+      scored.append((configuration, try supernet.accuracy(of: configuration, images: start..<start + images)))
     }
     // A stable order: of equal scores the one drawn first wins.
     let ranked = scored.enumerated().sorted {

@@ -18,7 +18,7 @@ public struct SPOS: Optimizer {
     name: "spos", title: "SPOS", family: .oneShot,
     summary: "Trains random paths of a supernet, then evolves cells with its weights.",
     citation: "Guo et al., ECCV 2020",
-    usesImages: true,
+    usesImages: true, revision: 2,
     settings: SupernetSettings.settingsOfSinglePaths(at: \SPOS.supernet) + [
       Setting("population", \SPOS.population, 2...10_000, log: true, "architectures of a generation"),
       Setting("parents", \SPOS.parents, 1...10_000, log: true, "best architectures so far that breed"),

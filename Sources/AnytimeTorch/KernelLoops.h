@@ -49,49 +49,63 @@ INLINE void tiles(const float *x, int64_t step, int64_t many, int64_t plane, int
     tile<kOut, 1, kFused>(x + n * step, step, plane, in, taps, tap_count, weights, y + n * y_step, y_step, adds);
 }
 
-// Pixels first..<last of `many` groups; or, with windows of one pixel, of one group.
+// Pixels first..<last of a row (with windows of one pixel, of an image) of `many` groups.
+//
+// Neighbours whose windows have the same pixels are summed together; in narrow images, which have few of them, the same
+// pixel of several groups.
 template <int kOut, int kMost, bool kFused>
-INLINE void pixels(const Convolution &c, int64_t plane, int64_t first, int64_t last, const float *x, int64_t many,
-                   const float *weights, float *y) {
-  if (c.window == 1) {
-    tiles<kOut, kMost, kFused>(x + first * kWidth, kWidth, last - first, plane, c.in, c.taps, 1, weights,
-                               y + first * kWidth, kWidth, c.adds);
-    return;
+INLINE void pixels(const Convolution &c, int64_t plane, int64_t in, int64_t first, int64_t last, const float *x,
+                   int64_t many, const float *weights, bool adds, float *y) {
+  for (int64_t p = first; p < last;) {
+    const int64_t taps = c.starts[p + 1] - c.starts[p];
+    int64_t end = p + 1;
+    if (many == 1 && c.window == 1) end = last;
+    if (many == 1 && c.window > 1 && p > first && p < last - 1) end = last - 1;
+    const bool neighbours = many == 1;
+    tiles<kOut, kMost, kFused>(x + (c.window == 1 ? p * kWidth : 0), neighbours ? kWidth : c.x.group,
+                               neighbours ? end - p : many, plane, in, c.taps + (c.window == 1 ? 0 : c.starts[p]), taps,
+                               weights, y + p * kWidth, neighbours ? kWidth : c.y.group, adds);
+    p = end;
   }
-  for (int64_t p = first; p < last; ++p)
-    tiles<kOut, kMost, kFused>(x, c.x.group, many, plane, c.in, c.taps + c.starts[p], c.starts[p + 1] - c.starts[p],
-                               weights, y + p * kWidth, c.y.group, c.adds);
 }
 
-// Pixels of an image that all channels are computed for before the next ones, so that what they need stays in the
-// first cache.
-constexpr int64_t kRun = 24;
+// With windows of one pixel: pixels that all channels are computed for before the next ones, and channels that are added
+// up before the next ones, so that what they need stays in the first cache and is fetched in time. Else: the width from
+// which on neighbours are summed together.
+constexpr int64_t kRun = 24, kDeep = 16, kWide = 12;
 
 template <bool kFused>
 INLINE void convolve_all(const Shape &shape, const Convolution &c) {
-  const int64_t together = c.window == 1 ? 1 : c.out >= kBlock ? kMany : 4;
-  const int64_t run = c.window == 1 ? kRun : shape.width;
+  const int64_t together = c.window == 1 || shape.width >= kWide ? 1 : c.out >= kBlock ? kMany : 4;
+  const int64_t run = c.window == 1 ? kRun : shape.width, deep = c.window > 1 ? c.in : c.in > c.out ? kDeep : 2 * kDeep;
   for (int64_t g = 0; g < shape.groups; g += together) {
     const int64_t many = shape.groups - g < together ? shape.groups - g : together;
-    const float *x = c.x.start + g * c.x.group;
-    for (int64_t first = 0; first < shape.pixels; first += run) {
-      const int64_t last = first + run < shape.pixels ? first + run : shape.pixels;
-      const float *weights = c.weights;
-      float *y = c.y.start + g * c.y.group;
-      for (int64_t left = c.out; left > 0;) {
-        int64_t size = kBlock;
-        while (size > left) size /= 2;
-        switch (size) {
-          case 8: pixels<8, kMany, kFused>(c, shape.plane, first, last, x, many, weights, y); break;
-          case 4: pixels<4, kBlock == 4 ? kMany : 4, kFused>(c, shape.plane, first, last, x, many, weights, y); break;
-          case 2: pixels<2, kBlock == 4 ? 2 : 4, kFused>(c, shape.plane, first, last, x, many, weights, y); break;
-          default: pixels<1, 4, kFused>(c, shape.plane, first, last, x, many, weights, y);
+    for (int64_t first = 0; first < shape.pixels; first += run)
+      for (int64_t i = 0; i < c.in; i += deep) {
+        const int64_t last = first + run < shape.pixels ? first + run : shape.pixels;
+        const int64_t in = c.in - i < deep ? c.in - i : deep;
+        const float *x = c.x.start + g * c.x.group + i * shape.plane, *weights = c.weights;
+        const bool adds = c.adds || i > 0;
+        float *y = c.y.start + g * c.y.group;
+        for (int64_t left = c.out; left > 0;) {
+          int64_t size = kBlock;
+          while (size > left) size /= 2;
+          const float *w = weights + i * size;
+          switch (size) {
+            case 8: pixels<8, kMany, kFused>(c, shape.plane, in, first, last, x, many, w, adds, y); break;
+            case 4:
+              pixels<4, kBlock == 4 ? kMany : 4, kFused>(c, shape.plane, in, first, last, x, many, w, adds, y);
+              break;
+            case 2:
+              pixels<2, kBlock == 4 ? 2 : 4, kFused>(c, shape.plane, in, first, last, x, many, w, adds, y);
+              break;
+            default: pixels<1, 4, kFused>(c, shape.plane, in, first, last, x, many, w, adds, y);
+          }
+          weights += size * c.in * c.window;
+          y += size * shape.plane;
+          left -= size;
         }
-        weights += size * c.in * c.window;
-        y += size * shape.plane;
-        left -= size;
       }
-    }
   }
 }
 

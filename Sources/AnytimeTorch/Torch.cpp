@@ -18,8 +18,8 @@ thread_local std::string ours::last_error;
 
 namespace {
 
-// Where new tensors lie, and whether only operations that can be differentiated twice may be used.
-at::Device device(at::kCPU);
+// Where new tensors of a thread lie, and whether only operations that can be differentiated twice may be used.
+thread_local at::Device device(at::kCPU);
 thread_local bool differentiates_twice = false;
 
 }  // namespace

@@ -26,11 +26,12 @@ package final class SearchData {
 
   /// - Parameters:
   ///   - task: The task whose training and validation images are pooled and halved.
+  ///   - device: The device that this thread's tensors are made on.
   ///   - random: The generator that draws the halves.
-  package init(_ task: SearchTask, random: inout RandomGenerator) throws {
-    part = try Self.development(task.dataset).images
-    images = try Tensor(part.values, shape: [part.count, part.channels, part.height, part.width])
-    labels = try Tensor(labels: part.labels)
+  package init(_ task: SearchTask, device: SupernetSettings.Device = .cpu, random: inout RandomGenerator) throws {
+    let shared = try Self.development(task.dataset)
+    part = shared.part
+    (images, labels) = try shared.tensors(on: device)
     var indices = (0..<Int64(part.count)).map { $0 }
     random.shuffle(&indices)
     weightIndices = Array(indices[..<(indices.count / 2)])
@@ -87,28 +88,58 @@ package final class SearchData {
     )
   }
 
+  /// A data set's training and validation images.
+  fileprivate final class Development: Sendable {
+    let part: LabelledImages
+    /// The checksum of the images' files.
+    let checksum: UInt32
+    /// By device.
+    private let made = Mutex<[SupernetSettings.Device: Made]>([:])
+
+    /// Never changed once they are made, so that supernets on several threads may read them.
+    private struct Made: @unchecked Sendable { let images, labels: Tensor }
+
+    init(_ part: LabelledImages, checksum: UInt32) {
+      self.part = part
+      self.checksum = checksum
+    }
+
+    /// The images `[count, channels, height, width]` and labels, which all supernets of a process share.
+    ///
+    /// - Parameter device: The device that this thread's tensors are made on.
+    func tensors(on device: SupernetSettings.Device) throws -> (images: Tensor, labels: Tensor) {
+      let result = try made.withLock { made in
+        let result =
+          try made[device]
+          ?? Made(
+            images: Tensor(part.values, shape: [part.count, part.channels, part.height, part.width]),
+            labels: Tensor(labels: part.labels))
+        made[device] = result
+        return result
+      }
+      return (result.images, result.labels)
+    }
+  }
+
   /// A data set's training and validation images, read once per process.
-  ///
-  /// - Returns: The images, and the checksum of their files.
-  fileprivate static func development(
-    _ settings: DatasetSettings
-  ) throws -> (images: LabelledImages, checksum: UInt32) {
+  fileprivate static func development(_ settings: DatasetSettings) throws -> Development {
     var settings = settings
     settings.testImages = 0
     return try cache.withLock { cache in
-      if let part = cache[settings] { return part }
+      if let found = cache[settings] { return found }
       let dataset = try Dataset(
         settings, folder: ProcessInfo.processInfo.environment["ANYTIME_DATA"],
         option: "the environment variable ANYTIME_DATA")
       var part = dataset.training
       part.values += dataset.validation.values
       part.labels += dataset.validation.labels
-      cache[settings] = (part, dataset.checksum)
-      return (part, dataset.checksum)
+      let made = Development(part, checksum: dataset.checksum)
+      cache[settings] = made
+      return made
     }
   }
 
-  private static let cache = Mutex<[DatasetSettings: (images: LabelledImages, checksum: UInt32)]>([:])
+  private static let cache = Mutex<[DatasetSettings: Development]>([:])
 }
 
 extension SearchTask {

@@ -58,7 +58,7 @@ public final class Supernet {
     guard settings.device == .cpu || session.policy.clock != .measured else {
       throw SupernetError.clock(device: settings.device.rawValue)
     }
-    if settings.device != .cpu { try Torch.use(device: settings.device.rawValue) }
+    try Torch.use(device: settings.device.rawValue)
     let task = try SearchTask(of: session.benchmark.table)
     guard let cost = CostModel(session.benchmark, task: task) else { throw SupernetError.noCosts }
     var random = RandomGenerator(seed: session.random.next(), stream: "supernet")
@@ -74,7 +74,7 @@ public final class Supernet {
       imageChannels: task.imageShape.channels, classes: 10,
       batchNorm: (asPublished ? 0.997 : 0.1, task.network.batchNormEpsilon), padsBeforePooling: asPublished,
       partial: partial, random: &random)
-    data = try SearchData(task, random: &random)
+    data = try SearchData(task, device: settings.device, random: &random)
     guard data.weightIndices.count >= settings.batchSize else {
       throw SupernetError.fewImages(data.weightIndices.count, batch: settings.batchSize)
     }
@@ -84,8 +84,6 @@ public final class Supernet {
     self.cost = cost
     self.task = task
     self.network = network
-    // Nothing uses this number, but without its draw all later ones, and so all results, would be others.
-    _ = random.next()
     self.random = random
     descent = try GradientDescent(
       network.parameters, rule: .sgd, momentum: settings.momentum, weightDecay: settings.weightDecay)
@@ -322,16 +320,22 @@ public final class Supernet {
     return errors
   }
 
-  /// The benchmark seconds per CPU second of this machine, by a few steps of a stand-alone network of the table.
+  /// The benchmark seconds per CPU second of this machine, by a few training steps of a stand-alone network of the table.
+  /// Nothing of the search depends on it: its generator is its own.
   private func measuredCalibration() throws -> Double {
     let rows = session.benchmark.rows
     let cell = session.benchmark.table.cell(rows[rows.count / 2])
     let image = task.imageShape
+    var random = RandomGenerator(seed: 0, stream: "calibration")
     let net = try CellNetwork(
       cell, settings: task.network, channels: image.channels, height: image.height, width: image.width,
       classes: 10, random: &random)
+    let descent = try GradientDescent(net.parameters, rule: .nesterov, momentum: 0.9, weightDecay: 1e-4)
     let batch = try data.batch(data.weightIndices[..<settings.batchSize])
-    func step() throws { try net(batch.images, training: true).crossEntropy(batch.labels).backward() }
+    func step() throws {
+      try net(batch.images, training: true).crossEntropy(batch.labels).backward()
+      try descent.step(learningRate: 1e-3)
+    }
     for _ in 0..<3 { try step() }
     let start = Session.threadSeconds
     for _ in 0..<20 { try step() }

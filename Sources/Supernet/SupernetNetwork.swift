@@ -147,7 +147,8 @@ package final class SupernetNetwork {
       norm: BatchNorm(
         training: training, momentum: momentum, epsilon: batchNorm.epsilon, fusesMultiplyAdds: true),
       usesClean: usesClean, images: images.shape[0], dropPath: dropPath)
-    var x = try apply([stem], to: ImageGroups(images), pass)[0]
+    let grouped = try ImageGroups(images)
+    var x = try grouped.unit(prepared(stem, on: grouped, pass), pass.norm)
     var number = 0
     for (stack, cells) in stacks.enumerated() {
       if stack > 0 {
@@ -159,7 +160,11 @@ package final class SupernetNetwork {
         number += 1
       }
     }
-    x = try apply([final], to: x.rectified(), pass, rectifies: false)[0]
+    // NAS-Bench-1Shot1 sets the momentum of all batch norms but this one, which keeps PyTorch's 0.1.
+    var norm = pass.norm
+    norm.rectifies = false
+    if case .updating = statistics { norm.momentum = 0.1 }
+    x = try x.rectified().unit(prepared(final, on: x, pass), norm)
     work.multiplyAccumulates += Double(pass.images * final.to * classes)
     return try x.mean().linear(pass.parameters[dense.weight], bias: pass.parameters[dense.bias])
   }
@@ -187,12 +192,8 @@ package final class SupernetNetwork {
       variance: pass.usesClean ? unit.cleanVariance : unit.variance)
   }
 
-  private func apply(
-    _ units: [Unit], to x: ImageGroups, _ pass: Pass, rectifies: Bool = true
-  ) throws -> [ImageGroups] {
-    var norm = pass.norm
-    norm.rectifies = rectifies
-    return try x.units(units.map { prepared($0, on: x, pass) }, norm)
+  private func apply(_ units: [Unit], to x: ImageGroups, _ pass: Pass) throws -> [ImageGroups] {
+    try x.units(units.map { prepared($0, on: x, pass) }, pass.norm)
   }
 
   private func apply(

@@ -20,7 +20,8 @@ public struct SupernetSettings: Configurable {
   public var dropPath = 0.0
   /// The random changes of training images.
   public var augment = Augment.auto
-  /// The side of the square that is cut out of training images; 0 for none. Its probability grows linearly to 1.
+  /// The side of the square that is cut out of training images; 0 for none. Its probability grows linearly to 1, as in
+  /// the script of DARTS; those of other methods cut it out of every image.
   public var cutout = 0
   /// Whether the supernet is validated after every epoch, which is charged.
   public var validates = true

@@ -34,7 +34,7 @@ public enum Torch {
     guard torch.start(threads) == 0 else { throw .last() }
   }
 
-  /// Sets the device of all tensors made from now on: `cpu`, `cuda` or `cuda:1`.
+  /// Sets the device of all tensors that the calling thread makes from now on: `cpu`, `cuda` or `cuda:1`.
   public static func use(device: String) throws(TorchError) {
     guard torch.set_device(device) == 0 else { throw .last() }
   }

@@ -54,7 +54,7 @@ typedef struct {
   const char *_Nullable (*_Nonnull level)(void);
   // The number of threads within an operation, and malloc's thresholds.
   int (*_Nonnull start)(int threads);
-  // Where new tensors lie from now on: `cpu`, `cuda`, `cuda:1`.
+  // Where this thread's new tensors lie from now on: `cpu`, `cuda`, `cuda:1`.
   int (*_Nonnull set_device)(const char *name);
   // Whether only operations that can be differentiated twice are used on this thread; returns what was before.
   int (*_Nonnull set_twice_differentiable)(int on);
