@@ -133,12 +133,17 @@ struct UnitKind {
   static func units(_ kinds: [Self], _ leaves: some Sequence<Tensor>, _ statistics: [Tensor]) throws
     -> [ConvolutionUnit]
   {
-    var left = leaves.makeIterator()
+    let leaves = Array(leaves)
+    var next = 0
+    func leaf() throws -> Tensor {
+      defer { next += 1 }
+      try #require(next < leaves.count)
+      return leaves[next]
+    }
     return try kinds.enumerated().map { number, kind in
       ConvolutionUnit(
-        weight: try #require(left.next()), gamma: kind.scales ? try #require(left.next()) : nil,
-        beta: kind.shifts ? try #require(left.next()) : nil, mean: statistics[2 * number],
-        variance: statistics[2 * number + 1])
+        weight: try leaf(), gamma: kind.scales ? try leaf() : nil, beta: kind.shifts ? try leaf() : nil,
+        mean: statistics[2 * number], variance: statistics[2 * number + 1])
     }
   }
 }

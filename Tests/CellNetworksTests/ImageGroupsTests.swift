@@ -94,7 +94,8 @@ import Testing
     #expect(try ImageGroups(x).maxPooled3x3().ungrouped().values() == [4, 5, 5, 7, 8, 8, 7, 8, 8])
   }
 
-  @Test("are pooled again and again", arguments: [[17, 3, 14, 14], [3, 2, 7, 5]]) func repeatedPooling(shape: [Int]) throws {
+  @Test("are pooled again and again", arguments: [[17, 3, 14, 14], [3, 2, 7, 5]])
+  func repeatedPooling(shape: [Int]) throws {
     try expectEqual(TensorOperationTests.grid(shape, seed: 5), shape) {
       try $0.maxPooled3x3().halved(padding: 1).maxPooled3x3().halved().channels(1..<2).maxPooled3x3()
     }
@@ -210,7 +211,8 @@ import Testing
     try Torch.twiceDifferentiable { try gradients(again: true) }
   }
 
-  @Test("going back twice through the same graph is an error", arguments: nodes.indices) func backTwice(node: Int) throws {
+  @Test("going back twice through the same graph is an error", arguments: nodes.indices)
+  func backTwice(node: Int) throws {
     let x = try Numbers([17, 2, 4, 4], seed: 15).tensor(.groups)
     try x.requireGradient()
     let loss = try Self.nodes[node].apply(ImageGroups(x).rectified()).sum()

@@ -74,7 +74,8 @@ import Testing
     }
   }
 
-  @Test("only some of the images, or the weights, may want gradients", arguments: 0..<4) func someGradients(chosen: Int) throws {
+  @Test("only some of the images, or the weights, may want gradients", arguments: 0..<4)
+  func someGradients(chosen: Int) throws {
     let shapes = [[18, 5, 3, 4], [18, 2, 3, 4], [18, 3, 3, 4]]
     func gradient(_ numbers: [Int]) throws -> [[Double]] {
       let leaves = try (shapes + [[3]]).enumerated().map { try Numbers($1, seed: 20 + UInt64($0)).tensor(.groups) }

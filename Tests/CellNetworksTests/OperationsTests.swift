@@ -113,7 +113,8 @@ import Testing
     }
   }
 
-  @Test("are shuffled in double precision too", arguments: Sum.all.filter { $0.parts > 1 }) func shuffle(sum: Sum) throws {
+  @Test("are shuffled in double precision too", arguments: Sum.all.filter { $0.parts > 1 })
+  func shuffle(sum: Sum) throws {
     let norm = BatchNorm.training()
     for size in Self.sizes.prefix(3) {
       try outcome(.double, sum, size, single(sum, norm)).expectClose(
@@ -140,7 +141,8 @@ import Testing
     }
   }
 
-  @Test("pooling among them has the library's ties, and what is no number", arguments: [1, 2, 4]) func pools(parts: Int) throws {
+  @Test("pooling among them has the library's ties, and what is no number", arguments: [1, 2, 4])
+  func pools(parts: Int) throws {
     let shape = [18, 3 * parts, 5, 6]
     var values = TensorOperationTests.grid(shape, seed: 45)
     func outcome(_ way: Way, _ values: [Float]) throws -> Outcome {

@@ -147,7 +147,8 @@ import Testing
 
   // MARK: Gradients and steps
 
-  @Test("the norm of gradients is that of double precision, and what is too long is cut", arguments: [1, 63, 64, 65, 5_000])
+  @Test(
+    "the norm of gradients is that of double precision, and what is too long is cut", arguments: [1, 63, 64, 65, 5_000])
   func clipping(count: Int) throws {
     func clipped(_ way: Way, to limit: Double) throws -> (norm: Double, gradients: [[Double]]) {
       let parameters = try [count, 7, 129].map { try Numbers([$0], seed: 1).tensor(way) }

@@ -20,8 +20,9 @@ import Testing
 
   /// Every one-shot method, each way of its own; numbers of channels that fill no block.
   static let methods = [
-    "darts:preset=quick", "darts:preset=quick,order=second,batch-size=96", "darts:preset=quick,channels=11,drop-path=0.3",
-    "gdas:preset=quick", "pc-darts:preset=quick,channels=12", "enas:preset=quick,controller-steps=3,samples=3,finalists=2",
+    "darts:preset=quick", "darts:preset=quick,order=second,hessian=exact,batch-size=96",
+    "darts:preset=quick,channels=11,drop-path=0.3", "gdas:preset=quick", "pc-darts:preset=quick,channels=12",
+    "enas:preset=quick,controller-steps=3,samples=3,finalists=2",
     "random-search-ws:preset=quick,samples=3,finalists=2",
     "spos:preset=quick,population=4,parents=2,generations=2,evaluation-images=64",
   ]
@@ -38,16 +39,21 @@ import Testing
   /// A table of small trainings at a learning rate so great that a wrong bit grows.
   private func table(_ name: String, on processor: [String: String]) throws -> [String] {
     try run(
-      "table build \(name).table --space mini --epochs \(Self.isSlow ? 6 : 1) --repeats 1 --images 160 --validation 300 "
-        + "--test 300 --batch-size 20 --downscale 4 --channels 5 --learning-rate 0.5 --workers 1 --quiet",
+      "table build \(name).table --space mini --epochs \(Self.isSlow ? 6 : 1) --repeats 1 --images 160 "
+        + "--validation 300 --test 300 --batch-size 20 --downscale 4 --channels 5 --learning-rate 0.5 --workers 1 "
+        + "--quiet",
       on: processor)
     try run("table export \(name).table -o \(name).csv", on: processor)
     let lines = try text("\(name).csv").split(separator: "\n")
     // The cell's list of operations is quoted, and has commas.
     let rows = lines.map { line in
-      line.split(separator: "\"", omittingEmptySubsequences: false).enumerated().flatMap { number, part in
-        number % 2 == 1 ? [String(part)] : part.split(separator: ",").map { String($0) }
-      }
+      line.reduce(into: (fields: [""], isQuoted: false)) { row, character in
+        switch character {
+        case "\"": row.isQuoted.toggle()
+        case "," where !row.isQuoted: row.fields.append("")
+        default: row.fields[row.fields.count - 1].append(character)
+        }
+      }.fields
     }
     let kept = try #require(rows.first).indices.filter { !rows[0][$0].contains("seconds") }
     #expect(kept.count == rows[0].count - 2)
@@ -58,8 +64,8 @@ import Testing
     let epochs = Self.isSlow ? 3 : 1
     let methods = Self.methods.map { "--method \($0),epochs=\(epochs)" }.joined(separator: " ")
     try run(
-      "compare --space mini --table \(table).table --horizon 1000000 --seeds 1 --store \(name).sqlite --quiet --threads 1 "
-        + methods, on: processor)
+      "compare --space mini --table \(table).table --horizon 1000000 --seeds 1 --store \(name).sqlite --quiet "
+        + "--threads 1 \(methods)", on: processor)
     try run("export trace \(name).sqlite -o \(name)", on: processor)
     return try text("\(name)/experiment-trace.csv")
   }
