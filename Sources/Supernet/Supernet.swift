@@ -60,7 +60,7 @@ public final class Supernet {
     }
     try Torch.use(device: settings.device.rawValue)
     let task = try SearchTask(of: session.benchmark.table)
-    guard let cost = CostModel(session.benchmark, task: task) else { throw SupernetError.noCosts }
+    guard let cost = try CostModel(session.benchmark, task: task) else { throw SupernetError.noCosts }
     var random = RandomGenerator(seed: session.random.next(), stream: "supernet")
     let asPublished = session.policy.supernet == .asPublished
     let channels = settings.channels > 0 ? settings.channels : task.network.channels
@@ -106,15 +106,15 @@ public final class Supernet {
 
   /// Charges a body's forward passes and the backward passes that belong to them.
   ///
-  /// - Parameter passes: The total work, as in ``CostModel/seconds(_:images:passes:)``.
+  /// - Parameter passes: The parts of the passes over the work, on average.
   func charged<Result>(
-    _ kind: Ledger.Kind, images: Int, passes: Double, _ body: () throws -> Result
+    _ kind: Ledger.Kind, images: Int, _ passes: Passes, _ body: () throws -> Result
   ) throws -> Result {
     try session.work(
       kind,
       cost: { measured in
         let seconds =
-          calibration.map { $0 * measured } ?? cost.seconds(network.work, images: images, passes: passes)
+          calibration.map { $0 * measured } ?? cost.seconds(network.work, images: images, passes)
         return Spending(
           seconds: seconds, epochs: seconds / cost.secondsPerEpoch,
           evaluations: seconds / cost.secondsPerTraining)
@@ -132,7 +132,7 @@ public final class Supernet {
   /// - Returns: The loss before the step.
   @discardableResult
   public func train(_ batch: Batch, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
-    try charged(.supernet, images: batch.images.shape[0], passes: 3) {
+    try charged(.supernet, images: batch.images.shape[0], .training) {
       let (loss, logits) = try network.step(
         descent, learningRate: batch.learningRate, gradientClip: settings.gradientClip, images: batch.images,
         labels: batch.labels, dropPath: settings.dropPath > 0 ? { try self.dropPath(images: $0) } : nil,
@@ -153,7 +153,7 @@ public final class Supernet {
   public func architectureGradient(
     _ architecture: [Tensor], _ batch: Batch, gates: (_ cell: Int) throws -> CellGates
   ) throws {
-    try charged(.supernet, images: batch.searchImages.shape[0], passes: 2) {
+    try charged(.supernet, images: batch.searchImages.shape[0], .architecture) {
       _ = try network.architectureGradient(
         architecture, images: batch.searchImages, labels: batch.searchLabels, gates: gates)
     }
@@ -164,7 +164,7 @@ public final class Supernet {
   /// - Parameter images: The number of images, from the start of the epoch's order; all if `nil`.
   public func accuracy(images: Int? = nil, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
     let indices = data.searchIndices[..<min(images ?? .max, data.searchIndices.count)]
-    return try charged(.validation, images: indices.count, passes: 1) {
+    return try charged(.validation, images: indices.count, .evaluation) {
       try accuracy(indices, .running, gates)
     }
   }
@@ -176,7 +176,7 @@ public final class Supernet {
   public func accuracy(of configuration: Configuration, images: Range<Int>? = nil) throws -> Double {
     let range = (images ?? 0..<data.searchIndices.count).clamped(to: 0..<data.searchIndices.count)
     let clean = settings.recalibration * settings.batchSize
-    return try charged(.validation, images: range.count + clean, passes: 1) {
+    return try charged(.validation, images: range.count + clean, .evaluation) {
       try accuracy(of: configuration, data.searchIndices[range], recalibration: settings.recalibration)
     }
   }
@@ -343,7 +343,7 @@ public final class Supernet {
     let work = Work(
       of: cell, settings: task.network, channels: image.channels, height: image.height, width: image.width,
       classes: 10)
-    return cost.seconds(work, images: 1, passes: 3) / here
+    return cost.seconds(work, images: 1, .training) / here
   }
 }
 

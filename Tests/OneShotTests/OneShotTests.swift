@@ -203,17 +203,19 @@ private func result(
   func costModel(space: String) throws {
     let benchmark = try Benchmark(table: .embedded(), space: #require(SearchSpace(named: space)))
     let task = try SearchTask(of: benchmark.table)
-    let model = try #require(CostModel(benchmark, task: task))
+    let model = try #require(try CostModel(benchmark, task: task))
     #expect(model.cells == benchmark.rows.count)
     #expect(model.rSquared > 0.5)
-    #expect(model.perImage >= 0 && model.perMultiplyAccumulate >= 0 && model.perElement >= 0)
+    for part in [model.forward, model.toInputs, model.toWeights] {
+      #expect(part.perImage >= 0 && part.perMultiplyAccumulate >= 0 && part.perElement >= 0)
+    }
     // Least squares with a constant goes through the mean.
     let (shape, images) = (task.imageShape, Double(task.dataset.trainingImages))
     let predicted = benchmark.rows.map { row in
       let work = Work(
         of: benchmark.table.cell(row), settings: task.network, channels: shape.channels, height: shape.height,
         width: shape.width, classes: 10)
-      return model.seconds(work * images, images: Int(images), passes: 3)
+      return model.seconds(work * images, images: Int(images), .training)
     }
     #expect(abs(predicted.reduce(0, +) / Double(predicted.count) / model.secondsPerEpoch - 1) < 1e-6)
   }

@@ -14,7 +14,7 @@ struct TableCommand: ParsableCommand {
     subcommands: [
       TableInfo.self, TablePlot.self, TableQuery.self, TableExport.self, TableVerify.self, TableImport.self,
       TableDescribe.self, TableSynthesize.self, TableBuild.self, TableBuildWorker.self, TableTime.self,
-      TableMerge.self,
+      TableTimeSupernets.self, TableMerge.self,
     ])
 }
 
@@ -61,7 +61,7 @@ struct TableInfo: ParsableCommand {
     print(aligned(rows))
     print("(repeat noise: standard deviation between repeats, root mean square over cells)")
     printRepeatCorrelation(table)
-    printLandscape(table)
+    try printLandscape(table)
 
     print("\nprovenance:")
     for (key, value) in table.provenance.sorted(by: { $0.key < $1.key }) { print("  \(key): \(value)") }
@@ -76,7 +76,7 @@ struct TableInfo: ParsableCommand {
     return variances.mean.map { $0.squareRoot() }
   }
 
-  private func printLandscape(_ table: Table) {
+  private func printLandscape(_ table: Table) throws {
     guard table.has(.validationAccuracy) else { return }
     let landscape = Landscape(table)
     for (low, high, correlation) in landscape.fidelityCorrelations {
@@ -100,7 +100,7 @@ struct TableInfo: ParsableCommand {
           + "by distance:\n"
           + Landscape.walk(benchmark).map { "\($0.distance): \(Numbers.decimals($0.correlation, 3))" }
           .joined(separator: "  "))
-      printCosts(benchmark)
+      try printCosts(benchmark)
     }
     print("\nbest cells by validation accuracy:")
     for row in landscape.best.prefix(5) {
@@ -110,22 +110,39 @@ struct TableInfo: ParsableCommand {
   }
 
   /// Prints the charge of a supernet's passes.
-  private func printCosts(_ benchmark: Benchmark) {
+  private func printCosts(_ benchmark: Benchmark) throws {
     let task: SearchTask
     do { task = try SearchTask(of: benchmark.table) } catch {
       print("\nno supernet can be charged: \(error)")
       return
     }
-    guard let cost = CostModel(benchmark, task: task) else { return }
-    let parts = [cost.perImage, cost.perMultiplyAccumulate, cost.perElement].map { Numbers.digits($0, 3) }
+    guard let cost = try CostModel(benchmark, task: task) else { return }
     print(
       """
 
-      a supernet is charged, per image of a training pass, in benchmark seconds (fitted to \(cost.cells) cells, \
-      R² \(Numbers.decimals(cost.rSquared, 3)), standard deviation of residuals \
-      \(Numbers.digits(cost.residualDeviation, 2))):
-        \(parts[0]) + \(parts[1]) x multiply-accumulates + \(parts[2]) x written numbers
+      seconds of \(cost.cells) cells by their work: R² \(Numbers.decimals(cost.rSquared, 3)), standard deviation of \
+      residuals \(Numbers.digits(cost.residualDeviation, 2)) s per image
+      a supernet is charged, in benchmark seconds per image (\(
+        cost.residuals.isEmpty
+          ? "fitted to these cells; 'anytime table time-supernets' measures better"
+          : "fitted to \(cost.residuals.count) measured passes of supernets")):
       """)
+    var rows = [["", "per image", "per multiply-accumulate", "per written number"]]
+    for (name, part) in [
+      ("forward", cost.forward), ("back to inputs", cost.toInputs), ("back to weights", cost.toWeights),
+    ] {
+      rows.append(
+        ["  \(name)"]
+          + [part.perImage, part.perMultiplyAccumulate, part.perElement].map { Numbers.digits($0, 3) })
+    }
+    print(aligned(rows))
+    guard let least = cost.residuals.min(by: { $0.ratio < $1.ratio }),
+      let greatest = cost.residuals.max(by: { $0.ratio < $1.ratio })
+    else { return }
+    func text(_ residual: CostModel.Residual) -> String {
+      "\(Numbers.decimals(residual.ratio, 2)) (\(residual.name))"
+    }
+    print("charged over measured seconds: \(text(least)) to \(text(greatest))")
   }
 
   private func printRepeatCorrelation(_ table: Table) {
@@ -171,7 +188,7 @@ struct TablePlot: AsyncParsableCommand {
 
 extension Benchmark {
   /// The benchmark of the largest search space, among those small enough to walk, whose cells are all in the table.
-  fileprivate static func largest(of table: Table) -> Benchmark? {
+  static func largest(of table: Table) -> Benchmark? {
     for space in SearchSpace.all.reversed() {
       if let count = space.parameters.count, count < 1 << 22,
         let benchmark = try? Benchmark(table: table, space: space)
