@@ -12,7 +12,7 @@ import Testing
     let writer = try TableWriter(destination: url)
     for cell in SearchSpace.mini.uniqueCells() {
       let work = 1_000 * (1 + cell.edgeCount)
-      let row = writer.add(cell: cell, multiplyAccumulates: Int64(work))
+      let row = writer.add(.cell(cell), multiplyAccumulates: Int64(work))
       for epochs in [2, 6] {
         let accuracy = Float(0.5 + 0.0625 * Double(cell.depth) + Double(epochs) / 64)
         try writer.append(
@@ -24,6 +24,12 @@ import Testing
     }
     try writer.finish(provenance: [:])
     return try Table(contentsOf: url)
+  }
+
+  private static func cell(_ row: Int, _ table: Table) -> Cell {
+    switch table.architecture(row) {
+    case .cell(let cell): cell
+    }
   }
 
   @Test("groups, correlations and the best") func whole() throws {
@@ -40,7 +46,7 @@ import Testing
     let correlations = landscape.fidelityCorrelations
     #expect(correlations.count == 1 && correlations[0].low == 2 && correlations[0].high == 6)
     #expect(abs(correlations[0].correlation - 1) < 1e-12)
-    let depths = landscape.best.map { table.cell($0).depth }
+    let depths = landscape.best.map { Self.cell($0, table).depth }
     #expect(depths == depths.sorted(by: >) && Set(landscape.best).count == table.rowCount)
   }
 
@@ -49,8 +55,9 @@ import Testing
     let figure = try LandscapePlot(table).figure()
     #expect(figure.panels.suffix(3).map(\.title) == ["Best cell", "Second best", "Third best"])
     for (panel, row) in zip(figure.panels.suffix(3), Landscape(table).best) {
-      #expect(panel.caption.contains("\(table.hash(row))"))
-      #expect(panel.commands.components(separatedBy: "set object rectangle").count - 1 == table.cell(row).vertexCount)
+      #expect(panel.caption.contains("\(table.id(row))"))
+      let boxes = panel.commands.components(separatedBy: "set object rectangle").count - 1
+      #expect(boxes == Self.cell(row, table).vertexCount)
     }
     let url = FileManager.default.temporaryDirectory.appending(path: "landscape-\(UUID().uuidString).svg")
     defer { try? FileManager.default.removeItem(at: url) }

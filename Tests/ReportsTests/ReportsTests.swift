@@ -26,8 +26,9 @@ private func results(
             RunResult(
               trajectory: points.map { amount, validation, test in
                 TrajectoryPoint(
-                  amount: amount, spent: Spending(seconds: amount, epochs: 1, evaluations: 1), cell: "c",
-                  epochs: 18, validationRegret: validation, testRegret: test, finalTrainingSeconds: 0)
+                  amount: amount, spent: Spending(seconds: amount, epochs: 1, evaluations: 1),
+                  architecture: .init(high: 0, low: 12), epochs: 18, validationRegret: validation, testRegret: test,
+                  finalTrainingSeconds: 0)
               }, spent: Spending(seconds: 90, epochs: 9, evaluations: 3), ledger: [], overheadSeconds: 0)
           )
         }, digest: String(repeating: "d", count: 64))
