@@ -12,7 +12,7 @@ public struct Landscape: Sendable {
   public struct Group: Hashable, Sendable {
     /// The depth, or the number of vertices with the operation.
     public let count: Int
-    public let cells: Int
+    public let architectures: Int
     public let accuracy: Double
     /// Mean seconds of a training at the highest epoch count; `nil` if the table has none.
     public let seconds: Double?
@@ -53,7 +53,7 @@ public struct Landscape: Sendable {
       }
       return members.sorted { $0.key < $1.key }.map { count, rows in
         Group(
-          count: count, cells: rows.count, accuracy: rows.compactMap { accuracy($0, top) }.mean ?? 0,
+          count: count, architectures: rows.count, accuracy: rows.compactMap { accuracy($0, top) }.mean ?? 0,
           seconds: rows.compactMap { table.mean(.seconds, row: $0, epochs: top) }.mean)
       }
     }

@@ -106,7 +106,10 @@ public struct SearchSpace: Sendable {
   /// The architecture of a configuration; `nil` if its graph is no cell (only in NAS-Bench-101's whole space), or if
   /// the space has no architectures.
   public func architecture(_ configuration: Configuration) -> Architecture? {
-    cell(configuration).map(Architecture.cell)
+    switch wiring {
+    case .fixedParents, .everyEdge: cell(configuration).map(Architecture.cell)
+    case .none: nil
+    }
   }
 
   /// The architecture of a configuration as NAS-Bench-101's kind.

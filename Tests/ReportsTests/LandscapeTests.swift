@@ -35,13 +35,13 @@ import Testing
   @Test("groups, correlations and the best") func whole() throws {
     let table = try Self.table()
     let landscape = Landscape(table)
-    #expect(landscape.depths.map(\.cells).reduce(0, +) == table.rowCount)
+    #expect(landscape.depths.map(\.architectures).reduce(0, +) == table.rowCount)
     for group in landscape.depths {
       #expect(abs(group.accuracy - (0.5 + 0.0625 * Double(group.count) + 6.0 / 64)) < 1e-6)
     }
     for (_, groups) in landscape.operations {
       #expect(groups.map(\.count) == [0, 1, 2, 3])
-      #expect(groups.map(\.cells).reduce(0, +) == table.rowCount)
+      #expect(groups.map(\.architectures).reduce(0, +) == table.rowCount)
     }
     let correlations = landscape.fidelityCorrelations
     #expect(correlations.count == 1 && correlations[0].low == 2 && correlations[0].high == 6)

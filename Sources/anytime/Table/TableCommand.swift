@@ -86,7 +86,7 @@ struct TableInfo: ParsableCommand {
     let hasSeconds = table.has(.seconds)
     print("\nmean validation accuracy\(hasSeconds ? " and seconds" : "") at \(top) epochs:")
     func row(_ name: String, _ group: Landscape.Group) -> [String] {
-      [name, String(group.count), Numbers.grouped(group.cells), Numbers.decimals(group.accuracy, 4)]
+      [name, String(group.count), Numbers.grouped(group.architectures), Numbers.decimals(group.accuracy, 4)]
         + (hasSeconds ? [group.seconds.map { Numbers.decimals($0, 2) } ?? "-"] : [])
     }
     print(
