@@ -130,12 +130,12 @@ private struct Scripted: Optimizer {
     let store = try RunStore(path: path, registry: registry)
     try store.add(result, identity: identity, seed: 0)
     #expect(try store.results(of: identity, seeds: [0]).map(\.result) == [result])
-    try DatabaseQueue(path: path).read { database in
-      #expect(
-        try String.fetchAll(database, sql: "SELECT cell FROM trajectory ORDER BY step") == [first, second])
-      #expect(try String.fetchAll(database, sql: "SELECT json FROM trace") == [trace])
-      #expect(try String.fetchAll(database, sql: "SELECT children FROM run") == [children])
+    func column(_ sql: String) throws -> [String] {
+      try DatabaseQueue(path: path).read { try String.fetchAll($0, sql: sql) }
     }
+    #expect(try column("SELECT cell FROM trajectory ORDER BY step") == [first, second])
+    #expect(try column("SELECT json FROM trace") == [trace])
+    #expect(try column("SELECT children FROM run") == [children])
   }
 
   @Test("leaves files that are something else as they are, and says what they are") func wrongFiles() throws {
