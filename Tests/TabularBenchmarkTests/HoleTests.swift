@@ -74,7 +74,8 @@ import Testing
     for holes in Benchmark.Holes.allCases {
       let change: Change = { _, row, epochs, _ in row != 9 || epochs != 2 }
       let text = try message(holes, change)
-      #expect(text.contains("1 cell of search space mini has no whole training of 2 epochs, the first "), "\(text)")
+      #expect(
+        text.contains("1 architecture of search space mini has no whole training of 2 epochs, the first "), "\(text)")
     }
   }
 
