@@ -57,10 +57,10 @@ public struct CostModel: Hashable, Sendable {
 
   /// The coefficients of going forward, back to inputs, and back to weights.
   public let forward, toInputs, toWeights: Coefficients
-  /// The fraction of the variance of the table's training seconds between cells that work explains, and the standard
+  /// The fraction of the variance of the table's training seconds between architectures that work explains, and the standard
   /// deviation of its residuals, in seconds per image.
   public let rSquared, residualDeviation: Double
-  /// The number of cells with training seconds.
+  /// The number of architectures with training seconds.
   public let cells: Int
   /// The measured passes of supernets that coefficients were fitted to, with what the model says, over what was
   /// measured; empty for a table without them.
@@ -77,7 +77,7 @@ public struct CostModel: Hashable, Sendable {
   /// Fits the model to a benchmark's trainings and to the passes that its table has brought along.
   ///
   /// - Throws: ``PassTimings/Problem`` if these cannot be read.
-  /// - Returns: `nil` if no cell has training seconds.
+  /// - Returns: `nil` if no architecture has training seconds.
   public init?(_ benchmark: Benchmark, task: SearchTask) throws {
     let table = benchmark.table
     let top = table.epochs.count - 1
@@ -86,9 +86,13 @@ public struct CostModel: Hashable, Sendable {
     var (ones, macs, elements, seconds): ([Double], [Double], [Double], [Double]) = ([], [], [], [])
     for row in benchmark.rows {
       guard let mean = table.mean(.seconds, row: row, epochs: top) else { continue }
-      let work = Work(
-        of: table.cell(row), settings: task.network, channels: shape.channels, height: shape.height,
-        width: shape.width, classes: 10)
+      let work =
+        switch table.architecture(row) {
+        case .cell(let cell):
+          Work(
+            of: cell, settings: task.network, channels: shape.channels, height: shape.height, width: shape.width,
+            classes: 10)
+        }
       ones.append(1)
       macs.append(work.multiplyAccumulates)
       elements.append(work.elements)

@@ -117,14 +117,16 @@ public struct PassTimings: Hashable, Sendable, Codable {
       let table = benchmark.table
       let top = table.epochs.count - 1
       let ranked = benchmark.rows.compactMap { row in
-        table.mean(.seconds, row: row, epochs: top).map { (cell: table.cell(row), seconds: $0) }
+        table.mean(.seconds, row: row, epochs: top).map { (row: row, seconds: $0) }
       }.sorted { $0.seconds < $1.seconds }
       guard !ranked.isEmpty else { throw SupernetError.noCosts }
       let images = Double(task.dataset.trainingImages * table.epochs[top])
       let count = min(9, ranked.count)
       for number in 0..<count {
-        let (cell, seconds) = ranked[(2 * number + 1) * ranked.count / (2 * count)]
-        cells.append((cell, seconds / images))
+        let (row, seconds) = ranked[(2 * number + 1) * ranked.count / (2 * count)]
+        switch table.architecture(row) {
+        case .cell(let cell): cells.append((cell, seconds / images))
+        }
       }
       least = [Double](repeating: .infinity, count: cells.count)
       let training = TrainingSettings()
