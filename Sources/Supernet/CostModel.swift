@@ -1,31 +1,84 @@
 import CellNetworks
+import Foundation
 import SearchSpaces
 import Statistics
 import TabularBenchmark
 
+/// The parts of passes through a network, each in units of one pass over the same work.
+public struct Passes: Hashable, Sendable {
+  /// Forward, back to the inputs of every operation, and back to its weights.
+  public var forward, toInputs, toWeights: Double
+
+  public init(forward: Double, toInputs: Double = 0, toWeights: Double = 0) {
+    self.forward = forward
+    self.toInputs = toInputs
+    self.toWeights = toWeights
+  }
+
+  /// An evaluation.
+  public static let evaluation = Passes(forward: 1)
+  /// The gradient with respect to the architecture weights.
+  public static let architecture = Passes(forward: 1, toInputs: 1)
+  /// A training step of the network's weights.
+  public static let training = Passes(forward: 1, toInputs: 1, toWeights: 1)
+
+  public static func + (a: Passes, b: Passes) -> Passes {
+    Passes(
+      forward: a.forward + b.forward, toInputs: a.toInputs + b.toInputs, toWeights: a.toWeights + b.toWeights)
+  }
+
+  public static func * (passes: Passes, factor: Double) -> Passes {
+    Passes(
+      forward: passes.forward * factor, toInputs: passes.toInputs * factor, toWeights: passes.toWeights * factor)
+  }
+
+  /// The three parts.
+  var parts: [Double] { [forward, toInputs, toWeights] }
+}
+
 /// The cost of a network's passes in a table's benchmark seconds, the same on every machine.
 ///
-/// Seconds per image of a training pass (forward, and backward to inputs and to weights: three times the work of
-/// a forward pass) are fitted by least squares to the table's own trainings at the highest epoch count, as a
-/// constant plus multiply-accumulates plus written numbers (``Work``). A pass is then charged by the work that it
-/// executes. Written numbers count because small networks spend their time on them: by multiply-accumulates alone, a
-/// supernet would be charged a fraction of its time.
+/// The cost of every part of a pass (forward, back to inputs, back to weights) is linear: so much per image, per
+/// multiply-accumulate and per written number (``Work``) of what is executed. Written numbers count because small
+/// networks spend their time on them.
+///
+/// Coefficients are fitted by least squares to measured passes of supernets that the table has brought along
+/// (``PassTimings``). A table without these has them fitted to its own trainings at the highest epoch count, a third of a
+/// training for each part.
 public struct CostModel: Hashable, Sendable {
-  /// Benchmark seconds of a training pass per image, per multiply-accumulate and per written number of its forward
-  /// pass.
-  public let perImage, perMultiplyAccumulate, perElement: Double
-  /// The fraction of the variance between cells that the fit explains, and the standard deviation of its residuals,
-  /// in seconds per image.
+  /// Benchmark seconds of one part of a pass.
+  public struct Coefficients: Hashable, Sendable {
+    public var perImage, perMultiplyAccumulate, perElement: Double
+
+    func seconds(_ work: Work, images: Double) -> Double {
+      perImage * images + perMultiplyAccumulate * work.multiplyAccumulates + perElement * work.elements
+    }
+  }
+
+  /// The coefficients of going forward, back to inputs, and back to weights.
+  public let forward, toInputs, toWeights: Coefficients
+  /// The fraction of the variance of the table's training seconds between architectures that work explains, and the standard
+  /// deviation of its residuals, in seconds per image.
   public let rSquared, residualDeviation: Double
-  /// The number of cells that the model was fitted to.
+  /// The number of architectures with training seconds.
   public let cells: Int
+  /// The measured passes of supernets that coefficients were fitted to, with what the model says, over what was
+  /// measured; empty for a table without them.
+  public let residuals: [Residual]
   /// The mean benchmark seconds of an epoch and of a whole training at the highest epoch count.
   public let secondsPerEpoch, secondsPerTraining: Double
 
-  /// Fits the model to a benchmark's trainings.
+  /// A measured pass of a supernet, and the model's seconds over those measured.
+  public struct Residual: Hashable, Sendable {
+    public let name: String
+    public let ratio: Double
+  }
+
+  /// Fits the model to a benchmark's trainings and to the passes that its table has brought along.
   ///
-  /// - Returns: `nil` if no cell has training seconds.
-  public init?(_ benchmark: Benchmark, task: SearchTask) {
+  /// - Throws: ``PassTimings/Problem`` if these cannot be read.
+  /// - Returns: `nil` if no architecture has training seconds.
+  public init?(_ benchmark: Benchmark, task: SearchTask) throws {
     let table = benchmark.table
     let top = table.epochs.count - 1
     let images = Double(task.dataset.trainingImages)
@@ -33,9 +86,13 @@ public struct CostModel: Hashable, Sendable {
     var (ones, macs, elements, seconds): ([Double], [Double], [Double], [Double]) = ([], [], [], [])
     for row in benchmark.rows {
       guard let mean = table.mean(.seconds, row: row, epochs: top) else { continue }
-      let work = Work(
-        of: table.cell(row), settings: task.network, channels: shape.channels, height: shape.height,
-        width: shape.width, classes: 10)
+      let work =
+        switch table.architecture(row) {
+        case .cell(let cell):
+          Work(
+            of: cell, settings: task.network, channels: shape.channels, height: shape.height, width: shape.width,
+            classes: 10)
+        }
       ones.append(1)
       macs.append(work.multiplyAccumulates)
       elements.append(work.elements)
@@ -46,23 +103,43 @@ public struct CostModel: Hashable, Sendable {
     secondsPerEpoch = mean * images
     secondsPerTraining = secondsPerEpoch * Double(table.epochs[top])
 
-    // Costs are not negative: a regressor with a negative coefficient is left out.
-    let models = [[ones, macs, elements], [ones, macs], [ones, elements], [macs]]
-    let fit = models.lazy.compactMap { columns in
-      LeastSquares(columns, y: seconds).map { (columns, $0) }
-    }.first { $0.1.coefficients.allSatisfy { $0 >= 0 } }
-    func coefficient(of column: [Double]) -> Double {
-      fit.flatMap { columns, fit in columns.firstIndex(of: column).map { fit.coefficients[$0] } } ?? 0
-    }
-    if let fit {
-      perImage = coefficient(of: ones)
-      perMultiplyAccumulate = coefficient(of: macs)
-      perElement = coefficient(of: elements)
-      rSquared = fit.1.rSquared
-      residualDeviation = fit.1.residualDeviation
+    let own = PositiveLeastSquares([ones, macs, elements], y: seconds)
+    rSquared = own?.fit.rSquared ?? 0
+    residualDeviation = own?.fit.residualDeviation ?? seconds.standardDeviation ?? 0
+    if let timings = try PassTimings(of: table), let fitted = Self.fit(timings.passes) {
+      (forward, toInputs, toWeights) = (fitted[0], fitted[1], fitted[2])
+      residuals = timings.passes.map { pass in
+        let predicted = zip(pass.kind.passes.parts, fitted).reduce(0) { sum, part in
+          sum + part.0 * part.1.seconds(pass.work, images: 1)
+        }
+        return Residual(name: "\(pass.name), \(pass.kind.rawValue)", ratio: predicted / pass.seconds)
+      }
     } else {
-      (perImage, perMultiplyAccumulate, perElement) = (0, mean / meanWork, 0)
-      (rSquared, residualDeviation) = (0, seconds.standardDeviation ?? 0)
+      let whole = own?.coefficients ?? [0, mean / meanWork, 0]
+      forward = Coefficients(
+        perImage: whole[0] / 3, perMultiplyAccumulate: whole[1] / 3, perElement: whole[2] / 3)
+      (toInputs, toWeights) = (forward, forward)
+      residuals = []
+    }
+  }
+
+  /// Nine coefficients, by the smallest squares of relative deviations.
+  private static func fit(_ passes: [PassTimings.Pass]) -> [Coefficients]? {
+    var columns = [[Double]](repeating: [], count: 9)
+    for pass in passes {
+      let regressors = [1, pass.work.multiplyAccumulates, pass.work.elements]
+      for (part, factor) in pass.kind.passes.parts.enumerated() {
+        for (index, value) in regressors.enumerated() {
+          columns[3 * part + index].append(factor * value / pass.seconds)
+        }
+      }
+    }
+    return PositiveLeastSquares(columns, y: passes.map { _ in 1 }).map { fit in
+      (0..<3).map { part in
+        Coefficients(
+          perImage: fit.coefficients[3 * part], perMultiplyAccumulate: fit.coefficients[3 * part + 1],
+          perElement: fit.coefficients[3 * part + 2])
+      }
     }
   }
 
@@ -71,10 +148,37 @@ public struct CostModel: Hashable, Sendable {
   /// - Parameters:
   ///   - work: The work of the forward passes, summed over all images.
   ///   - images: The number of images.
-  ///   - passes: Total work in units of one forward pass: 1 for inference, 2 with input gradients, 3 with weight
-  ///     gradients too.
-  public func seconds(_ work: Work, images: Int, passes: Double) -> Double {
-    passes / 3
-      * (perImage * Double(images) + perMultiplyAccumulate * work.multiplyAccumulates + perElement * work.elements)
+  public func seconds(_ work: Work, images: Int, _ passes: Passes) -> Double {
+    zip(passes.parts, [forward, toInputs, toWeights]).reduce(0) { sum, part in
+      sum + part.0 * part.1.seconds(work, images: Double(images))
+    }
+  }
+}
+
+/// Least squares with coefficients that are not negative: regressors whose coefficients would be are left out, the most
+/// negative ones first.
+private struct PositiveLeastSquares {
+  let coefficients: [Double]
+  let fit: LeastSquares
+
+  init?(_ columns: [[Double]], y: [Double]) {
+    // Regressors differ by orders of magnitude: each is measured in units of its mean.
+    let units = columns.map { max($0.mean ?? 0, .leastNormalMagnitude) }
+    var kept = Array(columns.indices)
+    while !kept.isEmpty {
+      let scaled = kept.map { index in columns[index].map { $0 / units[index] } }
+      guard let fit = LeastSquares(scaled, y: y) else { return nil }
+      guard let worst = kept.indices.min(by: { fit.coefficients[$0] < fit.coefficients[$1] }),
+        fit.coefficients[worst] < 0
+      else {
+        var coefficients = [Double](repeating: 0, count: columns.count)
+        for (index, value) in zip(kept, fit.coefficients) { coefficients[index] = value / units[index] }
+        self.coefficients = coefficients
+        self.fit = fit
+        return
+      }
+      kept.remove(at: worst)
+    }
+    return nil
   }
 }

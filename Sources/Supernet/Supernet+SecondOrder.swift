@@ -21,8 +21,12 @@ extension Supernet {
   ) throws {
     let images = batch.images.shape[0]
     // Forward and back for the step and for the search loss, then twice to the architecture alone; or, exactly,
-    // back through the first gradient, which is about as much.
-    try charged(.supernet, images: (exact ? 2 : 4) * images, passes: exact ? 5 : 2.5) {
+    // back through the first gradient. `work` is that of all these forward passes.
+    let passes =
+      exact
+      ? (Passes.training + Passes(forward: 1, toInputs: 2, toWeights: 2)) * 0.5
+      : (Passes.training + .training + .architecture + .architecture) * 0.25
+    try charged(.supernet, images: (exact ? 2 : 4) * images, passes) {
       let descent = UnrolledDescent(
         network: network, velocities: velocities, momentum: settings.momentum,
         weightDecay: settings.weightDecay, learningRate: batch.learningRate)

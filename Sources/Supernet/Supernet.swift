@@ -9,7 +9,7 @@ import Tensor
 /// A weight-sharing network. It is opened with a session, which is charged for every pass.
 ///
 /// A one-shot method opens a supernet, then calls ``run(architecture:state:step:afterEpoch:gates:choose:)`` to train
-/// it, and says what happens at a step and which cell it would choose now.
+/// it, and says what happens at a step and which architecture it would choose now.
 ///
 ///     let supernet = try Supernet(session, SupernetSettings { $0.epochs = 20 })
 ///     try supernet.run(
@@ -26,7 +26,7 @@ public final class Supernet {
   public let shape: SupernetShape
   /// The model of what a pass is charged.
   public let cost: CostModel
-  /// The task that the table's cells were trained for.
+  /// The task that the table's architectures were trained for.
   public let task: SearchTask
 
   let network: SupernetNetwork
@@ -60,7 +60,7 @@ public final class Supernet {
     }
     try Torch.use(device: settings.device.rawValue)
     let task = try SearchTask(of: session.benchmark.table)
-    guard let cost = CostModel(session.benchmark, task: task) else { throw SupernetError.noCosts }
+    guard let cost = try CostModel(session.benchmark, task: task) else { throw SupernetError.noCosts }
     var random = RandomGenerator(seed: session.random.next(), stream: "supernet")
     let asPublished = session.policy.supernet == .asPublished
     let channels = settings.channels > 0 ? settings.channels : task.network.channels
@@ -106,15 +106,15 @@ public final class Supernet {
 
   /// Charges a body's forward passes and the backward passes that belong to them.
   ///
-  /// - Parameter passes: The total work, as in ``CostModel/seconds(_:images:passes:)``.
+  /// - Parameter passes: The parts of the passes over the work, on average.
   func charged<Result>(
-    _ kind: Ledger.Kind, images: Int, passes: Double, _ body: () throws -> Result
+    _ kind: Ledger.Kind, images: Int, _ passes: Passes, _ body: () throws -> Result
   ) throws -> Result {
     try session.work(
       kind,
       cost: { measured in
         let seconds =
-          calibration.map { $0 * measured } ?? cost.seconds(network.work, images: images, passes: passes)
+          calibration.map { $0 * measured } ?? cost.seconds(network.work, images: images, passes)
         return Spending(
           seconds: seconds, epochs: seconds / cost.secondsPerEpoch,
           evaluations: seconds / cost.secondsPerTraining)
@@ -132,7 +132,7 @@ public final class Supernet {
   /// - Returns: The loss before the step.
   @discardableResult
   public func train(_ batch: Batch, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
-    try charged(.supernet, images: batch.images.shape[0], passes: 3) {
+    try charged(.supernet, images: batch.images.shape[0], .training) {
       let (loss, logits) = try network.step(
         descent, learningRate: batch.learningRate, gradientClip: settings.gradientClip, images: batch.images,
         labels: batch.labels, dropPath: settings.dropPath > 0 ? { try self.dropPath(images: $0) } : nil,
@@ -153,7 +153,7 @@ public final class Supernet {
   public func architectureGradient(
     _ architecture: [Tensor], _ batch: Batch, gates: (_ cell: Int) throws -> CellGates
   ) throws {
-    try charged(.supernet, images: batch.searchImages.shape[0], passes: 2) {
+    try charged(.supernet, images: batch.searchImages.shape[0], .architecture) {
       _ = try network.architectureGradient(
         architecture, images: batch.searchImages, labels: batch.searchLabels, gates: gates)
     }
@@ -164,7 +164,7 @@ public final class Supernet {
   /// - Parameter images: The number of images, from the start of the epoch's order; all if `nil`.
   public func accuracy(images: Int? = nil, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
     let indices = data.searchIndices[..<min(images ?? .max, data.searchIndices.count)]
-    return try charged(.validation, images: indices.count, passes: 1) {
+    return try charged(.validation, images: indices.count, .evaluation) {
       try accuracy(indices, .running, gates)
     }
   }
@@ -176,7 +176,7 @@ public final class Supernet {
   public func accuracy(of configuration: Configuration, images: Range<Int>? = nil) throws -> Double {
     let range = (images ?? 0..<data.searchIndices.count).clamped(to: 0..<data.searchIndices.count)
     let clean = settings.recalibration * settings.batchSize
-    return try charged(.validation, images: range.count + clean, passes: 1) {
+    return try charged(.validation, images: range.count + clean, .evaluation) {
       try accuracy(of: configuration, data.searchIndices[range], recalibration: settings.recalibration)
     }
   }
@@ -229,14 +229,14 @@ public final class Supernet {
   /// Adds a number to the trace of this epoch.
   public func note(_ name: String, _ value: Double) { notes[name] = value }
 
-  /// Trains until the epochs are done or the budget is spent, and recommends a cell after every epoch. If the session
-  /// has a checkpoint, the run goes on from it and updates it after every epoch.
+  /// Trains until the epochs are done or the budget is spent, and recommends an architecture after every epoch. If the
+  /// session has a checkpoint, the run goes on from it and updates it after every epoch.
   ///
   /// - Parameters:
   ///   - architecture: The architecture weights of every row, before their softmax, for traces and probes.
   ///   - state: All tensors that the method changes, architecture weights included, for the checkpoint.
   ///   - step: Makes one step.
-  ///   - afterEpoch: Does further work before a cell is chosen; its passes are charged too.
+  ///   - afterEpoch: Does further work before an architecture is chosen; its passes are charged too.
   ///   - gates: The gates of the whole supernet, to validate it; `nil` for methods that only train single
   ///     architectures.
   ///   - choose: Returns the architecture that the method would return now.
@@ -277,8 +277,8 @@ public final class Supernet {
       try afterEpoch(epoch)
       if let gates, settings.validates { note("validation accuracy", try accuracy(gates: gates)) }
       let configuration = try choose()
-      guard let cell = session.space.cell(configuration) else { throw SessionError.notACell }
-      try session.recommend(cell)
+      guard let chosen = session.space.architecture(configuration) else { throw SessionError.noArchitecture }
+      try session.recommend(chosen)
       epoch += 1
       if seen > 0 {
         note("supernet loss", lossSum / Double(seen / settings.batchSize))
@@ -291,17 +291,17 @@ public final class Supernet {
       }
       session.trace.append(
         TracePoint(
-          epoch: epoch, amount: session.spent, cell: cell.hash.description, values: notes,
-          weights: weights, errors: errors))
+          epoch: epoch, amount: session.spent, architecture: chosen.id, values: notes, weights: weights,
+          errors: errors))
       try checkpoint.write(epoch: epoch, random: random)
     }
   }
 
-  /// Probes the Hessian's eigenvalue and the one-shot errors of a fixed sample of cells, each if it is due; returns
-  /// the errors.
+  /// Probes the Hessian's eigenvalue and the one-shot errors of a fixed sample of architectures, each if it is due;
+  /// returns the errors.
   private func probe(
     _ architecture: [Tensor], _ gates: ((Int) throws -> CellGates)?
-  ) throws -> [String: Double] {
+  ) throws -> [Architecture.ID: Double] {
     let isLast = epoch == settings.epochs
     if let gates, !architecture.isEmpty, settings.hessianEvery > 0,
       isLast || epoch % settings.hessianEvery == 0
@@ -311,11 +311,11 @@ public final class Supernet {
     guard settings.correlationCells > 0, isLast || epoch % settings.correlationEvery == 0 else { return [:] }
     var sample = RandomGenerator(seed: 0, stream: "probed cells")
     let indices = data.searchIndices.sorted()[...]
-    var errors: [String: Double] = [:]
+    var errors: [Architecture.ID: Double] = [:]
     while errors.count < min(settings.correlationCells, session.benchmark.rows.count) {
       let configuration = session.space.sample(using: &sample)
-      guard let hash = session.space.cell(configuration)?.hash.description, errors[hash] == nil else { continue }
-      errors[hash] = 1 - (try accuracy(of: configuration, indices, recalibration: max(2, settings.recalibration)))
+      guard let id = session.space.architecture(configuration)?.id, errors[id] == nil else { continue }
+      errors[id] = 1 - (try accuracy(of: configuration, indices, recalibration: max(2, settings.recalibration)))
     }
     return errors
   }
@@ -324,7 +324,10 @@ public final class Supernet {
   /// Nothing of the search depends on it: its generator is its own.
   private func measuredCalibration() throws -> Double {
     let rows = session.benchmark.rows
-    let cell = session.benchmark.table.cell(rows[rows.count / 2])
+    let cell =
+      switch session.benchmark.table.architecture(rows[rows.count / 2]) {
+      case .cell(let cell): cell
+      }
     let image = task.imageShape
     var random = RandomGenerator(seed: 0, stream: "calibration")
     let net = try CellNetwork(
@@ -343,7 +346,7 @@ public final class Supernet {
     let work = Work(
       of: cell, settings: task.network, channels: image.channels, height: image.height, width: image.width,
       classes: 10)
-    return cost.seconds(work, images: 1, passes: 3) / here
+    return cost.seconds(work, images: 1, .training) / here
   }
 }
 

@@ -52,7 +52,7 @@ private func result(
     #expect(result.trace.allSatisfy { $0.values["supernet loss"] != nil && $0.values["validation accuracy"] != nil })
     #expect(result.trajectory.first?.amount == result.trace.first?.amount)
     #expect(result.trajectory.allSatisfy { $0.epochs == 0 && $0.finalTrainingSeconds > 0 })
-    #expect(result.trace.last?.cell == result.trajectory.last?.cell)
+    #expect(result.trace.last?.architecture == result.trajectory.last?.architecture)
     for weights in result.trace.flatMap(\.weights) { #expect(abs(weights.reduce(0, +) - 1) < 1e-6) }
   }
 
@@ -178,7 +178,7 @@ private func result(
     for point in charged {
       #expect(
         free.contains {
-          $0.cell == point.cell && abs($0.amount + $0.finalTrainingSeconds - point.amount) < 1e-9
+          $0.architecture == point.architecture && abs($0.amount + $0.finalTrainingSeconds - point.amount) < 1e-9
         })
     }
   }
@@ -203,17 +203,23 @@ private func result(
   func costModel(space: String) throws {
     let benchmark = try Benchmark(table: .embedded(), space: #require(SearchSpace(named: space)))
     let task = try SearchTask(of: benchmark.table)
-    let model = try #require(CostModel(benchmark, task: task))
+    let model = try #require(try CostModel(benchmark, task: task))
     #expect(model.cells == benchmark.rows.count)
     #expect(model.rSquared > 0.5)
-    #expect(model.perImage >= 0 && model.perMultiplyAccumulate >= 0 && model.perElement >= 0)
+    for part in [model.forward, model.toInputs, model.toWeights] {
+      #expect(part.perImage >= 0 && part.perMultiplyAccumulate >= 0 && part.perElement >= 0)
+    }
     // Least squares with a constant goes through the mean.
     let (shape, images) = (task.imageShape, Double(task.dataset.trainingImages))
     let predicted = benchmark.rows.map { row in
-      let work = Work(
-        of: benchmark.table.cell(row), settings: task.network, channels: shape.channels, height: shape.height,
-        width: shape.width, classes: 10)
-      return model.seconds(work * images, images: Int(images), passes: 3)
+      let work =
+        switch benchmark.table.architecture(row) {
+        case .cell(let cell):
+          Work(
+            of: cell, settings: task.network, channels: shape.channels, height: shape.height, width: shape.width,
+            classes: 10)
+        }
+      return model.seconds(work * images, images: Int(images), .training)
     }
     #expect(abs(predicted.reduce(0, +) / Double(predicted.count) / model.secondsPerEpoch - 1) < 1e-6)
   }
@@ -300,7 +306,7 @@ private func result(
     defer { try? FileManager.default.removeItem(at: url) }
     func table(_ provenance: Provenance) throws -> Table {
       let writer = try TableWriter(destination: url)
-      let row = writer.add(cell: try Cell(text: "01|00 input,output"))
+      let row = writer.add(try Architecture(text: "01|00 input,output"))
       try writer.append(Measurement(final: .init(seconds: 1, validationAccuracy: 0.5)), row: row, epochs: 1)
       try writer.finish(provenance: provenance)
       return try Table(contentsOf: url)
@@ -496,7 +502,7 @@ private func result(
       (#"{"space": "1", "epochs": []}"#, "is a trace of space 1"),
       (
         #"{"space": "mini", "epochs": [{"epoch": 4, "seconds": 1, "cell": "01|00 input,output", "x": 1}]}"#,
-        "epoch 4: the cell"
+        "epoch 4: the architecture"
       ),
       (#"{"space": "mini", "epochs": [{"epoch": 4, "seconds": 1}]}"#, "epoch 4: give 'cell' or 'architecture'"),
       (

@@ -5,6 +5,7 @@ import Experiments
 import Foundation
 import Reports
 import SearchSpaces
+import Supernet
 import TableBuilder
 import TabularBenchmark
 import Tensor
@@ -167,6 +168,69 @@ struct TableTime: ParsableCommand {
     }
     line.finish()
     print("All cells of \(folder) are timed.")
+  }
+}
+
+struct TableTimeSupernets: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "time-supernets",
+    abstract: "Measure passes of supernets, by which one-shot methods are charged.",
+    discussion: """
+      A supernet is charged in the seconds of the machine on which the table's cells were timed. Passes of supernets \
+      of several kinds and widths are measured here, in turns with training steps of the table's own cells, and \
+      written into the table's provenance. Run this when nothing else uses the machine. The numbers of cells stay, \
+      and the table's checksum changes. Without it, charges follow from the cells' own seconds alone.
+
+      EXAMPLE
+        anytime table time-supernets mine.table
+        anytime table time-supernets embedded -o timed.table
+      """)
+
+  @Argument(help: "A table file, or 'embedded'.")
+  var table: String
+
+  @Option(help: "The space of the supernets. Default: the largest one that the table covers.")
+  var space: String?
+
+  @Option(help: "The rounds of measurements, of which the least counts.")
+  var rounds = 5
+
+  @Option(
+    name: .shortAndLong,
+    help: "The table to write. Default: the same file, replaced when the new one is complete.")
+  var output: String?
+
+  @Flag(name: .shortAndLong, help: "Show no progress.")
+  var quiet = false
+
+  func validate() throws {
+    if rounds < 1 { throw ValidationError("--rounds must be at least 1") }
+    if output == nil, table == "embedded" {
+      throw ValidationError("the embedded table stays as it is; name a file for the new one with -o")
+    }
+  }
+
+  func run() throws {
+    let table = try Experiment.openTable(self.table)
+    let named = try space.map { try Benchmark(table: table, space: searchSpace(named: $0)) }
+    guard let benchmark = named ?? .largest(of: table) else {
+      throw Failure("\(table.path) covers no space that has a supernet; it needs all cells of mini, 1, 2 or 3")
+    }
+    let line = ProgressLine("timing", quiet: quiet)
+    let timings = try PassTimings(measuring: benchmark, task: SearchTask(of: table), rounds: rounds) { done, all in
+      line.show(done: done, of: all, unit: "measurements")
+    }
+    line.finish()
+    let destination = URL(filePath: output ?? table.path)
+    let writer = try TableWriter(destination: destination)
+    try writer.add(contentsOf: table)
+    var provenance = table.provenance
+    provenance[PassTimings.provenanceKey] = try timings.json()
+    try writer.finish(provenance: provenance)
+    let timed = try Table(contentsOf: destination)
+    print(
+      "\(timings.passes.count) passes measured, \(Numbers.digits(timings.secondsPerCPUSecond, 3)) benchmark seconds per "
+        + "CPU second here.\nWritten to \(destination.path), checksum \(timed.checksum).")
   }
 }
 
@@ -349,7 +413,11 @@ struct BuildOptions: ParsableArguments {
       throw UsageError("--space is mini, 1, 2 or 3, not '\(space)'")
     }
     let known = try openBase()
-    let cells = space.uniqueCells().filter { known?.row(of: $0) == nil }
+    let cells = space.architectures().filter { known?.row(of: $0) == nil }.map { architecture in
+      switch architecture {
+      case .cell(let cell): cell
+      }
+    }
     guard let shard else { return cells }
     let parts = shard.split(separator: "/").compactMap { Int($0) }
     guard parts.count == 2, parts[1] > 0, (1...parts[1]).contains(parts[0]) else {

@@ -14,7 +14,7 @@ struct TableCommand: ParsableCommand {
     subcommands: [
       TableInfo.self, TablePlot.self, TableQuery.self, TableExport.self, TableVerify.self, TableImport.self,
       TableDescribe.self, TableSynthesize.self, TableBuild.self, TableBuildWorker.self, TableTime.self,
-      TableMerge.self,
+      TableTimeSupernets.self, TableMerge.self,
     ])
 }
 
@@ -61,7 +61,7 @@ struct TableInfo: ParsableCommand {
     print(aligned(rows))
     print("(repeat noise: standard deviation between repeats, root mean square over cells)")
     printRepeatCorrelation(table)
-    printLandscape(table)
+    try printLandscape(table)
 
     print("\nprovenance:")
     for (key, value) in table.provenance.sorted(by: { $0.key < $1.key }) { print("  \(key): \(value)") }
@@ -76,7 +76,7 @@ struct TableInfo: ParsableCommand {
     return variances.mean.map { $0.squareRoot() }
   }
 
-  private func printLandscape(_ table: Table) {
+  private func printLandscape(_ table: Table) throws {
     guard table.has(.validationAccuracy) else { return }
     let landscape = Landscape(table)
     for (low, high, correlation) in landscape.fidelityCorrelations {
@@ -86,7 +86,7 @@ struct TableInfo: ParsableCommand {
     let hasSeconds = table.has(.seconds)
     print("\nmean validation accuracy\(hasSeconds ? " and seconds" : "") at \(top) epochs:")
     func row(_ name: String, _ group: Landscape.Group) -> [String] {
-      [name, String(group.count), Numbers.grouped(group.cells), Numbers.decimals(group.accuracy, 4)]
+      [name, String(group.count), Numbers.grouped(group.architectures), Numbers.decimals(group.accuracy, 4)]
         + (hasSeconds ? [group.seconds.map { Numbers.decimals($0, 2) } ?? "-"] : [])
     }
     print(
@@ -100,32 +100,49 @@ struct TableInfo: ParsableCommand {
           + "by distance:\n"
           + Landscape.walk(benchmark).map { "\($0.distance): \(Numbers.decimals($0.correlation, 3))" }
           .joined(separator: "  "))
-      printCosts(benchmark)
+      try printCosts(benchmark)
     }
     print("\nbest cells by validation accuracy:")
     for row in landscape.best.prefix(5) {
       let accuracy = table.mean(.validationAccuracy, row: row, epochs: table.epochs.count - 1)
-      print("\(accuracy.map { Numbers.decimals($0, 4) } ?? "-")  \(table.hash(row))  \(table.cell(row))")
+      print("\(accuracy.map { Numbers.decimals($0, 4) } ?? "-")  \(table.id(row))  \(table.architecture(row))")
     }
   }
 
   /// Prints the charge of a supernet's passes.
-  private func printCosts(_ benchmark: Benchmark) {
+  private func printCosts(_ benchmark: Benchmark) throws {
     let task: SearchTask
     do { task = try SearchTask(of: benchmark.table) } catch {
       print("\nno supernet can be charged: \(error)")
       return
     }
-    guard let cost = CostModel(benchmark, task: task) else { return }
-    let parts = [cost.perImage, cost.perMultiplyAccumulate, cost.perElement].map { Numbers.digits($0, 3) }
+    guard let cost = try CostModel(benchmark, task: task) else { return }
     print(
       """
 
-      a supernet is charged, per image of a training pass, in benchmark seconds (fitted to \(cost.cells) cells, \
-      R² \(Numbers.decimals(cost.rSquared, 3)), standard deviation of residuals \
-      \(Numbers.digits(cost.residualDeviation, 2))):
-        \(parts[0]) + \(parts[1]) x multiply-accumulates + \(parts[2]) x written numbers
+      seconds of \(cost.cells) cells by their work: R² \(Numbers.decimals(cost.rSquared, 3)), standard deviation of \
+      residuals \(Numbers.digits(cost.residualDeviation, 2)) s per image
+      a supernet is charged, in benchmark seconds per image (\(
+        cost.residuals.isEmpty
+          ? "fitted to these cells; 'anytime table time-supernets' measures better"
+          : "fitted to \(cost.residuals.count) measured passes of supernets")):
       """)
+    var rows = [["", "per image", "per multiply-accumulate", "per written number"]]
+    for (name, part) in [
+      ("forward", cost.forward), ("back to inputs", cost.toInputs), ("back to weights", cost.toWeights),
+    ] {
+      rows.append(
+        ["  \(name)"]
+          + [part.perImage, part.perMultiplyAccumulate, part.perElement].map { Numbers.digits($0, 3) })
+    }
+    print(aligned(rows))
+    guard let least = cost.residuals.min(by: { $0.ratio < $1.ratio }),
+      let greatest = cost.residuals.max(by: { $0.ratio < $1.ratio })
+    else { return }
+    func text(_ residual: CostModel.Residual) -> String {
+      "\(Numbers.decimals(residual.ratio, 2)) (\(residual.name))"
+    }
+    print("charged over measured seconds: \(text(least)) to \(text(greatest))")
   }
 
   private func printRepeatCorrelation(_ table: Table) {
@@ -171,7 +188,7 @@ struct TablePlot: AsyncParsableCommand {
 
 extension Benchmark {
   /// The benchmark of the largest search space, among those small enough to walk, whose cells are all in the table.
-  fileprivate static func largest(of table: Table) -> Benchmark? {
+  static func largest(of table: Table) -> Benchmark? {
     for space in SearchSpace.all.reversed() {
       if let count = space.parameters.count, count < 1 << 22,
         let benchmark = try? Benchmark(table: table, space: space)
@@ -211,24 +228,22 @@ struct TableQuery: ParsableCommand {
 
   func run() throws {
     let text = cell.joined(separator: " ")
-    let hash = CellHash(text)
-    var wanted: Cell?
-    if hash == nil {
-      let parts = text.split(separator: " ", maxSplits: 1)
-      guard parts.count == 2 else { throw UsageError(CellError.unreadable(text).description) }
-      do { wanted = try Cell(adjacencyText: parts[0], operations: parts[1]) } catch {
-        throw UsageError("\(error)")
-      }
+    let id = Architecture.ID(text)
+    var wanted: Architecture?
+    if id == nil {
+      do { wanted = try Architecture(text: text) } catch { throw UsageError("\(error)") }
     }
     let table = try Experiment.openTable(self.table)
-    let row = hash.flatMap { table.row(of: $0) } ?? wanted.flatMap { table.row(of: $0) }
+    let row = id.flatMap { table.row(of: $0) } ?? wanted.flatMap { table.row(of: $0) }
     guard let row else { throw Failure("\(table.path) has no cell \(text)") }
-    let cell = table.cell(row)
+    let architecture = table.architecture(row)
     if dot {
-      print(cell.dot)
+      switch architecture {
+      case .cell(let cell): print(cell.dot)
+      }
       return
     }
-    print("cell        \(cell)\nhash        \(table.hash(row))")
+    print("cell        \(architecture)\nhash        \(table.id(row))")
     if let count = table.parameterCount(row) { print("parameters  \(Numbers.grouped(count))") }
     if let macs = table.multiplyAccumulates(row) { print("MACs        \(Numbers.grouped(macs)) per image") }
     var rows = [["epochs", "repeat", "", "seconds", "train", "validation", "test"]]
