@@ -83,15 +83,15 @@ struct Outcome: Equatable {
 
   /// Compares with a reference, relative to its greatest number in every tensor.
   ///
-  /// - Parameter floor: The least number that gradients are compared relative to: where all of them cancel out, what
-  ///   is left are errors of rounding.
+  /// - Parameter floor: The least number that gradients of all leaves but the first are compared relative to, such as
+  ///   the root of the number of summands: a unit's gradients of a single weight cancel out but for errors of rounding.
   func expectClose(
     to reference: Self, _ tolerance: Double, floor: Double = 0, _ location: SourceLocation = #_sourceLocation
   ) {
     func compare(_ name: String, _ ours: [[Double]], _ theirs: [[Double]], _ floor: Double) {
       #expect(ours.map(\.count) == theirs.map(\.count), "\(name)", sourceLocation: location)
       for (number, (a, b)) in zip(ours, theirs).enumerated() {
-        let scale = max(floor, b.map(abs).max() ?? 0)
+        let scale = max(number > 0 ? floor : 0, b.map(abs).max() ?? 0)
         let error = zip(a, b).map { ($0 - $1).magnitude }.reduce(0) { $0 >= $1 ? $0 : $1 }
         #expect(
           error <= tolerance * scale, "\(name) \(number): off by \(error) of \(scale)", sourceLocation: location)
