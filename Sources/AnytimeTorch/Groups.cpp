@@ -106,6 +106,16 @@ bool is_grouped(const at::Tensor &x) { return x.dim() == 3; }
 
 bool is_recorded(const at::Tensor &x) { return x.defined() && x.requires_grad(); }
 
+void check_unit(const ct_unit &unit, int64_t in) {
+  const at::Tensor &w = unit.weight->value;
+  TORCH_CHECK(w.dim() == 4 && w.size(1) == in, "a weight of shape ", w.sizes(), " does not fit ", in, " channels");
+  TORCH_CHECK((w.size(2) == 1 || w.size(2) == 3) && w.size(3) == w.size(2), "windows are 1x1 or 3x3, not ", w.sizes());
+  for (const ct_tensor *numbers :
+       std::initializer_list<const ct_tensor *>{unit.gamma, unit.beta, unit.mean, unit.variance})
+    TORCH_CHECK(numbers == nullptr || numbers->value.numel() == w.size(0), "batch norm has ",
+                numbers->value.numel(), " numbers for ", w.size(0), " channels");
+}
+
 // The weights [out, in, window] of a convolution as `convolve` wants them; or those of the convolution that takes
 // gradients back, with the roles of channels exchanged and the windows mirrored.
 std::vector<float> arranged(const std::vector<float> &weight, int64_t in, int64_t out, int64_t window, bool back) {
@@ -302,7 +312,7 @@ struct Layer : torch::autograd::Node {
 
   torch::autograd::variable_list apply(torch::autograd::variable_list &&gradients) override {
     TORCH_CHECK(x.defined(), "the graph is gone: it was gone back through before");
-    TORCH_CHECK(!at::GradMode::is_enabled(), "images in groups cannot be differentiated twice");
+    check_once();
     TORCH_CHECK(norm.training, "units with given statistics cannot be differentiated");
     torch::autograd::variable_list results(place(units.size()));
     std::vector<at::Tensor> given;
@@ -349,7 +359,7 @@ struct Layer : torch::autograd::Node {
 
     for (size_t u = 0; u < units.size(); ++u) {
       const Unit &unit = units[u];
-      if (!task_should_compute_output(place(u))) continue;
+      if (!task_should_compute_output(place(u)) || !given[adds_up ? 0 : u].defined()) continue;
       results[place(u)] = at::empty(unit.weight.sizes(), x.options());
       std::vector<float> scratch(unit.kind == 0 ? unit.weight.numel() * kWidth : 0);
       const Input source(x, grid), sum_gradients(back[unit.kind], grid);
@@ -404,7 +414,6 @@ std::vector<at::Tensor> laid(const at::Tensor &x, ct_geometry size, const ct_uni
                              bool adds_up, int64_t parts, const at::Tensor &weights, ct_norm norm) {
   const Grid grid(size);
   grid.check(x);
-  const int64_t in = x.size(1) / parts;
   auto layer = std::make_shared<Layer>(grid, norm, pools, adds_up, parts);
   bool recorded = is_recorded(x) || is_recorded(weights);
   torch::autograd::edge_list edges;
@@ -418,22 +427,15 @@ std::vector<at::Tensor> laid(const at::Tensor &x, ct_geometry size, const ct_uni
     Unit unit;
     unit.weight = units[u].weight->value;
     const at::Tensor &w = unit.weight;
-    TORCH_CHECK(w.dim() == 4 && w.size(1) == in, "a weight of shape ", w.sizes(), " does not fit ", in, " channels");
-    TORCH_CHECK((w.size(2) == 1 || w.size(2) == 3) && w.size(3) == w.size(2), "windows are 1x1 or 3x3, not ",
-                w.sizes());
     if (units[u].gamma != nullptr) unit.gamma = units[u].gamma->value;
     if (units[u].beta != nullptr) unit.beta = units[u].beta->value;
     unit.out = w.size(0);
     unit.kind = w.size(2) == 1 ? 0 : 1;
-    TORCH_CHECK(!adds_up || unit.out == (pools || parts > 1 ? in : units[0].weight->value.size(0)),
-                "images of ", unit.out, " channels do not add up with others");
     add(unit.weight);
     add(unit.gamma);
     add(unit.beta);
     layer->units.push_back(std::move(unit));
   }
-  TORCH_CHECK(!weights.defined() || weights.numel() == count + pools, weights.numel(), " weights of ", count + pools,
-              " operations");
   recorded = recorded && at::GradMode::is_enabled();
   std::vector<at::Tensor> results;
   {
@@ -484,6 +486,7 @@ struct GroupPool : torch::autograd::Function<GroupPool> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
                                                  torch::autograd::variable_list gradients) {
+    check_once();
     const at::Tensor numbers = context->get_saved_variables()[0];
     const int64_t size = context->saved_data["size"].toInt(), padding = context->saved_data["padding"].toInt();
     const Grid grid(context->saved_data["shape"].toIntVector()), pooled = grid.pooled(size, padding);
@@ -523,6 +526,7 @@ struct GroupMean : torch::autograd::Function<GroupMean> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
                                                  torch::autograd::variable_list gradients) {
+    check_once();
     const Grid grid(context->saved_data["shape"].toIntVector());
     const at::Tensor given = gradients[0].contiguous();
     const int64_t channels = given.size(1);
@@ -608,6 +612,7 @@ struct Weighted : torch::autograd::Function<Weighted<kConcatenates>> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
                                                  torch::autograd::variable_list gradients) {
+    check_once();
     auto x = context->get_saved_variables();
     const at::Tensor w = x.back();
     x.pop_back();
@@ -634,9 +639,23 @@ struct Weighted : torch::autograd::Function<Weighted<kConcatenates>> {
 using Mixture = Weighted<false>;
 using WeightedConcatenation = Weighted<true>;
 
-std::vector<at::Tensor> listed(ct_tensor *const *tensors, int count) {
+// Images that are to be added, each times its weight; or the first ones and the concatenation of the others.
+std::vector<at::Tensor> weighable(const at::Tensor &weights, ct_tensor *const *tensors, int count, bool concatenates) {
+  TORCH_CHECK(weights.numel() == count, weights.numel(), " weights of ", count, " images");
+  TORCH_CHECK(!concatenates || count > 1, "there are no images to concatenate");
   std::vector<at::Tensor> values;
   for (int i = 0; i < count; ++i) values.push_back(tensors[i]->value);
+  const at::Tensor &first = values[0];
+  int64_t channels = 0;
+  for (int i = 1; i < count; ++i) {
+    const at::Tensor &x = values[i];
+    TORCH_CHECK(x.dim() == first.dim() && x.size(0) == first.size(0) && x.sizes().slice(2) == first.sizes().slice(2) &&
+                    (concatenates || x.size(1) == first.size(1)),
+                "images of shapes ", first.sizes(), " and ", x.sizes(), " do not fit");
+    channels += x.size(1);
+  }
+  TORCH_CHECK(!concatenates || channels == first.size(1), "images of ", first.size(1), " and of ", channels,
+              " channels do not fit");
   return values;
 }
 
@@ -646,6 +665,7 @@ ct_tensor *ours::ct_groups(const ct_tensor *images) {
   return made([&] {
     const at::Tensor &x = images->value;
     TORCH_CHECK(x.dim() == 4, "images are [count, channels, height, width], not ", x.sizes());
+    TORCH_CHECK(x.numel() > 0, "there are no images in ", x.sizes());
     if (!is_ours(x)) return x;
     const Grid grid(x.size(0), x.size(2), x.size(3));
     const int64_t lacking = grid.groups * kWidth - grid.images;
@@ -674,6 +694,7 @@ ct_tensor *ours::ct_ungrouped(const ct_tensor *x, ct_geometry size) {
 int ours::ct_group_units(const ct_tensor *x, ct_geometry size, const ct_unit *units, int count, ct_norm norm,
                          ct_tensor **results) {
   return done([&] {
+    for (int u = 0; u < count; ++u) check_unit(units[u], x->value.size(1));
     if (is_grouped(x->value)) {
       const auto made = laid(x->value, size, units, count, false, false, 1, {}, norm);
       for (int u = 0; u < count; ++u) results[u] = new ct_tensor{made[u]};
@@ -689,8 +710,15 @@ ct_tensor *ours::ct_group_operations(const ct_tensor *images, ct_geometry size, 
     const at::Tensor w = weights == nullptr ? at::Tensor() : weights->value, &whole = images->value;
     TORCH_CHECK(count + (pools != 0) > 0, "there is no operation");
     TORCH_CHECK(parts >= 1 && whole.size(1) % parts == 0, whole.size(1), " channels have no ", parts, " equal parts");
+    const int64_t operations = count + (pools != 0), wide = whole.size(1) / parts;
+    TORCH_CHECK(!w.defined() || w.numel() == operations, w.numel(), " weights of ", operations, " operations");
+    for (int u = 0; u < count; ++u) {
+      check_unit(units[u], wide);
+      const int64_t out = units[u].weight->value.size(0);
+      TORCH_CHECK(out == (pools != 0 || parts > 1 ? wide : units[0].weight->value.size(0)), "images of ", out,
+                  " channels do not add up with others");
+    }
     if (is_grouped(whole)) return laid(whole, size, units, count, pools != 0, true, parts, w, norm)[0];
-    const int64_t wide = whole.size(1) / parts;
     const at::Tensor x = whole.slice(1, 0, wide);
     at::Tensor sum;
     const auto add = [&](int64_t k, const at::Tensor &part) {
@@ -735,7 +763,7 @@ ct_tensor *ours::ct_group_scale(const ct_tensor *x, ct_geometry size, const ct_t
 
 ct_tensor *ours::ct_mixture(const ct_tensor *weights, ct_tensor *const *tensors, int count) {
   return made([&] {
-    auto inputs = listed(tensors, count);
+    const auto inputs = weighable(weights->value, tensors, count, false);
     if (is_grouped(inputs[0])) return applied<Mixture>(weights->value, inputs);
     at::Tensor sum = weights->value[0] * inputs[0];
     for (size_t k = 1; k < inputs.size(); ++k) sum = sum + weights->value[static_cast<int64_t>(k)] * inputs[k];
@@ -745,7 +773,7 @@ ct_tensor *ours::ct_mixture(const ct_tensor *weights, ct_tensor *const *tensors,
 
 ct_tensor *ours::ct_weighted_concatenation(const ct_tensor *weights, ct_tensor *const *tensors, int count) {
   return made([&] {
-    auto inputs = listed(tensors, count);
+    auto inputs = weighable(weights->value, tensors, count, true);
     if (is_grouped(inputs[0])) return applied<WeightedConcatenation>(weights->value, inputs);
     for (size_t k = 0; k < inputs.size(); ++k) inputs[k] = weights->value[static_cast<int64_t>(k)] * inputs[k];
     const at::Tensor first = inputs[0];

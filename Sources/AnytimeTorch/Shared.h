@@ -74,6 +74,11 @@ inline at::Tensor tensor(const std::vector<double> &values) {
 // once.
 bool is_ours(const at::Tensor &x);
 
+// The gradients of our own operations are plain numbers: a gradient of gradients would take them for constants.
+inline void check_once() {
+  TORCH_CHECK(!at::GradMode::is_enabled(), "what is made for speed cannot be differentiated twice");
+}
+
 // Images in groups: Groups.cpp.
 ct_tensor *ct_groups(const ct_tensor *images);
 ct_tensor *ct_ungrouped(const ct_tensor *x, ct_geometry size);

@@ -61,6 +61,7 @@ struct Linear : torch::autograd::Function<Linear> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
                                                  torch::autograd::variable_list gradients) {
+    check_once();
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &w = saved[1], &gradient = gradients[0];
     at::Tensor to_x, to_w;

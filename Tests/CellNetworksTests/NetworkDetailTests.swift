@@ -94,8 +94,8 @@ import Testing
     let net = try Self.network(cell, NetworkSettings(channels: 2), channels: 1, side: 7)
     // 7 x 7, 4 x 4 and 2 x 2 pixels: the stem, a projection per stack, the dense layer.
     #expect(net.multiplyAccumulates == 18 * 49 + 4 * 49 + 8 * 16 + 32 * 4 + 80)
-    let x = try Tensor((0..<9).map { Float($0) }, shape: [1, 1, 3, 3])
-    #expect(try x.maxPooled(window: 2, stride: 2).values() == [4, 5, 7, 8])
+    let x = try ImageGroups(Tensor((0..<9).map { Float($0) }, shape: [1, 1, 3, 3]))
+    #expect(try x.halved().ungrouped().values() == [4, 5, 7, 8])
   }
 
   @Test("logits have a row per image, for every cell of the smallest space") func shapes() throws {

@@ -7,32 +7,6 @@ import Tensor
 import Testing
 
 @Suite("Tensors") struct TensorTests {
-  private func noise(_ shape: [Int], seed: UInt64, steps: Int = 1_000) -> [Float] {
-    var random = RandomGenerator(seed: seed)
-    return (0..<shape.reduce(1, *)).map { _ in Float(random.below(steps)) / Float(steps) - 0.5 }
-  }
-
-  @Test(
-    "3x3 pooling has the library's values and gradients, also with ties",
-    arguments: [[2, 3, 14, 14], [1, 1, 1, 1], [3, 2, 5, 9], [1, 4, 28, 28]], [1_000, 3])
-  func pooling(shape: [Int], steps: Int) throws {
-    let values = noise(shape, seed: 1, steps: steps)
-    func run(_ pool: (Tensor) throws -> Tensor) throws -> (values: [Float], gradient: [Float]) {
-      let x = try Tensor(values, shape: shape)
-      try x.requireGradient()
-      let y = try pool(x)
-      // Cross-entropy gives every output a gradient of its own.
-      let flat = try y.globalMean()
-      let labels = try Tensor(labels: (0..<Int64(shape[0])).map { $0 % Int64(shape[1]) })
-      try flat.crossEntropy(labels).backward()
-      return (try y.values(), try x.gradient().values())
-    }
-    let own = try run { try $0.maxPooled3x3() }
-    let library = try run { try $0.maxPooled(window: 3, stride: 1, padding: 1) }
-    #expect(own.values == library.values)
-    #expect(zip(own.gradient, library.gradient).allSatisfy { abs($0 - $1) < 1e-7 })
-  }
-
   @Test("wrong shapes throw and say why") func errors() throws {
     #expect(throws: TorchError.self) { try Tensor([1, 2, 3], shape: [2, 2]) }
     let a = try Tensor.zeros([2, 3, 4, 4])

@@ -1,3 +1,4 @@
+import Foundation
 import Statistics
 import Tensor
 import Testing
@@ -14,108 +15,6 @@ import Testing
     return (0..<count).map { _ in Float(random.gaussian()) }
   }
 
-  @Test(
-    "the vectorised max pool is the library's, values and gradients",
-    arguments: [[1, 1, 1, 1], [2, 3, 1, 5], [2, 3, 4, 1], [3, 2, 3, 5], [4, 8, 14, 14], [2, 5, 7, 7]])
-  func maxPool(shape: [Int]) throws {
-    let count = shape.reduce(1, *)
-    for (number, values) in [Self.grid(shape, seed: 1), Self.normal(count, seed: 2)].enumerated() {
-      let (ours, theirs) = (try Tensor(values, shape: shape), try Tensor(values, shape: shape))
-      try ours.requireGradient()
-      try theirs.requireGradient()
-      let a = try ours.maxPooled3x3()
-      let b = try theirs.maxPooled(window: 3, stride: 1, padding: 1)
-      #expect(try a.values() == b.values())
-      // Whole numbers as incoming gradients: sums are then exact in any order.
-      try Self.pull(a, Self.grid(shape, seed: 3 + UInt64(number)))
-      try Self.pull(b, Self.grid(shape, seed: 3 + UInt64(number)))
-      #expect(try ours.gradient().values() == theirs.gradient().values())
-    }
-  }
-
-  /// Propagates given gradients back from a tensor: those of its inner product with them.
-  static func pull(_ x: Tensor, _ gradients: [Float]) throws {
-    let shape = x.shape
-    let flat = try x.convolvedWithWhole(gradients, shape: shape)
-    try flat.backward()
-  }
-
-  @Test("the max pool passes on what is no number, and is right where all is -infinity")
-  func maxPoolOfOddValues() throws {
-    for special in [Float.nan, -.infinity, .infinity] {
-      var values = Self.normal(2 * 25, seed: 4)
-      for index in [0, 12, 31] { values[index] = special }
-      let x = try Tensor(values, shape: [1, 2, 5, 5])
-      let a = try x.maxPooled3x3().values()
-      let b = try x.maxPooled(window: 3, stride: 1, padding: 1).values()
-      #expect(a.map(\.isNaN) == b.map(\.isNaN))
-      #expect(zip(a, b).allSatisfy { $0 == $1 || $0.isNaN })
-    }
-    let low = try Tensor([Float](repeating: -.infinity, count: 9), shape: [1, 1, 3, 3])
-    #expect(try low.maxPooled3x3().values().allSatisfy { $0 == -.infinity })
-  }
-
-  @Test(
-    "batch norm with rectifier is the library's two: values, gradients, running statistics",
-    arguments: [[2, 1, 1, 1], [3, 3, 5, 4], [4, 8, 14, 14], [2, 5, 7, 7], [5, 70, 2, 2]])
-  func batchNormRelu(shape: [Int]) throws {
-    let (count, channels) = (shape.reduce(1, *), shape[1])
-    let start = Self.normal(count, seed: 6).map { $0 * 2 + 1 }
-    func run(_ fused: Bool) throws -> [[Float]] {
-      let x = try Tensor(start, shape: shape)
-      let gamma = try Tensor(Self.normal(channels, seed: 7), shape: [channels])
-      let beta = try Tensor(Self.normal(channels, seed: 8), shape: [channels])
-      for parameter in [x, gamma, beta] { try parameter.requireGradient() }
-      let mean = try Tensor.zeros([channels])
-      let variance = try Tensor([Float](repeating: 1, count: channels), shape: [channels])
-      func apply(_ training: Bool) throws -> Tensor {
-        fused
-          ? try x.batchNormalizedRelu(
-            gamma: gamma, beta: beta, mean: mean, variance: variance, training: training, momentum: 0.1,
-            epsilon: 1e-5)
-          : try x.batchNormalized(
-            gamma: gamma, beta: beta, mean: mean, variance: variance, training: training, momentum: 0.1,
-            epsilon: 1e-5
-          ).relu()
-      }
-      let y = try apply(true)
-      try Self.pull(y, Self.normal(count, seed: 9))
-      let evaluated = try Torch.withoutGradients { try apply(false).values() }
-      return try [y, mean, variance, x.gradient(), gamma.gradient(), beta.gradient()].map { try $0.values() }
-        + [evaluated]
-    }
-    for (ours, theirs) in zip(try run(true), try run(false)) {
-      #expect(zip(ours, theirs).allSatisfy { abs($0 - $1) <= 2e-4 * max(1, abs($1)) })
-    }
-  }
-
-  @Test(
-    "batch norm with rectifier is as good as the library's in double precision",
-    arguments: [[2, 1, 3, 3], [3, 3, 5, 4], [4, 8, 14, 14], [5, 70, 2, 2]])
-  func batchNormPrecision(shape: [Int]) throws {
-    let (count, channels) = (shape.reduce(1, *), shape[1])
-    func run(_ tensor: ([Float], [Int]) throws -> Tensor) throws -> [[Double]] {
-      let x = try tensor(Self.normal(count, seed: 6).map { $0 * 2 + 1 }, shape)
-      let gamma = try tensor(Self.normal(channels, seed: 7), [channels])
-      let beta = try tensor(Self.normal(channels, seed: 8), [channels])
-      let mean = try tensor([Float](repeating: 0, count: channels), [channels])
-      let variance = try tensor([Float](repeating: 1, count: channels), [channels])
-      for parameter in [x, gamma, beta] { try parameter.requireGradient() }
-      let y = try x.batchNormalizedRelu(
-        gamma: gamma, beta: beta, mean: mean, variance: variance, training: true, momentum: 0.1, epsilon: 1e-5
-      )
-      try (y * tensor(Self.normal(count, seed: 9), shape)).sum().backward()
-      return try [y, mean, variance, x.gradient(), gamma.gradient(), beta.gradient()].map { try $0.doubles() }
-    }
-    let ours = try run { try Tensor($0, shape: $1) }
-    let theirs = try run(Self.double)
-    for (a, b) in zip(ours, theirs) { try Self.expectClose(a, b, 2e-6) }
-  }
-
-  static func double(_ values: [Float], _ shape: [Int]) throws -> Tensor {
-    try Tensor(doubles: values.map { Double($0) }, shape: shape)
-  }
-
   /// Relative to the greatest number of all.
   static func expectClose(_ ours: [Double], _ theirs: [Double], _ tolerance: Double) throws {
     let scale = try #require(theirs.map(abs).max())
@@ -123,160 +22,189 @@ import Testing
     #expect(zip(ours, theirs).allSatisfy { abs($0 - $1) <= tolerance * scale })
   }
 
-  // MARK: Mixtures
+  // MARK: Products of matrices
 
-  /// By the library's own products and sums.
-  static func libraryMixture(_ tensors: [Tensor], weights: Tensor) throws -> Tensor {
-    var parts = try tensors.enumerated().map { try $1 * weights.rows($0..<$0 + 1) }[...]
-    let first = parts.removeFirst()
-    return try parts.reduce(first) { try $0 + $1 }
-  }
+  /// Rows, columns in and columns out.
+  static let matrices = [(1, 1, 1), (1, 7, 5), (3, 1, 4), (8, 16, 10), (70, 33, 17), (256, 64, 10)]
 
-  static func libraryConcatenation(_ tensors: [Tensor], weights: Tensor) throws -> Tensor {
-    let parts = try tensors.enumerated().map { try $1 * weights.rows($0..<$0 + 1) }
-    return try parts[0] + Tensor.concatenated(Array(parts[1...]))
-  }
-
-  typealias Combining = ([Tensor], Tensor) throws -> Tensor
-
-  /// Values, gradients of the tensors, and gradient of the weights after propagating given numbers back.
-  static func combined(
-    _ combine: Combining, _ shapes: [[Int]], learns: Bool,
-    _ tensor: ([Float], [Int]) throws -> Tensor = { try Tensor($0, shape: $1) }
-  ) throws -> (values: [Double], gradients: [[Double]], weights: [Double]) {
-    let tensors = try shapes.enumerated().map { number, shape in
-      try tensor(normal(shape.reduce(1, *), seed: 20 + UInt64(number)), shape)
+  @Test("x W + b has the values and gradients of double precision", arguments: matrices)
+  func linear(rows: Int, columns: Int, out: Int) throws {
+    func outcome(_ way: Way) throws -> Outcome {
+      try Outcome(
+        way, [Numbers([rows, columns], seed: 1), Numbers([columns, out], seed: 2), Numbers([out], seed: 3)]
+      ) { leaves, _ in [try leaves[0].linear(leaves[1], bias: leaves[2])] }
     }
-    let weights = try tensor(normal(shapes.count, seed: 40), [shapes.count])
-    for leaf in tensors + (learns ? [weights] : []) { try leaf.requireGradient() }
-    let result = try combine(tensors, weights)
-    try (result * tensor(normal(result.count, seed: 41), result.shape)).sum().backward()
-    return (
-      try result.doubles(), try tensors.map { try $0.gradient().doubles() }, try weights.gradient().doubles()
-    )
+    try outcome(.groups).expectClose(to: outcome(.double), 2e-6)
+    try outcome(.library).expectClose(to: outcome(.double), 2e-6)
   }
 
-  static let sizes = [
-    [1, 1, 1, 1], [2, 3, 5, 7], [3, 5, 1, 2], [2, 8, 13, 13], [4, 1, 23, 23], [1, 67, 3, 3],
-  ]
+  @Test("x W + b is summed in order, from b on", arguments: matrices)
+  func linearOrder(rows: Int, columns: Int, out: Int) throws {
+    let x = Numbers([rows, columns], seed: 1)
+    let weight = Numbers([columns, out], seed: 2)
+    let bias = Numbers([out], seed: 3)
+    func product(from start: [Float]) -> [Float] {
+      (0..<rows * out).map { place in
+        let (row, column) = (place / out, place % out)
+        return (0..<columns).reduce(start[column]) {
+          $0 + x.values[row * columns + $1] * weight.values[$1 * out + column]
+        }
+      }
+    }
+    let (a, w) = (try x.tensor(.groups), try weight.tensor(.groups))
+    #expect(try a.linear(w, bias: bias.tensor(.groups)).values() == product(from: bias.values))
+    let transposed = (0..<out * columns).map { weight.values[$0 % columns * out + $0 / columns] }
+    let dense = try a.dense(Tensor(transposed, shape: [out, columns])).values()
+    #expect(dense == product(from: [Float](repeating: 0, count: out)))
+  }
 
-  static func expectEqual(_ fused: @escaping Combining, _ library: @escaping Combining, _ shapes: [[Int]])
-    throws
-  {
-    for learns in [true, false] {
-      let ours = try combined(fused, shapes, learns: learns)
-      let theirs = try combined(library, shapes, learns: learns)
-      #expect(ours.values == theirs.values)
-      #expect(ours.gradients == theirs.gradients)
-      if learns {
-        // Sums of many products: in another order.
-        let exact = try combined(library, shapes, learns: true, double)
-        let scale = Double(ours.values.count).squareRoot()
-        for (a, b) in zip(ours.weights, exact.weights) { #expect(abs(a - b) <= 1e-6 * max(scale, abs(b))) }
-      } else {
-        #expect(ours.weights.allSatisfy { $0 == 0 })
+  @Test("x Wᵀ has the values and gradients of double precision", arguments: matrices)
+  func dense(rows: Int, columns: Int, out: Int) throws {
+    func outcome(_ way: Way) throws -> Outcome {
+      try Outcome(way, [Numbers([rows, columns], seed: 1), Numbers([out, columns], seed: 2)]) { leaves, _ in
+        [try leaves[0].dense(leaves[1])]
+      }
+    }
+    try outcome(.groups).expectClose(to: outcome(.double), 2e-6)
+  }
+
+  @Test("only x, W or b may want a gradient; parts of matrices have products", arguments: 0..<3)
+  func someGradients(chosen: Int) throws {
+    func gradients(_ numbers: [Int], _ way: Way) throws -> [[Double]] {
+      let leaves = try [Numbers([9, 6], seed: 1), Numbers([8, 5], seed: 2), Numbers([3], seed: 3)].map {
+        try $0.tensor(way)
+      }
+      for number in numbers { try leaves[number].requireGradient() }
+      let (x, w) = (try leaves[0].channels(1..<5).rows(2..<9), try leaves[1].rows(3..<7).channels(1..<4))
+      let y = try x.linear(w, bias: leaves[2])
+      try (y * y).sum().backward()
+      return try numbers.map { try leaves[$0].gradient().doubles() }
+    }
+    let all = try gradients([0, 1, 2], .groups)
+    #expect(try gradients([chosen], .groups) == [all[chosen]])
+    try Self.expectClose(all[chosen], gradients([chosen], .double)[0], 2e-6)
+  }
+
+  @Test("a product whose gradient is to be differentiated again is an error that says so") func linearTwice() throws {
+    let x = try Numbers([3, 4], seed: 1).tensor(.groups)
+    let w = try Numbers([4, 2], seed: 2).tensor(.groups)
+    try w.requireGradient()
+    func second() throws -> [Double] {
+      let y = try x.linear(w, bias: Tensor.zeros([2]))
+      let first = try (y * y).sum().gradients(of: [w], again: true)[0]
+      return try first.sum().gradients(of: [w])[0].doubles()
+    }
+    let error = #expect(throws: TorchError.self) { try second() }
+    #expect(error?.description.contains("cannot be differentiated twice") == true)
+    // The first derivatives are 2 xᵀ x w, those of their sum 2 xᵀ x 1.
+    let rows = (0..<3).map { row in try? x.rows(row..<row + 1).doubles() }.compactMap { $0 }
+    let expected = (0..<4).flatMap { i -> [Double] in
+      let sum = rows.reduce(0) { $0 + 2 * $1[i] * $1.reduce(0, +) }
+      return [sum, sum]
+    }
+    try Self.expectClose(Torch.twiceDifferentiable { try second() }, expected, 1e-5)
+  }
+
+  // MARK: LSTM
+
+  /// sin(0.7 i + phase)
+  static func wave(_ shape: [Int], _ phase: Double) -> Numbers {
+    Numbers((0..<shape.reduce(1, *)).map { Float(sin(0.7 * Double($0) + phase)) }, shape)
+  }
+
+  @Test("an LSTM's step is torch.nn.LSTMCell's: values and gradients", arguments: [Way.groups, .double])
+  func lstm(way: Way) throws {
+    // Computed by PyTorch 1.13 in double precision, going back from the sum of h and twice c.
+    let expected: [[Double]] = [
+      [0.7083772821472093, -0.428962314711953, -0.14742773159644512],
+      [0.9383998483052864, -0.48698344143971845, -0.33630179079397304],
+      [0.8695218026890085, 0.7608400522874212],
+      [1.3379046837916484, 2.2489963088690277, 2.1023498283486104],
+      [2.0778133960670524, 1.2868153681707473, 0.325830705603752],
+      [
+        0.03823003341583209, -0.1191837238605663, -0.5954233158298934, 0.2006324579778492, 0.6759156029935613,
+        0.24318636027561358, 1.9575870347941562, 0.039340957431148314, 0.0045937618100802, 0.02518081995769594,
+        -0.021700363238761226, -0.08038014714984201,
+      ],
+    ]
+    let leaves = try [
+      Self.wave([1, 2], 0.5), Self.wave([1, 3], 0.6), Self.wave([1, 3], 0.7), Self.wave([12, 2], 0.1),
+      Self.wave([12, 3], 0.2), Self.wave([12], 0.3), Self.wave([12], 0.4),
+    ].map { try $0.tensor(way) }
+    for leaf in leaves { try leaf.requireGradient() }
+    let (h, c) = try leaves[0].lstmCell(hidden: leaves[1], cell: leaves[2], weights: Array(leaves[3...]))
+    try (h.sum() + c.sum() * 2).backward()
+    for (ours, theirs) in zip([h, c] + (try leaves[..<3].map { try $0.gradient() }), expected) {
+      try Self.expectClose(ours.doubles(), theirs, 1e-6)
+    }
+    let gates = expected[5]
+    // The gradients of weights are those of the gates times what goes in, and those of both biases are the gates'.
+    let (x, before) = (try leaves[0].doubles(), try leaves[1].doubles())
+    try Self.expectClose(leaves[3].gradient().doubles(), gates.flatMap { gate in x.map { gate * $0 } }, 1e-6)
+    try Self.expectClose(leaves[4].gradient().doubles(), gates.flatMap { gate in before.map { gate * $0 } }, 1e-6)
+    for bias in leaves[5...] { try Self.expectClose(bias.gradient().doubles(), gates, 1e-6) }
+  }
+
+  // MARK: Gradients and steps
+
+  @Test(
+    "the norm of gradients is that of double precision, and what is too long is cut", arguments: [1, 63, 64, 65, 5_000])
+  func clipping(count: Int) throws {
+    func clipped(_ way: Way, to limit: Double) throws -> (norm: Double, gradients: [[Double]]) {
+      let parameters = try [count, 7, 129].map { try Numbers([$0], seed: 1).tensor(way) }
+      // The last one has no gradient.
+      for (number, parameter) in parameters.prefix(2).enumerated() {
+        try parameter.setGradient(Numbers(parameter.shape, seed: 2 + UInt64(number)).tensor(way))
+      }
+      let norm = try Tensor.clipGradients(of: parameters, to: limit)
+      return (norm, try parameters.map { try $0.gradient().doubles() })
+    }
+    let gradients = [Numbers([count], seed: 2), Numbers([7], seed: 3)].map { $0.values.map { Double($0) } }
+    let exact = gradients.joined().reduce(0) { $0 + $1 * $1 }.squareRoot()
+    for way in [Way.groups, .double] {
+      let tolerance = way == .double ? 1e-14 : 1e-6
+      let short = try clipped(way, to: 2 * exact)
+      #expect(abs(short.norm - exact) <= tolerance * exact)
+      #expect(short.gradients == gradients + [[Double](repeating: 0, count: 129)])
+      let long = try clipped(way, to: 0.5)
+      #expect(abs(long.norm - exact) <= tolerance * exact)
+      for (ours, whole) in zip(long.gradients, gradients) {
+        try Self.expectClose(ours, whole.map { $0 * 0.5 / (exact + 1e-6) }, max(tolerance, 1e-12))
       }
     }
   }
 
-  @Test(
-    "the fused mixture is the library's products and sums, bit for bit; gradients of weights to six digits",
-    arguments: 1...7)
-  func mixture(count: Int) throws {
-    for size in Self.sizes {
-      try Self.expectEqual(
-        { try Tensor.mixture($0, weights: $1) }, { try Self.libraryMixture($0, weights: $1) },
-        [[Int]](repeating: size, count: count))
+  @Test("steps of many numbers are those of double precision", arguments: GradientDescent.Rule.allCases, [0, 0.25])
+  func steps(rule: GradientDescent.Rule, weightDecay: Double) throws {
+    func run(_ way: Way) throws -> [[Double]] {
+      let parameters = try [1, 67, 300].map { try Numbers([$0], seed: 1).tensor(way) }
+      let descent = try GradientDescent(parameters, rule: rule, momentum: 0.9, weightDecay: weightDecay)
+      if way == .double {
+        // Velocities and squares are of the parameters' kind, but those of RMSProp begin at one.
+        for square in descent.squares { #expect(try square.doubles().allSatisfy { $0 == 1 }) }
+      }
+      for step in 0..<4 {
+        for (number, parameter) in parameters.enumerated() where number != step {
+          try parameter.setGradient(Numbers(parameter.shape, seed: 10 * UInt64(step + 1)).tensor(way))
+        }
+        try descent.step(learningRate: 0.1)
+        // Gradients are gone.
+        #expect(try parameters.allSatisfy { try $0.gradient().values().allSatisfy { $0 == 0 } })
+      }
+      return try (parameters + descent.velocities).map { try $0.doubles() }
     }
+    for (ours, exact) in zip(try run(.groups), try run(.double)) { try Self.expectClose(ours, exact, 1e-6) }
   }
 
-  @Test(
-    "the fused weighted concatenation is the library's products, sum and concatenation, bit for bit",
-    arguments: 1...6)
-  func weightedConcatenation(count: Int) throws {
-    for size in Self.sizes {
-      let parts = (0..<count).map { [size[0], size[1] + $0 % 3, size[2], size[3]] }
-      let whole = [size[0], parts.reduce(0) { $0 + $1[1] }, size[2], size[3]]
-      try Self.expectEqual(
-        { try Tensor.weightedConcatenation($0, weights: $1) },
-        { try Self.libraryConcatenation($0, weights: $1) }, [whole] + parts)
-    }
-  }
-
-  @Test("more tensors than seven are an error, not a wrong sum") func manyTensors() throws {
-    let tensors = try (0..<8).map { _ in try Tensor.zeros([1, 1, 2, 2]) }
-    #expect(throws: TorchError.self) { try Tensor.mixture(tensors, weights: Tensor.zeros([8])) }
-  }
-
-  @Test("what comes out of convolutions and slices of channels can be mixed") func mixtureOfOtherLayouts()
-    throws
-  {
-    let x = try Tensor(Self.normal(2 * 6 * 5 * 5, seed: 50), shape: [2, 6, 5, 5])
-    let kernel = try Tensor(Self.normal(3 * 6, seed: 51), shape: [3, 6, 1, 1])
-    let weights = try Tensor([0.3, -1.7], shape: [2])
-    func inputs() throws -> [Tensor] { [try x.channels(2..<5), try x.convolved(kernel, padding: 0)] }
-    let ours = try Tensor.mixture(inputs(), weights: weights).values()
-    #expect(try ours == Self.libraryMixture(inputs(), weights: weights).values())
-  }
-
-  @Test("numbers of double precision are left to the library, by all fused operations") func doublePrecision()
-    throws
-  {
-    let shapes = [[Int]](repeating: [2, 3, 5, 7], count: 3)
-    let ours = try Self.combined({ try Tensor.mixture($0, weights: $1) }, shapes, learns: true, Self.double)
-    let theirs = try Self.combined(
-      { try Self.libraryMixture($0, weights: $1) }, shapes, learns: true, Self.double)
-    #expect(ours.values == theirs.values)
-    #expect(ours.gradients == theirs.gradients)
-    #expect(ours.weights == theirs.weights)
-    let parts = [[2, 7, 5, 4], [2, 3, 5, 4], [2, 4, 5, 4]]
-    let joined = try Self.combined(
-      { try Tensor.weightedConcatenation($0, weights: $1) }, parts, learns: true, Self.double)
-    let library = try Self.combined(
-      { try Self.libraryConcatenation($0, weights: $1) }, parts, learns: true, Self.double)
-    #expect(joined.values == library.values)
-    #expect(joined.gradients == library.gradients)
-    #expect(joined.weights == library.weights)
-    let x = try Self.double(Self.normal(50, seed: 3), [1, 2, 5, 5])
-    #expect(try x.maxPooled3x3().doubles() == x.maxPooled(window: 3, stride: 1, padding: 1).doubles())
-  }
-
-  @Test("what can be differentiated twice has the right second derivatives") func twice() throws {
-    let shape = [2, 2, 3, 3]
-    let values = (0..<3).map { Self.normal(36, seed: 60 + UInt64($0)) }
-    let weights = try Tensor([0.5, -0.25, 1.5], shape: [3])
-    try weights.requireGradient()
-    let second = try Torch.twiceDifferentiable {
-      let tensors = try values.map { try Tensor($0, shape: shape) }
-      let mixed = try Tensor.mixture(tensors, weights: weights)
-      // The first derivatives of Σ y², y = Σ w x, are 2 Σ y x; the second ones of their sum 2 Σ x Σ x.
-      let first = try (mixed * mixed).sum().gradients(of: [weights], again: true)[0]
-      return try first.sum().gradients(of: [weights])[0].doubles()
-    }
-    let total = (0..<36).map { index in values.reduce(0) { $0 + Double($1[index]) } }
-    let expected = values.map { x in 2 * zip(x, total).reduce(0) { $0 + Double($1.0) * $1.1 } }
-    try Self.expectClose(second, expected, 1e-5)
-    // The fused node is back afterwards.
-    let tensors = try values.map { try Tensor($0, shape: shape) }
-    #expect(
-      try Tensor.mixture(tensors, weights: weights).values()
-        == Self.libraryMixture(tensors, weights: weights).values())
-  }
-
-  @Test("batch norm with rectifier passes on what is no number") func batchNormOfOddValues() throws {
-    let x = try Tensor([1, .nan, 3, 4], shape: [2, 2, 1, 1])
-    let zero = try Tensor.zeros([2])
-    let y = try x.batchNormalizedRelu(
-      gamma: try Tensor([1, 1], shape: [2]), beta: zero, mean: try Tensor.zeros([2]),
-      variance: try Tensor.zeros([2]), training: true, momentum: 0.1, epsilon: 1e-5)
-    #expect(try y.values().map(\.isNaN) == [false, true, false, true])
-  }
+  // MARK: The rest
 
   @Test("shapes that do not fit are an error that says so") func errors() throws {
-    let x = try Tensor.zeros([1, 3, 4, 4])
-    let weight = try Tensor.zeros([2, 5, 3, 3])
-    let error = #expect(throws: TorchError.self) { try x.convolved(weight, padding: 1) }
-    #expect(error?.description.contains("expected input[1, 3, 4, 4] to have 5 channels") == true)
+    let x = try Tensor.zeros([2, 3])
+    let error = #expect(throws: TorchError.self) { try x.linear(Tensor.zeros([4, 5]), bias: Tensor.zeros([5])) }
+    #expect(error?.description == "matrices of shapes [2, 3] and [4, 5] have no product")
+    #expect(throws: TorchError.self) { try x.linear(Tensor.zeros([3, 5]), bias: Tensor.zeros([4])) }
+    #expect(throws: TorchError.self) { try x.dense(Tensor.zeros([3, 5])) }
+    #expect(throws: TorchError.self) { try x + Tensor.zeros([3, 2]) }
     let short = #expect(throws: TorchError.self) { try Tensor([1, 2], shape: [3]) }
     #expect(short?.description == "2 values do not fill the shape [3]")
   }
@@ -335,21 +263,5 @@ import Testing
     let logits = try Tensor([0, 0, 1, 3], shape: [2, 2])
     let loss = try logits.crossEntropy(Tensor(labels: [0, 1])).values()[0]
     #expect(abs(Double(loss) - (0.693147181 + 0.126928011) / 2) < 1e-6)
-  }
-}
-
-extension Tensor {
-  /// The inner product with as many numbers: one convolution whose window is the whole tensor.
-  fileprivate func convolvedWithWhole(_ values: [Float], shape: [Int]) throws -> Tensor {
-    // Images become channels only through the batch, so take them one at a time.
-    let size = values.count / shape[0]
-    var sum: Tensor?
-    for image in 0..<shape[0] {
-      let weight = try Tensor(
-        Array(values[image * size..<(image + 1) * size]), shape: [1, shape[1], shape[2], shape[3]])
-      let part = try rows(image..<image + 1).convolved(weight, padding: 0)
-      sum = try sum.map { try $0 + part } ?? part
-    }
-    return try #require(sum)
   }
 }

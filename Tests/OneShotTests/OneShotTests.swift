@@ -286,11 +286,19 @@ private func result(
   @Test("the original's padding before pooling leaves a pixel more")
   func padding() throws {
     try Torch.start()
-    let images = try Tensor.zeros([1, 1, 32, 32])
-    let padded = try images.maxPooled(window: 2, stride: 2, padding: 1)
-    #expect(padded.shape == [1, 1, 17, 17])
-    #expect(try padded.maxPooled(window: 2, stride: 2, padding: 1).shape == [1, 1, 9, 9])
-    #expect(try images.maxPooled(window: 2, stride: 2).shape == [1, 1, 16, 16])
+    for isTwiceDifferentiable in [false, true] {
+      func shapes() throws -> [[Int]] {
+        let images = try ImageGroups(Tensor.zeros([1, 1, 32, 32]))
+        let padded = try images.halved(padding: 1)
+        return try [padded, padded.halved(padding: 1), images.halved()].map { result in
+          let shape = try result.ungrouped().shape
+          #expect(shape == [1, 1, result.height, result.width])
+          return Array(shape[2...])
+        }
+      }
+      let found = isTwiceDifferentiable ? try Torch.twiceDifferentiable(shapes) : try shapes()
+      #expect(found == [[17, 17], [9, 9], [16, 16]])
+    }
   }
 
   @Test("a table that does not state its images and networks is not taken for CIFAR-10") func task() throws {
