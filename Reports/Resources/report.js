@@ -71,7 +71,10 @@
     function specification() {
       const spec = structuredClone(original);
       delete spec.title;
-      delete spec.legends;
+      const room = spec.signals.find((signal) => signal.name === "room");
+      const row = spec.signals.find((signal) => signal.name === "row");
+      // A narrow plot has room for the beginning of a name; its legend has all of it.
+      if (isNarrow()) [room.value, row.value] = [Math.min(room.value, 96), 12];
       for (const signal of spec.signals) {
         delete signal.bind;
         const control = figure.querySelector(`[data-signal=${signal.name}]`);
@@ -90,7 +93,7 @@
         }
       }
       spec.autosize = {type: "fit", contains: "padding"};
-      spec.padding = {left: 0, right: 12, top: 6, bottom: 0};
+      spec.padding = {left: 0, right: room.value, top: 8, bottom: 0};
       return spec;
     }
 
@@ -99,7 +102,10 @@
     }
 
     const width = () => Math.max(240, Math.floor(drawing.clientWidth));
-    const height = () => (drawing.clientWidth < 500 ? 280 : 400);
+    const isNarrow = () => drawing.clientWidth < 500;
+    const names = original.data.find((data) => data.name === "ends").values.map((end) => end.text);
+    const height = () =>
+      isNarrow() ? Math.max(280, 12 * new Set(names).size + 60) : Math.max(400, 14 * new Set(names).size + 60);
 
     function draw() {
       const options = vega.expressionInterpreter ? {ast: true} : {};
@@ -143,7 +149,9 @@
     figure.querySelectorAll("details.values").forEach((table) => (table.open = false));
     draw();
     new ResizeObserver(() => {
-      if (width() !== view.width()) view.width(width()).height(height()).runAsync();
+      if (width() === view.width()) return;
+      if (isNarrow() !== (view.signal("row") === 12)) draw();
+      else view.width(width()).height(height()).runAsync();
     }).observe(drawing);
   }
 
