@@ -36,11 +36,11 @@ public struct CriticalDifferencePlot: Sendable {
     let first = (diagram.ranks.first ?? 1).rounded(.down)
     let last = max((diagram.ranks.last ?? 2).rounded(.up), first + 1)
 
-    // A letter of the usual size has about 8.7 points; smaller ones where the labels leave less than a quarter.
+    // A letter of the usual size has about 9.3 points; smaller ones where the labels leave less than a quarter.
     let letters = [labels.prefix(half), labels.dropFirst(half)].map { labels in
       Double((labels.map(\.count).max() ?? 0) + 9)
     }
-    let parts = letters.map { $0 * 8.7 / width }
+    let parts = letters.map { $0 * 9.3 / width }
     let scale = min(1, 0.75 / (parts[0] + parts[1]))
     let unit = (last - first) / (1 - scale * (parts[0] + parts[1]))
     var text = """

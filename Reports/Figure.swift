@@ -220,7 +220,7 @@ extension Figure {
       set border 3 linecolor rgb '#555555'
       set tics nomirror
       \(legend.command)
-      set rmargin \(3 + (letters * 9 + 9) / 10)
+      set rmargin \(3 + (letters * 17 + 19) / 20)
       set style fill transparent solid \(chart.methods.count > 4 ? 0.12 : 0.18) noborder
 
       """

@@ -73,8 +73,11 @@
       delete spec.title;
       const room = spec.signals.find((signal) => signal.name === "room");
       const row = spec.signals.find((signal) => signal.name === "row");
-      // A narrow plot has room for the beginning of a name; its legend has all of it.
-      if (isNarrow()) [room.value, row.value] = [Math.min(room.value, 96), 12];
+      if (isNarrow()) {
+        // There is room for the beginning of a long name; the legend has all of it.
+        [room.value, row.value] = [Math.min(room.value, 120), 12];
+        spec.axes[0].titleAnchor = "start";
+      }
       for (const signal of spec.signals) {
         delete signal.bind;
         const control = figure.querySelector(`[data-signal=${signal.name}]`);
@@ -93,7 +96,7 @@
         }
       }
       spec.autosize = {type: "fit", contains: "padding"};
-      spec.padding = {left: 0, right: room.value, top: 8, bottom: 0};
+      spec.padding = {left: 0, right: 12, top: 8, bottom: 4};
       return spec;
     }
 

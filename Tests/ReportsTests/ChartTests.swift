@@ -27,11 +27,11 @@ private struct Drawn {
   /// What a chart says that is to be drawn.
   init(_ chart: Chart) {
     let styles = MethodStyle.byLabel(chart.methods)
-    func ends(_ axis: Chart.Axis) -> [Double] {
+    func edges(_ axis: Chart.Axis) -> [Double] {
       let ends = [axis.range.lowerBound, axis.range.upperBound]
       return axis.isReversed ? ends.reversed() : ends
     }
-    (x, y, xTicks, yTicks) = (ends(chart.x), ends(chart.y), chart.x.ticks, chart.y.ticks)
+    (x, y, xTicks, yTicks) = (edges(chart.x), edges(chart.y), chart.x.ticks, chart.y.ticks)
     let series = chart.series.filter { !$0.points.isEmpty }
     names = chart.ends.map(\.text)
     ends = chart.ends.map { [chart.x.fraction($0.x), chart.y.fraction($0.y)] }
