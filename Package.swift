@@ -44,7 +44,7 @@ let package = Package(
     .systemLibrary(name: "CGSL", pkgConfig: "gsl", providers: [.apt(["libgsl-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
-    // Cells, search spaces, statistics
+    // Architectures, search spaces, statistics
     .target(name: "Statistics", dependencies: ["CGSL"]),
     .target(name: "SearchSpaces", dependencies: ["Statistics"]),
 

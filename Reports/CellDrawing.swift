@@ -21,6 +21,13 @@ package struct CellDrawing {
   private static let step = 46.0
   private static let gap = 12.0
 
+  /// Draws an architecture.
+  init(_ architecture: Architecture) {
+    switch architecture {
+    case .cell(let cell): self.init(cell)
+    }
+  }
+
   package init(_ cell: Cell) {
     let count = cell.vertexCount
     labels = ["input"] + (1..<max(1, count - 1)).map { Self.label(cell.operation(of: $0)) } + ["output"]

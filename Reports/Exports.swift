@@ -1,6 +1,7 @@
 import Anytime
 import Experiments
 import Foundation
+import SearchSpaces
 import Statistics
 
 /// A format for curves: what its files are called, and how they are made. The same results give the same
@@ -58,7 +59,7 @@ public struct CurveExport: Sendable {
             .text(curves.results.experiment.name), .text(curves.results.experiment.space),
             .text(method.entry.label), .text(String(run.seed)), .number(point.amount),
             .number(point.spent.seconds), .number(point.spent.epochs), .number(point.spent.evaluations),
-            .text(point.cell), .count(point.epochs), .number(point.validationRegret),
+            .text(point.architecture.description), .count(point.epochs), .number(point.validationRegret),
             .number(point.testRegret), .number(point.finalTrainingSeconds),
           ])
         }

@@ -8,21 +8,21 @@ import TabularBenchmark
 /// All accuracies are means over repeats on the validation images, at the highest epoch count where nothing else
 /// is said.
 public struct Landscape: Sendable {
-  /// Cells with the same depth or number of an operation.
+  /// Architectures with the same depth or number of an operation.
   public struct Group: Hashable, Sendable {
     /// The depth, or the number of vertices with the operation.
     public let count: Int
-    public let cells: Int
+    public let architectures: Int
     public let accuracy: Double
     /// Mean seconds of a training at the highest epoch count; `nil` if the table has none.
     public let seconds: Double?
   }
 
-  /// Spearman's correlation over cells between two epoch counts.
+  /// Spearman's correlation over architectures between two epoch counts.
   public let fidelityCorrelations: [(low: Int, high: Int, correlation: Double)]
-  /// Cells by the number of edges on the longest path from input to output.
+  /// Architectures by the number of edges on the longest path from input to output.
   public let depths: [Group]
-  /// Cells by the number of vertices with each operation.
+  /// Architectures by the number of vertices with each operation.
   public let operations: [(operation: Cell.Operation, groups: [Group])]
   /// Rows, the best first.
   public let best: [Int]
@@ -46,25 +46,20 @@ public struct Landscape: Sendable {
     }
     fidelityCorrelations = correlations
 
-    func groups(_ key: (Cell) -> Int) -> [Group] {
+    func groups(_ key: (Architecture) -> Int) -> [Group] {
       var members: [Int: [Int]] = [:]
       for row in rows where accuracy(row, top) != nil {
-        members[key(table.cell(row)), default: []].append(row)
+        members[key(table.architecture(row)), default: []].append(row)
       }
       return members.sorted { $0.key < $1.key }.map { count, rows in
         Group(
-          count: count, cells: rows.count, accuracy: rows.compactMap { accuracy($0, top) }.mean ?? 0,
+          count: count, architectures: rows.count, accuracy: rows.compactMap { accuracy($0, top) }.mean ?? 0,
           seconds: rows.compactMap { table.mean(.seconds, row: $0, epochs: top) }.mean)
       }
     }
     depths = groups(\.depth)
     operations = Cell.Operation.allCases.map { operation in
-      (
-        operation,
-        groups { cell in
-          cell.interiorCount == 0 ? 0 : (1...cell.interiorCount).count { cell.operation(of: $0) == operation }
-        }
-      )
+      (operation, groups { $0.count(of: operation) })
     }
     best = rows.filter { accuracy($0, top) != nil }
       .sorted { (accuracy($0, top) ?? 0, $1) > (accuracy($1, top) ?? 0, $0) }
@@ -91,6 +86,22 @@ public struct Landscape: Sendable {
     }
     return distances.compactMap { distance in
       accuracies.autocorrelation(lag: distance).map { (distance, $0) }
+    }
+  }
+}
+
+extension Architecture {
+  /// The number of edges on the longest path from input to output.
+  fileprivate var depth: Int {
+    switch self {
+    case .cell(let cell): cell.depth
+    }
+  }
+
+  /// The number of vertices with an operation.
+  func count(of operation: Cell.Operation) -> Int {
+    switch self {
+    case .cell(let cell): (1..<1 + cell.interiorCount).count { cell.operation(of: $0) == operation }
     }
   }
 }

@@ -103,8 +103,7 @@ public struct LandscapePlot: Sendable {
       guard let accuracy = accuracy(row, last),
         let seconds = table.mean(.seconds, row: row, epochs: last), seconds > 0
       else { continue }
-      let cell = table.cell(row)
-      let count = (1..<max(1, cell.vertexCount - 1)).count { cell.operation(of: $0) == .conv3x3 }
+      let count = table.architecture(row).count(of: .conv3x3)
       groups[count, default: []].append((seconds, accuracy))
     }
     let sorted = groups.sorted { $0.key < $1.key }
@@ -183,7 +182,7 @@ public struct LandscapePlot: Sendable {
   /// A cell, drawn.
   private func best(_ index: Int, row: Int) -> Figure.Panel {
     let last = table.epochs.count - 1
-    let drawing = CellDrawing(table.cell(row))
+    let drawing = CellDrawing(table.architecture(row))
     // What a panel has room for at the size of its letters.
     let (width, height) = (max(440, drawing.size.width), max(270, drawing.size.height))
     let left = (width - drawing.size.width) / 2
@@ -206,7 +205,7 @@ public struct LandscapePlot: Sendable {
     ]
     return panel(
       ["Best cell", "Second best", "Third best"][index],
-      values.compactMap { $0 }.joined(separator: ", ") + ", \(table.hash(row))", "", "", "off",
+      values.compactMap { $0 }.joined(separator: ", ") + ", \(table.id(row))", "", "", "off",
       """
       unset border
       unset tics

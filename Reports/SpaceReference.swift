@@ -4,15 +4,20 @@ import TabularBenchmark
 
 /// Statistics of a whole search space: the line that any method should beat.
 public struct SpaceReference: Hashable, Sendable, Codable {
-  /// The number of different cells.
-  public let cells: Int
+  /// The number of different architectures.
+  public let architectures: Int
   /// The table's highest epoch count.
   public let topEpochs: Int
-  /// The mean regret of a configuration that is drawn uniformly, or of the cells alike in spaces of more than
-  /// four million configurations: that of the first cell of a random search, on average.
+  /// The mean regret of a configuration that is drawn uniformly, or of the architectures alike in spaces of
+  /// more than four million configurations: that of the first architecture of a random search, on average.
   public let randomValidationRegret: Double
   /// `nil` if the table has no test accuracy.
   public let randomTestRegret: Double?
+
+  private enum CodingKeys: String, CodingKey {
+    case architectures = "cells"
+    case topEpochs, randomValidationRegret, randomTestRegret
+  }
 
   /// - Parameter policy: Says what regret is measured against.
   public init?(_ benchmark: Benchmark, policy: BudgetPolicy) {
@@ -32,13 +37,13 @@ public struct SpaceReference: Hashable, Sendable, Codable {
       return (policy.regretReference == .bestMean ? best.mean : best.single) - sum / Double(rows.count)
     }
     guard let validation = regret(.validationAccuracy, benchmark.bestValidation) else { return nil }
-    cells = benchmark.rows.count
+    architectures = benchmark.rows.count
     topEpochs = table.epochs[top]
     randomValidationRegret = validation
     randomTestRegret = regret(.testAccuracy, benchmark.bestTest)
   }
 
-  /// The mean regret of a random cell.
+  /// The mean regret of a random architecture.
   public func randomRegret(_ metric: RegretMetric) -> Double? {
     metric == .validation ? randomValidationRegret : randomTestRegret
   }

@@ -1,6 +1,7 @@
 import Anytime
 import Experiments
 import Foundation
+import SearchSpaces
 
 /// A format for traces of one-shot methods. The same results give the same bytes.
 public struct TraceExport: Sendable {
@@ -24,7 +25,7 @@ public struct TraceExport: Sendable {
           func add(_ name: String, _ value: Double) {
             table.add([
               .text(method.entry.label), .text(String(run.seed)), .count(point.epoch), .number(point.amount),
-              .text(point.cell), .text(name), .number(value),
+              .text(point.architecture.description), .text(name), .number(value),
             ])
           }
           for (name, value) in point.values.sorted(by: { $0.key < $1.key }) { add(name, value) }

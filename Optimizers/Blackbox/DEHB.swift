@@ -12,8 +12,8 @@ import Statistics
 /// Configurations are points of the unit cube: a categorical parameter's side is cut into equal parts.
 ///
 /// Differences: a random choice begins in the middle of its part of the side; the original puts it on the lower
-/// edge, so that half of the mutants fall into the part below (`encoding: edge` does the same). A point without a
-/// cell (only in NAS-Bench-101's whole space) is replaced by a random one.
+/// edge, so that half of the mutants fall into the part below (`encoding: edge` does the same). A point without an
+/// architecture (only in NAS-Bench-101's whole space) is replaced by a random one.
 public struct DEHB: Optimizer {
   public static let method = Method(
     name: "dehb", title: "DEHB",

@@ -6,7 +6,7 @@ import SearchSpaces
 /// The baseline that any search has to beat (Bergstra and Bengio, "Random Search for Hyper-Parameter
 /// Optimization", JMLR 2012; Li and Talwalkar, "Random Search and Reproducibility for NAS", UAI 2019).
 /// Follows `random_search.py` of `automl/nas_benchmarks`, which draws with replacement: configurations that
-/// give the same cell are trained, and paid, again.
+/// give the same architecture are trained, and paid, again.
 public struct RandomSearch: Optimizer {
   public static let method = Method(
     name: "random-search", title: "Random search",

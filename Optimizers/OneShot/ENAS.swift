@@ -15,7 +15,7 @@ import Tensor
 ///
 /// Differences: those of ``Controller``. The baseline begins with the first reward (the script's begins
 /// at zero, where every early architecture is encouraged); the supernet's learning rate falls by the epoch, not by
-/// the batch; rewards come from the search half; scoring the drawn cells is charged, and the best is chosen by
+/// the batch; rewards come from the search half; scoring the drawn architectures is charged, and the best is chosen by
 /// validation, where the script took test images. Weights that a step did not execute are left alone by weight decay
 /// and momentum, where the script's `zero_grad` left zeros that both acted on.
 public struct ENAS: Optimizer {
@@ -128,11 +128,12 @@ package struct Controller {
       try tensor.requireGradient()
       return tensor
     }
-    embeddings = try uniform([1 + Cell.Operation.allCases.count, hidden])
+    let operations = shape.architecture.rows[0].count
+    embeddings = try uniform([1 + operations, hidden])
     lstm = try [
       uniform([4 * hidden, hidden]), uniform([4 * hidden, hidden]), uniform([4 * hidden]), uniform([4 * hidden]),
     ]
-    operationWeights = try uniform([Cell.Operation.allCases.count, hidden])
+    operationWeights = try uniform([operations, hidden])
     attentionOfVertex = try uniform([hidden, hidden])
     attentionOfState = try uniform([hidden, hidden])
     attention = try uniform([1, hidden])

@@ -3,7 +3,7 @@ import Foundation
 import SearchSpaces
 
 /// A replay of a search that was made elsewhere, to draw it on the same curves. Every epoch spends what the search
-/// spent and recommends the cell that the search would have returned.
+/// spent and recommends the architecture that the search would have returned.
 ///
 /// The file is JSON:
 ///
@@ -11,8 +11,8 @@ import SearchSpaces
 ///       {"epoch": 1, "seconds": 12.5, "cell": "0111|0010|0001|0000 input,conv3x3-bn-relu,maxpool3x3,output"},
 ///       {"epoch": 2, "seconds": 12.4, "architecture": [[0.1, 0.7, 0.2], …]}]}
 ///
-/// `seconds` is the cost of the epoch in the table's benchmark seconds. A cell is given as text, or by the
-/// weights of every row of the space's architecture parameters (`anytime spaces NAME` lists them), operations in the
+/// `seconds` is the cost of the epoch in the table's benchmark seconds. An architecture is given as text (`cell`), or by
+/// the weights of every row of the space's architecture parameters (`anytime spaces NAME` lists them), operations in the
 /// order conv1x1-bn-relu, conv3x3-bn-relu, maxpool3x3.
 public struct ImportedTrace: Optimizer {
   public static let method = Method(
@@ -50,32 +50,32 @@ public struct ImportedTrace: Optimizer {
       throw TraceError("\(path) is a trace of space \(trace.space), and the experiment's is \(session.space.name)")
     }
     for point in trace.epochs {
-      let cell = try cell(of: point, in: session.space)
+      let architecture = try architecture(of: point, in: session.space)
       guard point.seconds >= 0, point.seconds.isFinite else {
         throw TraceError("\(path), epoch \(point.epoch): 'seconds' must be a number from 0 on")
       }
       try session.spend(seconds: point.seconds)
-      do { try session.recommend(cell) } catch let error as SessionError {
+      do { try session.recommend(architecture) } catch let error as SessionError {
         throw TraceError("\(path), epoch \(point.epoch): \(error)")
       }
     }
   }
 
-  private func cell(of point: File.Epoch, in space: SearchSpace) throws -> Cell {
+  private func architecture(of point: File.Epoch, in space: SearchSpace) throws -> Architecture {
     let location = "\(path), epoch \(point.epoch)"
     if let text = point.cell {
-      do { return try Cell(text: text) } catch { throw TraceError("\(location): \(error)") }
+      do { return try Architecture(text: text) } catch { throw TraceError("\(location): \(error)") }
     }
     guard let weights = point.architecture, let parameters = space.architectureParameters else {
       throw TraceError("\(location): give 'cell' or 'architecture'")
     }
     guard weights.map(\.count) == parameters.rows.map(\.count),
-      let cell = space.cell(parameters.discretise(weights))
+      let architecture = space.architecture(parameters.discretise(weights))
     else {
       let counts = parameters.rows.map { String($0.count) }.joined(separator: ", ")
       throw TraceError("\(location): 'architecture' needs rows of \(counts) weights")
     }
-    return cell
+    return architecture
   }
 
   private static func reason(_ error: any Error) -> String {

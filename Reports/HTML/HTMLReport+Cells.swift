@@ -4,14 +4,14 @@ import Foundation
 import SearchSpaces
 import TabularBenchmark
 
-/// The best cells that runs ended with, drawn.
+/// The best architectures that runs ended with, drawn.
 extension HTMLReport {
   private static let shownCells = 6
 
-  /// A cell with which runs ended.
+  /// An architecture with which runs ended.
   private struct Found {
     let row: Int
-    let hash: String
+    let id: Architecture.ID
     let validation: Double
     /// The number of runs by method, in the experiment's order.
     var runs: [Int]
@@ -59,27 +59,27 @@ extension HTMLReport {
   /// Final incumbents, the best first.
   private func foundCells(_ table: Table) -> [Found] {
     let top = table.epochs.count - 1
-    var found: [String: Found] = [:]
+    var found: [Architecture.ID: Found] = [:]
     for (index, method) in results.methods.enumerated() {
       for run in method.endedRuns {
-        guard let hash = run.result.trajectory.last?.cell else { continue }
-        if found[hash] == nil {
-          guard let key = CellHash(hash), let row = table.row(of: key),
+        guard let id = run.result.trajectory.last?.architecture else { continue }
+        if found[id] == nil {
+          guard let row = table.row(of: id),
             let accuracy = table.mean(.validationAccuracy, row: row, epochs: top)
           else { continue }
-          found[hash] = Found(
-            row: row, hash: hash, validation: accuracy,
+          found[id] = Found(
+            row: row, id: id, validation: accuracy,
             runs: [Int](repeating: 0, count: results.methods.count))
         }
-        found[hash]?.runs[index] += 1
+        found[id]?.runs[index] += 1
       }
     }
-    return found.values.sorted { ($1.validation, $0.hash) < ($0.validation, $1.hash) }
+    return found.values.sorted { ($1.validation, $0.id) < ($0.validation, $1.id) }
   }
 
   private func card(_ found: Found, number: Int, isBest: Bool, _ table: Table) -> HTML {
     let top = table.epochs.count - 1
-    let cell = table.cell(found.row)
+    let architecture = table.architecture(found.row)
     var facts: [(String, String)] = [("validation", Numbers.percent(found.validation) + " %")]
     if let test = table.mean(.testAccuracy, row: found.row, epochs: top) {
       facts.append(("test", Numbers.percent(test) + " %"))
@@ -92,13 +92,14 @@ extension HTMLReport {
       facts.append(("multiply-accumulates", Numbers.grouped(count)))
     }
     let terms = facts.map { fact -> HTML in "<div><dt>\(fact.0)</dt><dd>\(fact.1)</dd></div>" }
-    let description = "Cell \(number): \(cell.edgeText)"
+    let description = "Cell \(number): \(architecture.edgeText)"
     return """
       <li class="card">
       <h3>Cell \(number)\(isBest ? " · the best of the space" : "")</h3>
-      \(CellDrawing(cell).svg(description: description))
+      \(CellDrawing(architecture).svg(description: description))
       <dl>\(terms)</dl>
-      <details><summary>As text</summary><p><code>\(cell.description)</code></p><p><code>\(found.hash)</code></p>\
+      <details><summary>As text</summary><p><code>\(architecture.description)</code></p>\
+      <p><code>\(found.id.description)</code></p>\
       </details>
       </li>
 
@@ -106,8 +107,16 @@ extension HTMLReport {
   }
 }
 
-extension Cell {
+extension Architecture {
   /// Every edge in words.
+  fileprivate var edgeText: String {
+    switch self {
+    case .cell(let cell): cell.edgeText
+    }
+  }
+}
+
+extension Cell {
   fileprivate var edgeText: String {
     let operations = (1..<vertexCount - 1).map { "\(CellDrawing.label(operation(of: $0))) (\($0))" }
     let labels = ["input"] + operations + ["output"]

@@ -69,7 +69,7 @@ public struct BudgetPolicy: Hashable, Sendable, Codable {
   /// The named policy that this one is, or was made from.
   public var name: String
   public var currency: Currency = .seconds
-  /// Whether training a cell for more epochs than before charges the difference only.
+  /// Whether training an architecture for more epochs than before charges the difference only.
   public var resume = false
   /// Whether the optimizer's own thinking is charged, in measured seconds. Runs are then not reproducible
   /// to the bit.
@@ -138,7 +138,7 @@ extension BudgetPolicy: Configurable {
   /// The fields, by their names in experiment files and in `--policy`.
   public static let settings = [
     Setting("currency", \BudgetPolicy.currency, "unit of the budget"),
-    Setting("resume", \BudgetPolicy.resume, "training a cell for longer charges the difference only"),
+    Setting("resume", \BudgetPolicy.resume, "training an architecture for longer charges the difference only"),
     Setting("charge-overhead", \BudgetPolicy.chargeOverhead, "the optimizer's own thinking is charged"),
     Setting(
       "charge-final-training", \BudgetPolicy.chargeFinalTraining, "an incumbent counts after its final training only"),

@@ -18,14 +18,19 @@ public struct ChildRun: Hashable, Sendable, Codable {
 
   /// What a run would return.
   public struct Incumbent: Hashable, Sendable, Codable {
-    /// The cell; `nil` where points of another objective were searched.
-    public let cell: Cell?
+    /// The architecture; `nil` where points of another objective were searched.
+    public let architecture: Architecture?
     /// The point of another objective.
     public let point: Configuration?
     /// The epoch count of the evaluation that made it the incumbent; 0 for a recommendation.
     public let epochs: Int
     /// What that evaluation showed; `nil` for a recommendation, which is no evidence.
     public let validationAccuracy: Double?
+
+    private enum CodingKeys: String, CodingKey {
+      case architecture = "cell"
+      case point, epochs, validationAccuracy
+    }
   }
 
   /// Its name in the parent's session.
@@ -119,11 +124,12 @@ extension Session {
   /// What the run would return now.
   private var incumbent: ChildRun.Incumbent? {
     if objective != nil {
-      return best.map { .init(cell: nil, point: $0.point, epochs: $0.epochs, validationAccuracy: $0.accuracy) }
+      return best.map { .init(architecture: nil, point: $0.point, epochs: $0.epochs, validationAccuracy: $0.accuracy) }
     }
     return incumbents.current.map { event in
       .init(
-        cell: benchmark.table.cell(event.row), point: nil, epochs: event.fidelity.map { fidelities[$0] } ?? 0,
+        architecture: benchmark.table.architecture(event.row), point: nil,
+        epochs: event.fidelity.map { fidelities[$0] } ?? 0,
         validationAccuracy: event.fidelity.flatMap {
           benchmark.table.value(.validationAccuracy, row: event.row, epochs: $0, repeat: event.number)
         })

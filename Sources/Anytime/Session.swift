@@ -3,7 +3,7 @@ import SearchSpaces
 import Statistics
 import TabularBenchmark
 
-/// What one training of a cell, or one evaluation of another objective, showed.
+/// What one training of an architecture, or one evaluation of another objective, showed.
 public struct Evaluation: Hashable, Sendable {
   /// The training's number of epochs.
   public let epochs: Int
@@ -31,9 +31,9 @@ public struct Evaluation: Hashable, Sendable {
 
 /// A wrong call of a session.
 public enum SessionError: Error, Hashable, Sendable, CustomStringConvertible {
-  case notACell
+  case noArchitecture
   case notAPoint(String)
-  case notInTheTable(Cell)
+  case notInTheTable(Architecture)
   case noSuchFidelity(Int, available: [Int])
   case nameTaken(String)
   case notCharged(BudgetPolicy.Currency)
@@ -44,8 +44,9 @@ public enum SessionError: Error, Hashable, Sendable, CustomStringConvertible {
 
   public var description: String {
     switch self {
-    case .notACell: "the configuration gives no cell; draw and mutate configurations with the search space"
-    case .notInTheTable(let cell): "the cell \(cell) is not in the search space"
+    case .noArchitecture:
+      "the configuration gives no architecture; draw and mutate configurations with the search space"
+    case .notInTheTable(let architecture): "the architecture \(architecture) is not in the search space"
     case .noSuchFidelity(let epochs, let available):
       "there are no trainings of \(epochs) epochs, only of \(available.map(String.init).joined(separator: ", "))"
     case .nameTaken(let name): "the session has a child '\(name)' already; give every child a name of its own"
@@ -65,14 +66,15 @@ public enum SessionError: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// The only door between an optimizer and a benchmark: every call goes through the ledger.
 ///
-/// An optimizer can train a cell and see what one training shows, recommend a cell, and run other optimizers in child
-/// sessions. It never sees test accuracy, another repeat of a training, or any cell that it has not paid for.
+/// An optimizer can train an architecture and see what one training shows, recommend an architecture, and run other
+/// optimizers in child sessions. It never sees test accuracy, another repeat of a training, or any architecture that it
+/// has not paid for.
 ///
 /// A class, so that copying a session cannot duplicate its budget. It belongs to one run on one thread.
 public final class Session {
   /// The architectures, or other points, to search.
   public let space: SearchSpace
-  /// The epoch counts at which a cell can be trained, ascending.
+  /// The epoch counts at which an architecture can be trained, ascending.
   public let fidelities: [Int]
   /// The run's randomness: the only source that an optimizer may use.
   public var random: RandomGenerator
@@ -165,46 +167,46 @@ public final class Session {
     told = answered
   }
 
-  /// Trains the cell of a configuration from scratch and returns what the training showed; in a child session with an
-  /// objective, evaluates the point by that.
+  /// Trains the architecture of a configuration from scratch and returns what the training showed; in a child session
+  /// with an objective, evaluates the point by that.
   ///
   /// A training costs its seconds in the table, every time anew. One of the table's repeats is drawn.
   ///
   /// - Parameter epochs: One of ``fidelities``; the highest if `nil`.
   /// - Throws: ``BudgetExhausted`` if the training would end past the horizon, and from then on for every
-  ///   call; ``SessionError`` for a configuration without a cell, one that is not of ``space``, or an unknown epoch
-  ///   count.
+  ///   call; ``SessionError`` for a configuration without an architecture, one that is not of ``space``, or an unknown
+  ///   epoch count.
   @discardableResult
   public func evaluate(_ configuration: Configuration, epochs: Int? = nil) throws -> Evaluation {
     if let problem = space.parameters.problem(with: configuration) { throw SessionError.notAPoint(problem) }
     if let objective { return try evaluate(configuration, epochs: epochs, by: objective) }
-    guard let row = benchmark.row(of: configuration) else { throw SessionError.notACell }
+    guard let row = benchmark.row(of: configuration) else { throw SessionError.noArchitecture }
     return try evaluate(row: row, epochs: epochs)
   }
 
-  /// Trains a cell from scratch. See ``evaluate(_:epochs:)``.
+  /// Trains an architecture from scratch. See ``evaluate(_:epochs:)``.
   @discardableResult
-  public func evaluate(_ cell: Cell, epochs: Int? = nil) throws -> Evaluation {
-    try evaluate(row: try row(of: cell), epochs: epochs)
+  public func evaluate(_ architecture: Architecture, epochs: Int? = nil) throws -> Evaluation {
+    try evaluate(row: try row(of: architecture), epochs: epochs)
   }
 
-  /// Makes a cell the incumbent. Looking it up for the curve is free.
+  /// Makes an architecture the incumbent. Looking it up for the curve is free.
   ///
-  /// For methods that do not train cells on their own: a stand-alone training outranks a recommendation, which is no
-  /// evidence, so recommendations count until the first training has ended.
+  /// For methods that do not train architectures on their own: a stand-alone training outranks a recommendation, which
+  /// is no evidence, so recommendations count until the first training has ended.
   ///
-  /// - Throws: ``SessionError`` for a cell outside the search space, ``BudgetExhausted`` at the horizon
-  ///   where the policy charges overhead.
-  public func recommend(_ cell: Cell) throws {
-    let row = try row(of: cell)
+  /// - Throws: ``SessionError`` for an architecture outside the search space, ``BudgetExhausted`` at the
+  ///   horizon where the policy charges overhead.
+  public func recommend(_ architecture: Architecture) throws {
+    let row = try row(of: architecture)
     try think()
     incumbents.add(.init(spent: ledger.total, amount: ledger.spent, row: row), benchmark, policy)
     resumeThinking()
   }
 
-  private func row(of cell: Cell) throws -> Int {
-    guard objective == nil, let row = benchmark.table.row(of: cell), benchmark.contains(row: row) else {
-      throw SessionError.notInTheTable(cell)
+  private func row(of architecture: Architecture) throws -> Int {
+    guard objective == nil, let row = benchmark.table.row(of: architecture), benchmark.contains(row: row) else {
+      throw SessionError.notInTheTable(architecture)
     }
     return row
   }
@@ -226,7 +228,7 @@ public final class Session {
     let epochs = fidelities[fidelity]
     guard let seconds = table.value(.seconds, row: row, epochs: fidelity, repeat: number),
       let validation = table.value(.validationAccuracy, row: row, epochs: fidelity, repeat: number)
-    else { throw SessionError.notInTheTable(table.cell(row)) }
+    else { throw SessionError.notInTheTable(table.architecture(row)) }
 
     var cost = Spending(seconds: seconds, epochs: Double(epochs), evaluations: 1)
     if policy.resume, let earlier = trained[row], earlier.epochs < epochs {

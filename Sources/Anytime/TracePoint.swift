@@ -9,27 +9,33 @@ public struct TracePoint: Hashable, Sendable, Codable {
   public var epoch: Int
   /// What was spent until then, in the policy's currency.
   public var amount: Double
-  /// The NAS-Bench-101 hash of the cell that was recommended.
-  public var cell: String
+  /// The architecture that was recommended.
+  public var architecture: Architecture.ID
   /// What was measured, by name: `supernet loss` and `supernet accuracy` on the images that weights are trained
   /// on, `validation accuracy`, `spearman` and `kendall` (rank correlation of one-shot error and the table's mean
   /// validation error over ``errors``), `eigenvalue` (the dominant one of the architecture's Hessian).
   public var values: [String: Double]
   /// Per row of `ArchitectureParameters` its weights, each row summing to 1; empty for methods without any.
   public var weights: [[Double]]
-  /// The one-shot validation error of a fixed sample of cells, by hash; empty where it was not probed.
-  public var errors: [String: Double]
+  /// The one-shot validation error of a fixed sample of architectures; empty where it was not probed.
+  public var errors: [Architecture.ID: Double]
 
   public init(
-    epoch: Int, amount: Double, cell: String, values: [String: Double], weights: [[Double]],
-    errors: [String: Double]
+    epoch: Int, amount: Double, architecture: Architecture.ID, values: [String: Double], weights: [[Double]],
+    errors: [Architecture.ID: Double]
   ) {
     self.epoch = epoch
     self.amount = amount
-    self.cell = cell
+    self.architecture = architecture
     self.values = values
     self.weights = weights
     self.errors = errors
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case epoch, amount
+    case architecture = "cell"
+    case values, weights, errors
   }
 }
 
@@ -38,8 +44,8 @@ extension TracePoint {
   func correlated(with benchmark: Benchmark) -> TracePoint {
     guard !errors.isEmpty else { return self }
     var (seen, measured): ([Double], [Double]) = ([], [])
-    for (hash, error) in errors.sorted(by: { $0.key < $1.key }) {
-      guard let hash = CellHash(hash), let row = benchmark.table.row(of: hash),
+    for (id, error) in errors.sorted(by: { $0.key < $1.key }) {
+      guard let row = benchmark.table.row(of: id),
         let accuracy = benchmark.table.mean(
           .validationAccuracy, row: row, epochs: benchmark.table.epochs.count - 1)
       else { continue }

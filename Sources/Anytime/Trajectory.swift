@@ -3,12 +3,13 @@ import TabularBenchmark
 
 /// One change of the incumbent.
 public struct TrajectoryPoint: Hashable, Sendable, Codable {
-  /// Budget spent when this cell became the incumbent; with `charge-final-training`, including its final training.
+  /// Budget spent when this architecture became the incumbent; with `charge-final-training`, including its final
+  /// training.
   public var amount: Double
   /// What was spent until it was known, in every currency.
   public var spent: Spending
-  /// The incumbent's NAS-Bench-101 hash.
-  public var cell: String
+  /// The incumbent.
+  public var architecture: Architecture.ID
   /// The epoch count of the evaluation that made it the incumbent; 0 for a recommendation.
   public var epochs: Int
   /// Best validation accuracy in the space minus the incumbent's.
@@ -19,16 +20,22 @@ public struct TrajectoryPoint: Hashable, Sendable, Codable {
   public var finalTrainingSeconds: Double
 
   public init(
-    amount: Double, spent: Spending, cell: String, epochs: Int, validationRegret: Double,
-    testRegret: Double?, finalTrainingSeconds: Double
+    amount: Double, spent: Spending, architecture: Architecture.ID, epochs: Int,
+    validationRegret: Double, testRegret: Double?, finalTrainingSeconds: Double
   ) {
     self.amount = amount
     self.spent = spent
-    self.cell = cell
+    self.architecture = architecture
     self.epochs = epochs
     self.validationRegret = validationRegret
     self.testRegret = testRegret
     self.finalTrainingSeconds = finalTrainingSeconds
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case amount, spent
+    case architecture = "cell"
+    case epochs, validationRegret, testRegret, finalTrainingSeconds
   }
 }
 
@@ -131,7 +138,7 @@ struct Incumbents: Codable {
     guard changed, let incumbent = current else { return }
     points.append(
       TrajectoryPoint(
-        amount: event.amount, spent: event.spent, cell: table.hash(incumbent.row).description,
+        amount: event.amount, spent: event.spent, architecture: table.id(incumbent.row),
         epochs: incumbent.fidelity.map { table.epochs[$0] } ?? 0,
         validationRegret: Self.validationRegret(incumbent, benchmark, policy),
         testRegret: leastTestRegret ?? Self.testRegret(incumbent, benchmark, policy),

@@ -123,7 +123,8 @@ public struct Experiment: Hashable, Sendable, Codable {
     guard horizon / cost <= Self.maximumTrainings else {
       let shortest =
         policy.currency == .seconds
-        ? " (the shortest, of cell \(benchmark.table.hash(least.row)) for \(benchmark.table.epochs[least.fidelity]) "
+        ? " (the shortest, of architecture \(benchmark.table.id(least.row)) for "
+          + "\(benchmark.table.epochs[least.fidelity]) "
           + "epochs, takes \(least.seconds) seconds)" : ""
       throw SettingError(
         "the horizon of \(horizon) \(policy.currency.rawValue) would buy more than a billion trainings\(shortest); "

@@ -200,7 +200,8 @@ public struct RunStore: Sendable {
         for (step, point) in result.trajectory.enumerated() {
           try insertion.execute(arguments: [
             run, step, point.amount, point.spent.seconds, point.spent.epochs, point.spent.evaluations,
-            point.cell, point.epochs, point.validationRegret, point.testRegret, point.finalTrainingSeconds,
+            point.architecture.description, point.epochs, point.validationRegret, point.testRegret,
+            point.finalTrainingSeconds,
           ])
         }
         for (epoch, text) in trace {
@@ -274,18 +275,18 @@ public struct RunStore: Sendable {
   }
 
   private func point(_ row: Row) throws -> TrajectoryPoint {
-    let cell: String = try value(row, 5, "trajectory")
+    let id: String = try value(row, 5, "trajectory")
     let epochs: Int = try value(row, 6, "trajectory")
     let regret: Double = try value(row, 7, "trajectory")
     let testRegret: Double? = row.hasNull(atIndex: 8) ? nil : try value(row, 8, "trajectory")
-    guard CellHash(cell) != nil, (0...Int(UInt16.max)).contains(epochs), (-1...1).contains(regret),
+    guard let architecture = Architecture.ID(id), (0...Int(UInt16.max)).contains(epochs), (-1...1).contains(regret),
       testRegret.map({ (-1...1).contains($0) }) ?? true
     else {
       throw RunStoreError.damaged(path, reason: "a point of its table 'trajectory' is impossible")
     }
     return TrajectoryPoint(
-      amount: try amount(row, 1, "trajectory"), spent: try spending(row, 2, "trajectory"), cell: cell,
-      epochs: epochs, validationRegret: regret, testRegret: testRegret,
+      amount: try amount(row, 1, "trajectory"), spent: try spending(row, 2, "trajectory"),
+      architecture: architecture, epochs: epochs, validationRegret: regret, testRegret: testRegret,
       finalTrainingSeconds: try amount(row, 9, "trajectory"))
   }
 

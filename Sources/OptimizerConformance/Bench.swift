@@ -111,7 +111,7 @@ struct Bench: Sendable {
     let seen = try await run(Plan())
     let blind = try await onThread(patience: patience) { try Plan().run(optimizer, on: poisoned, stop: $0) }
     let isAlike =
-      seen.result.trajectory.map(\.cell) == blind.result.trajectory.map(\.cell)
+      seen.result.trajectory.map(\.architecture) == blind.result.trajectory.map(\.architecture)
       && seen.result.ledger == blind.result.ledger
     return isAlike ? nil : "its choices depend on test accuracy"
   }
@@ -145,7 +145,7 @@ struct Bench: Sendable {
     return idle.isEmpty ? nil : "no value of \(idle.map { "'\($0)'" }.joined(separator: ", ")) makes a difference"
   }
 
-  /// The names of the settings without an effect, neither on cells nor on hyperparameters.
+  /// The names of the settings without an effect, neither on architectures nor on hyperparameters.
   private func idleSettings<Searcher: Optimizer>(of optimizer: Searcher) async throws -> [String] {
     let plans = [false, true].map { isOnPoints in
       Plan { ($0.isOnPoints, $0.currency, $0.horizon) = (isOnPoints, .evaluations, 150) }

@@ -23,7 +23,8 @@ extension OptimizerConformance {
       case .errors: "It runs to its end in every currency, however small its budget is."
       case .ends: "It stops when its budget is spent."
       case .incumbent: "It evaluates or recommends something, given a budget for many trainings."
-      case .points: "It searches real, logarithmic, integer, ordinal and categorical parameters as it searches cells."
+      case .points:
+        "It searches real, logarithmic, integer, ordinal and categorical parameters as it searches architectures."
       case .repeats: "The same seed gives the same run, whatever ran before it."
       case .memory: "Nothing hangs on addresses in memory, and so on the order of a Dictionary or Set."
       case .threads: "A run does not hang on its thread, nor on the runs beside it."

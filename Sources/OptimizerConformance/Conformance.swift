@@ -90,7 +90,7 @@ public struct OptimizerConformance: Sendable {
     for seed in UInt64(0)..<3 {
       let result = try run(optimizer, on: benchmark, policy: .fair, horizon: 3_000, seed: seed)
       for point in result.trajectory {
-        for byte in "\(point.amount) \(point.cell) \(point.validationRegret)\n".utf8 {
+        for byte in "\(point.amount) \(point.architecture) \(point.validationRegret)\n".utf8 {
           digest = (digest ^ UInt64(byte)) &* 0x100_0000_01b3
         }
       }
@@ -107,7 +107,7 @@ extension OptimizerConformance.Check {
   /// Why the check makes no sense for a method; `nil` if it does.
   fileprivate func reasonAgainst(_ method: Method) -> String? {
     switch self {
-    case .points where method.family == .oneShot: "a one-shot method searches cells only"
+    case .points where method.family == .oneShot: "a one-shot method searches architectures only"
     case .settings where method.usesImages: "a few epochs on a few images do not show every setting"
     default: nil
     }

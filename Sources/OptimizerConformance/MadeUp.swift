@@ -16,7 +16,7 @@ extension OptimizerConformance {
     var noise = RandomGenerator(seed: 0, stream: "conformance")
     let writer = try TableWriter(destination: url)
     for cell in space.uniqueCells() {
-      let row = writer.add(cell: cell)
+      let row = writer.add(.cell(cell))
       let convolutions = (1...max(cell.interiorCount, 1)).count {
         $0 <= cell.interiorCount && cell.operation(of: $0) == .conv3x3
       }

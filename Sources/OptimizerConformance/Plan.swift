@@ -8,7 +8,7 @@ struct Plan: Sendable {
   var currency = BudgetPolicy.Currency.seconds
   var horizon = 1_500.0
   var seed: UInt64 = 1
-  /// Whether made-up hyperparameters are searched, in a child session, and not the table's cells.
+  /// Whether made-up hyperparameters are searched, in a child session, and not the table's architectures.
   var isOnPoints = false
   /// Whether calls of the session take long.
   var isSlow = false

@@ -53,7 +53,7 @@ public struct ArchitectureParameters: Hashable, Sendable {
 
 extension SearchSpace {
   /// The rows of weights that differentiable methods learn; `nil` for NAS-Bench-101's whole space, where the
-  /// number of parents is not fixed, and for spaces without cells.
+  /// number of parents is not fixed, and for spaces without architectures.
   public var architectureParameters: ArchitectureParameters? {
     guard case .fixedParents(let wiring) = wiring else { return nil }
     let names = parameters.parameters.map(\.name)

@@ -18,7 +18,7 @@ extension Cell: LosslessStringConvertible {
   ///
   /// - Throws: ``CellError``.
   public init(text: String) throws(CellError) {
-    let parts = text.split(separator: " ")
+    let parts = text.split(separator: " ", maxSplits: 1)
     guard parts.count == 2 else { throw .unreadable(text) }
     try self.init(adjacencyText: parts[0], operations: parts[1])
   }

@@ -45,7 +45,7 @@ package struct MD5Lanes: ~Copyable {
   }
 
   /// The digests of the first `count` messages.
-  package func digests(_ count: Int) -> [CellHash] {
+  package func digests(_ count: Int) -> [Architecture.ID] {
     var blocks = SIMD8<UInt32>(repeating: 0)
     for lane in 0..<count { blocks[lane] = UInt32(pad(lane)) }
     typealias Words = SIMD8<UInt32>
@@ -111,7 +111,7 @@ package struct MD5Lanes: ~Copyable {
     }
     let (a, b, c, d) = state
     return (0..<count).map { lane in
-      CellHash(
+      Architecture.ID(
         high: UInt64(a[lane].byteSwapped) << 32 | UInt64(b[lane].byteSwapped),
         low: UInt64(c[lane].byteSwapped) << 32 | UInt64(d[lane].byteSwapped))
     }

@@ -1,9 +1,12 @@
 extension SearchSpace {
-  /// Every cell of the space once, in ascending order of ``Cell/code``; none where the parameters describe no graph.
+  /// Every architecture of the space once, in a fixed order; none where the parameters describe none.
   ///
   /// Takes time linear in the number of configurations. For NAS-Bench-101's whole space, unlabelled graphs are
   /// made unique first and labelled afterwards, which takes well under a second.
-  public func uniqueCells() -> [Cell] {
+  public func architectures() -> [Architecture] { uniqueCells().map(Architecture.cell) }
+
+  /// The architectures of the space as NAS-Bench-101's kind, in ascending order of ``Cell/code``.
+  package func uniqueCells() -> [Cell] {
     var cells: Set<Cell> = []
     switch wiring {
     case .none: break

@@ -1,6 +1,6 @@
 import Statistics
 
-/// The way in which regularized evolution changes a configuration. In a space without cells, every rule acts as
+/// The way in which regularized evolution changes a configuration. In a space without architectures, every rule acts as
 /// ``oneParameter``.
 public enum MutationRule: String, CaseIterable, Sendable {
   /// NAS-Bench-1Shot1's `mutate_arch`: with probability 1/3 each, nothing changes, one parent of one vertex

@@ -1,16 +1,16 @@
 import Statistics
 
-/// The points that a search can evaluate: parameters and, for architectures, a map from configurations to cells.
+/// The points that a search can evaluate: parameters and, for architectures, a map from configurations to them.
 ///
-/// Several configurations may give the same cell (after pruning, or by isomorphism); in NAS-Bench-101's whole
-/// space, most configurations give none.
+/// Several configurations may give the same architecture (a cell after pruning, or by isomorphism); in
+/// NAS-Bench-101's whole space, most configurations give none.
 ///
 ///     let space = SearchSpace.oneShot1
 ///     var random = RandomGenerator(seed: 0)
 ///     let configuration = space.sample(using: &random)
-///     print(space.cell(configuration)!)
+///     print(space.architecture(configuration)!)
 ///
-/// Other parameters, such as hyperparameters, form a space too. Its configurations give no cell:
+/// Other parameters, such as hyperparameters, form a space too. Its configurations give no architecture:
 ///
 ///     let tuning = SearchSpace(name: "tuning", parameters: ParameterSpace([
 ///       Parameter("learning-rate", .real(1e-4...1, log: true))
@@ -34,10 +34,10 @@ public struct SearchSpace: Sendable {
     case none
   }
 
-  /// All spaces of cells, by growing size.
+  /// All spaces of architectures, by growing size.
   public static let all: [SearchSpace] = [.mini, .oneShot1, .oneShot2, .oneShot3, .nasBench101]
 
-  /// Finds a space of cells by its name; `nil` if there is none.
+  /// Finds a space of architectures by its name; `nil` if there is none.
   public init?(named name: some StringProtocol) {
     guard let space = Self.all.first(where: { $0.name == name }) else { return nil }
     self = space
@@ -77,7 +77,7 @@ public struct SearchSpace: Sendable {
     Parameter("operation-\(vertex)", .categorical(Cell.Operation.allCases.map(\.name)))
   }
 
-  /// Makes a space of any parameters. All configurations are valid, and none gives a cell.
+  /// Makes a space of any parameters. All configurations are valid, and none gives an architecture.
   public init(name: String, summary: String = "", parameters: ParameterSpace) {
     self.init(name: name, summary: summary, parameters: parameters, wiring: .none)
   }
@@ -103,9 +103,17 @@ public struct SearchSpace: Sendable {
       wiring: .fixedParents(wiring))
   }
 
-  /// The cell of a configuration; `nil` if its graph is no cell (only in NAS-Bench-101's whole space), or if the space
-  /// has no cells.
-  public func cell(_ configuration: Configuration) -> Cell? {
+  /// The architecture of a configuration; `nil` if its graph is no cell (only in NAS-Bench-101's whole space), or if
+  /// the space has no architectures.
+  public func architecture(_ configuration: Configuration) -> Architecture? {
+    switch wiring {
+    case .fixedParents, .everyEdge: cell(configuration).map(Architecture.cell)
+    case .none: nil
+    }
+  }
+
+  /// The architecture of a configuration as NAS-Bench-101's kind.
+  package func cell(_ configuration: Configuration) -> Cell? {
     switch wiring {
     case .fixedParents(let wiring):
       return wiring.cell(configuration)

@@ -14,17 +14,17 @@ public struct CostModel: Hashable, Sendable {
   /// Benchmark seconds of a training pass per image, per multiply-accumulate and per written number of its forward
   /// pass.
   public let perImage, perMultiplyAccumulate, perElement: Double
-  /// The fraction of the variance between cells that the fit explains, and the standard deviation of its residuals,
-  /// in seconds per image.
+  /// The fraction of the variance between architectures that the fit explains, and the standard deviation of its
+  /// residuals, in seconds per image.
   public let rSquared, residualDeviation: Double
-  /// The number of cells that the model was fitted to.
+  /// The number of architectures that the model was fitted to.
   public let cells: Int
   /// The mean benchmark seconds of an epoch and of a whole training at the highest epoch count.
   public let secondsPerEpoch, secondsPerTraining: Double
 
   /// Fits the model to a benchmark's trainings.
   ///
-  /// - Returns: `nil` if no cell has training seconds.
+  /// - Returns: `nil` if no architecture has training seconds.
   public init?(_ benchmark: Benchmark, task: SearchTask) {
     let table = benchmark.table
     let top = table.epochs.count - 1
@@ -33,9 +33,13 @@ public struct CostModel: Hashable, Sendable {
     var (ones, macs, elements, seconds): ([Double], [Double], [Double], [Double]) = ([], [], [], [])
     for row in benchmark.rows {
       guard let mean = table.mean(.seconds, row: row, epochs: top) else { continue }
-      let work = Work(
-        of: table.cell(row), settings: task.network, channels: shape.channels, height: shape.height,
-        width: shape.width, classes: 10)
+      let work =
+        switch table.architecture(row) {
+        case .cell(let cell):
+          Work(
+            of: cell, settings: task.network, channels: shape.channels, height: shape.height, width: shape.width,
+            classes: 10)
+        }
       ones.append(1)
       macs.append(work.multiplyAccumulates)
       elements.append(work.elements)

@@ -9,7 +9,7 @@ import Tensor
 /// A weight-sharing network. It is opened with a session, which is charged for every pass.
 ///
 /// A one-shot method opens a supernet, then calls ``run(architecture:state:step:afterEpoch:gates:choose:)`` to train
-/// it, and says what happens at a step and which cell it would choose now.
+/// it, and says what happens at a step and which architecture it would choose now.
 ///
 ///     let supernet = try Supernet(session, SupernetSettings { $0.epochs = 20 })
 ///     try supernet.run(
@@ -26,7 +26,7 @@ public final class Supernet {
   public let shape: SupernetShape
   /// The model of what a pass is charged.
   public let cost: CostModel
-  /// The task that the table's cells were trained for.
+  /// The task that the table's architectures were trained for.
   public let task: SearchTask
 
   let network: SupernetNetwork
@@ -231,14 +231,14 @@ public final class Supernet {
   /// Adds a number to the trace of this epoch.
   public func note(_ name: String, _ value: Double) { notes[name] = value }
 
-  /// Trains until the epochs are done or the budget is spent, and recommends a cell after every epoch. If the session
-  /// has a checkpoint, the run goes on from it and updates it after every epoch.
+  /// Trains until the epochs are done or the budget is spent, and recommends an architecture after every epoch. If the
+  /// session has a checkpoint, the run goes on from it and updates it after every epoch.
   ///
   /// - Parameters:
   ///   - architecture: The architecture weights of every row, before their softmax, for traces and probes.
   ///   - state: All tensors that the method changes, architecture weights included, for the checkpoint.
   ///   - step: Makes one step.
-  ///   - afterEpoch: Does further work before a cell is chosen; its passes are charged too.
+  ///   - afterEpoch: Does further work before an architecture is chosen; its passes are charged too.
   ///   - gates: The gates of the whole supernet, to validate it; `nil` for methods that only train single
   ///     architectures.
   ///   - choose: Returns the architecture that the method would return now.
@@ -279,8 +279,8 @@ public final class Supernet {
       try afterEpoch(epoch)
       if let gates, settings.validates { note("validation accuracy", try accuracy(gates: gates)) }
       let configuration = try choose()
-      guard let cell = session.space.cell(configuration) else { throw SessionError.notACell }
-      try session.recommend(cell)
+      guard let chosen = session.space.architecture(configuration) else { throw SessionError.noArchitecture }
+      try session.recommend(chosen)
       epoch += 1
       if seen > 0 {
         note("supernet loss", lossSum / Double(seen / settings.batchSize))
@@ -293,17 +293,17 @@ public final class Supernet {
       }
       session.trace.append(
         TracePoint(
-          epoch: epoch, amount: session.spent, cell: cell.hash.description, values: notes,
-          weights: weights, errors: errors))
+          epoch: epoch, amount: session.spent, architecture: chosen.id, values: notes, weights: weights,
+          errors: errors))
       try checkpoint.write(epoch: epoch, random: random)
     }
   }
 
-  /// Probes the Hessian's eigenvalue and the one-shot errors of a fixed sample of cells, each if it is due; returns
-  /// the errors.
+  /// Probes the Hessian's eigenvalue and the one-shot errors of a fixed sample of architectures, each if it is due;
+  /// returns the errors.
   private func probe(
     _ architecture: [Tensor], _ gates: ((Int) throws -> CellGates)?
-  ) throws -> [String: Double] {
+  ) throws -> [Architecture.ID: Double] {
     let isLast = epoch == settings.epochs
     if let gates, !architecture.isEmpty, settings.hessianEvery > 0,
       isLast || epoch % settings.hessianEvery == 0
@@ -313,11 +313,11 @@ public final class Supernet {
     guard settings.correlationCells > 0, isLast || epoch % settings.correlationEvery == 0 else { return [:] }
     var sample = RandomGenerator(seed: 0, stream: "probed cells")
     let indices = data.searchIndices.sorted()[...]
-    var errors: [String: Double] = [:]
+    var errors: [Architecture.ID: Double] = [:]
     while errors.count < min(settings.correlationCells, session.benchmark.rows.count) {
       let configuration = session.space.sample(using: &sample)
-      guard let hash = session.space.cell(configuration)?.hash.description, errors[hash] == nil else { continue }
-      errors[hash] = 1 - (try accuracy(of: configuration, indices, recalibration: max(2, settings.recalibration)))
+      guard let id = session.space.architecture(configuration)?.id, errors[id] == nil else { continue }
+      errors[id] = 1 - (try accuracy(of: configuration, indices, recalibration: max(2, settings.recalibration)))
     }
     return errors
   }
@@ -325,7 +325,10 @@ public final class Supernet {
   /// The benchmark seconds per CPU second of this machine, by a few steps of a stand-alone network of the table.
   private func measuredCalibration() throws -> Double {
     let rows = session.benchmark.rows
-    let cell = session.benchmark.table.cell(rows[rows.count / 2])
+    let cell =
+      switch session.benchmark.table.architecture(rows[rows.count / 2]) {
+      case .cell(let cell): cell
+      }
     let image = task.imageShape
     let net = try CellNetwork(
       cell, settings: task.network, channels: image.channels, height: image.height, width: image.width,

@@ -67,10 +67,10 @@ public enum MergedTable {
       summary.cells = base.rowCount
     }
     for record in records {
-      let cell = try Cell(text: record.cell)
-      guard base?.row(of: cell) == nil else { continue }
+      let architecture = try Architecture(text: record.cell)
+      guard base?.row(of: architecture) == nil else { continue }
       let row = writer.add(
-        cell: cell, parameters: Int64(record.parameters),
+        architecture, parameters: Int64(record.parameters),
         multiplyAccumulates: Int64(record.multiplyAccumulates))
       var (halfway, final) = (record.halfway, record.final)
       if let seconds = timings[record.cell]?[record.number] {
@@ -118,7 +118,7 @@ public enum MergedTable {
     var trainings = 0
     for row in 0..<table.rowCount {
       let own = writer.add(
-        cell: table.cell(row), hash: table.hash(row), parameters: table.parameterCount(row).map(Int64.init),
+        table.architecture(row), id: table.id(row), parameters: table.parameterCount(row).map(Int64.init),
         multiplyAccumulates: table.multiplyAccumulates(row).map(Int64.init))
       for (fidelity, epochs) in table.epochs.enumerated() {
         for number in 0..<table.repeatCount(row: row, epochs: fidelity) {

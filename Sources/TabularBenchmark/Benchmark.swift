@@ -1,14 +1,14 @@
 import SearchSpaces
 import Statistics
 
-/// A table seen through a search space: the row of each configuration, and the accuracies of the best cell.
+/// A table seen through a search space: the row of each configuration, and the accuracies of the best architecture.
 public struct Benchmark: Sendable {
   public let table: Table
   public let space: SearchSpace
 
   /// The greatest accuracies in the space at the highest epoch count. Regret is measured against them.
   public struct Best: Hashable, Sendable {
-    /// The greatest mean over a cell's repeats, in 0...1.
+    /// The greatest mean over an architecture's repeats, in 0...1.
     public let mean: Double
     /// The greatest accuracy of any single training, in 0...1.
     public let single: Double
@@ -18,18 +18,18 @@ public struct Benchmark: Sendable {
   /// The greatest test accuracies; `nil` if the table has none.
   public let bestTest: Best?
 
-  /// The rows of the space's cells, ascending.
+  /// The rows of the space's architectures, ascending.
   public let rows: [Int]
-  /// The row by index of configuration, -1 without a cell; empty for spaces that are too large.
+  /// The row by index of configuration, -1 without an architecture; empty for spaces that are too large.
   private let rowOfConfiguration: [Int32]
-  /// The number of repeats that a cell should have, by index of the epoch count.
+  /// The number of repeats that an architecture should have, by index of the epoch count.
   private let repeatCounts: [Int]
   /// Whether any training of the space lacks a number.
   private let hasHoles: Bool
   /// The shortest training of the space.
   package let leastSeconds: (seconds: Double, row: Int, fidelity: Int)
 
-  /// The greatest number of configurations with a row by index; larger spaces are looked up by cell.
+  /// The greatest number of configurations with a row by index; larger spaces are looked up by architecture.
   private static let indexLimit = 1 << 22
 
   /// The treatment of trainings that lack a number that others of the table have: validation accuracy, test accuracy or
@@ -37,7 +37,7 @@ public struct Benchmark: Sendable {
   public enum Holes: String, CaseIterable, Sendable, Codable {
     /// The table is refused.
     case refuse
-    /// Such trainings are left out; a cell draws from its complete ones.
+    /// Such trainings are left out; an architecture draws from its complete ones.
     case skip
   }
 
@@ -50,11 +50,11 @@ public struct Benchmark: Sendable {
     self.table = table
     self.space = space
 
-    var missing: Set<Cell> = []
+    var missing: Set<Architecture> = []
     var found: Set<Int> = []
-    func row(of cell: Cell) -> Int32 {
-      guard let row = table.row(of: cell) else {
-        missing.insert(cell)
+    func row(of architecture: Architecture) -> Int32 {
+      guard let row = table.row(of: architecture) else {
+        missing.insert(architecture)
         return -1
       }
       found.insert(row)
@@ -62,14 +62,14 @@ public struct Benchmark: Sendable {
     }
     if let count = space.parameters.count, count <= Self.indexLimit {
       rowOfConfiguration = (0..<count).map { index in
-        space.cell(space.parameters.configuration(at: index)).map { row(of: $0) } ?? -1
+        space.architecture(space.parameters.configuration(at: index)).map { row(of: $0) } ?? -1
       }
     } else {
       rowOfConfiguration = []
-      for cell in space.uniqueCells() { _ = row(of: cell) }
+      for architecture in space.architectures() { _ = row(of: architecture) }
     }
     guard missing.isEmpty else {
-      throw .missingCells(
+      throw .missingArchitectures(
         table: table.path, space: space.name, missing: missing.count, of: missing.count + found.count)
     }
     rows = found.sorted()
@@ -86,7 +86,7 @@ public struct Benchmark: Sendable {
     let leastSeconds: (seconds: Double, row: Int, fidelity: Int)
 
     init(_ table: Table, _ space: SearchSpace, _ rows: [Int], _ holes: Holes) throws(TableError) {
-      // As many repeats are expected of every cell as the best measured one has.
+      // As many repeats are expected of every architecture as the best measured one has.
       var counts = table.epochs.map { _ in 0 }
       var least = (seconds: Double.infinity, row: 0, fidelity: 0)
       for row in rows {
@@ -97,7 +97,7 @@ public struct Benchmark: Sendable {
             let seconds = table.value(.seconds, row: row, epochs: fidelity, repeat: number) ?? 0
             guard seconds > 0, seconds.isFinite else {
               throw .badSeconds(
-                table: table.path, cell: table.hash(row).description, epochs: table.epochs[fidelity],
+                table: table.path, id: table.id(row), epochs: table.epochs[fidelity],
                 repeat: number, seconds: seconds)
             }
             if seconds < least.seconds { least = (seconds, row, fidelity) }
@@ -126,8 +126,8 @@ public struct Benchmark: Sendable {
       }
       if let firstUntrained {
         throw .untrained(
-          table: table.path, space: space.name, cells: untrained,
-          cell: table.hash(firstUntrained.row).description, epochs: table.epochs[firstUntrained.fidelity])
+          table: table.path, space: space.name, count: untrained,
+          id: table.id(firstUntrained.row), epochs: table.epochs[firstUntrained.fidelity])
       }
       if let first, holes == .refuse {
         let lacking = [Metric.seconds, .validationAccuracy, .testAccuracy].filter {
@@ -138,13 +138,13 @@ public struct Benchmark: Sendable {
           table: table.path, space: space.name, count: count,
           lacking: lacking.map { $0 == .seconds ? "training seconds" : "\($0.rawValue) accuracy" }
             .joined(separator: ", "),
-          cell: table.hash(first.row).description, epochs: table.epochs[first.fidelity], repeat: first.number)
+          id: table.id(first.row), epochs: table.epochs[first.fidelity], repeat: first.number)
       }
       (repeatCounts, hasHoles, leastSeconds) = (counts, first != nil, least)
     }
   }
 
-  /// Draws one of the trainings of a cell.
+  /// Draws one of the trainings of an architecture.
   ///
   /// - Parameter fidelity: An index of the table's epoch counts.
   package func drawRepeat(
@@ -170,16 +170,16 @@ public struct Benchmark: Sendable {
     return Best(mean: mean, single: single)
   }
 
-  /// The row of a configuration's cell; `nil` if it gives none.
+  /// The row of a configuration's architecture; `nil` if it gives none.
   public func row(of configuration: Configuration) -> Int? {
     if !rowOfConfiguration.isEmpty {
       return row(ofConfigurationAt: space.parameters.index(of: configuration))
     }
-    return space.cell(configuration).flatMap { table.row(of: $0) }
+    return space.architecture(configuration).flatMap { table.row(of: $0) }
   }
 
   /// The row of the configuration that ``ParameterSpace/configuration(at:)`` gives for an index; `nil` if it gives
-  /// no cell. Only for spaces of up to four million configurations.
+  /// no architecture. Only for spaces of up to four million configurations.
   public func row(ofConfigurationAt index: Int) -> Int? {
     let row = rowOfConfiguration[index]
     return row >= 0 ? Int(row) : nil
@@ -187,7 +187,7 @@ public struct Benchmark: Sendable {
 }
 
 extension Benchmark {
-  /// Whether a row of the table holds a cell of the space.
+  /// Whether a row of the table holds an architecture of the space.
   public func contains(row: Int) -> Bool {
     if rows.count == table.rowCount { return true }
     var (low, high) = (0, rows.count)

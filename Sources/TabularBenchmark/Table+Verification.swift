@@ -41,8 +41,8 @@ extension Table {
   private func checkSense() throws(TableError) {
     for row in 0..<rowCount {
       guard Cell.isPlausible(code: codes[row]) else { throw damage("cells") }
-      guard self.row(of: cell(row)) == row else { throw damage("index") }
-      guard row == 0 || hash(row - 1) < hash(row) else { throw damage("hashes") }
+      guard self.row(of: architecture(row)) == row else { throw damage("index") }
+      guard row == 0 || id(row - 1) < id(row) else { throw damage("hashes") }
       // Counts are added up and multiplied by numbers of images.
       for (name, counts) in [("parameters", parameterCounts), ("macs", macs)] {
         if let counts, !(-1...1 << 50).contains(counts[row]) { throw damage(name) }

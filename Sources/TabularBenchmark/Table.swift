@@ -1,23 +1,23 @@
 import Foundation
 import SearchSpaces
 
-/// A tabular benchmark: the cost and the accuracies of every training of every cell, measured once and looked up
-/// ever after.
+/// A tabular benchmark: the cost and the accuracies of every training of every architecture, measured once and looked
+/// up ever after.
 ///
-/// The file is mapped, not read: opening takes a few microseconds, for a thousand cells as for all of
+/// The file is mapped, not read: opening takes a few microseconds, for a thousand architectures as for all of
 /// NAS-Bench-101. Any number of threads may query a table.
 ///
 ///     let table = try Table.embedded()
-///     let row = try #require(table.row(of: cell))
+///     let row = try #require(table.row(of: architecture))
 ///     table.value(.testAccuracy, row: row, epochs: 2, repeat: 0)
 ///
 /// - Note: Only the runner and reports read tables. An optimizer sees a `Session` and nothing else.
 public struct Table: Sendable {
-  /// The number of cells.
+  /// The number of architectures.
   public let rowCount: Int
-  /// The epoch counts for which cells were trained, ascending: the fidelities.
+  /// The epoch counts for which architectures were trained, ascending: the fidelities.
   public let epochs: [Int]
-  /// The greatest number of trainings of a cell per epoch count.
+  /// The greatest number of trainings of an architecture per epoch count.
   public let repeats: Int
   /// The origin of the numbers.
   public let provenance: Provenance
@@ -165,8 +165,12 @@ public struct Table: Sendable {
 
   // MARK: Rows
 
-  /// The row of a cell; `nil` if the table does not hold it.
-  public func row(of cell: Cell) -> Int? {
+  /// The row of an architecture; `nil` if the table does not hold it.
+  public func row(of architecture: Architecture) -> Int? {
+    let cell =
+      switch architecture {
+      case .cell(let cell): cell
+      }
     var slot = TableFormat.slot(of: cell.code, mask: indexMask)
     // A damaged index may have no free slot.
     for _ in 0...indexMask {
@@ -178,26 +182,26 @@ public struct Table: Sendable {
     return nil
   }
 
-  /// The row of a cell by its NAS-Bench-101 hash; `nil` if the table does not hold it.
-  public func row(of hash: CellHash) -> Int? {
+  /// The row of an architecture by its identifier; `nil` if the table does not hold it.
+  public func row(of id: Architecture.ID) -> Int? {
     var (low, high) = (0, rowCount)
     while low < high {
       let middle = (low + high) / 2
-      if self.hash(middle) < hash { low = middle + 1 } else { high = middle }
+      if self.id(middle) < id { low = middle + 1 } else { high = middle }
     }
-    return low < rowCount && self.hash(low) == hash ? low : nil
+    return low < rowCount && self.id(low) == id ? low : nil
   }
 
-  /// The hash of a row. Rows ascend by hash.
-  public func hash(_ row: Int) -> CellHash {
+  /// The identifier of a row's architecture. Rows ascend by it.
+  public func id(_ row: Int) -> Architecture.ID {
     precondition(row >= 0 && row < rowCount, "there is no row \(row)")
-    return CellHash(high: hashes[2 * row], low: hashes[2 * row + 1])
+    return Architecture.ID(high: hashes[2 * row], low: hashes[2 * row + 1])
   }
 
-  /// The cell of a row.
-  public func cell(_ row: Int) -> Cell {
+  /// The architecture of a row.
+  public func architecture(_ row: Int) -> Architecture {
     precondition(row >= 0 && row < rowCount, "there is no row \(row)")
-    return Cell(code: codes[row])
+    return .cell(Cell(code: codes[row]))
   }
 
   // MARK: Values

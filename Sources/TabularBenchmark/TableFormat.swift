@@ -121,11 +121,11 @@ public enum TableError: Error, Hashable, Sendable, CustomStringConvertible {
   case damaged(String, section: String)
   case cannotWrite(String, reason: String)
   case changed(String)
-  case missingCells(table: String, space: String, missing: Int, of: Int)
+  case missingArchitectures(table: String, space: String, missing: Int, of: Int)
   case missingMetric(table: String, metric: String, neededFor: String)
-  case holes(table: String, space: String, count: Int, lacking: String, cell: String, epochs: Int, repeat: Int)
-  case untrained(table: String, space: String, cells: Int, cell: String, epochs: Int)
-  case badSeconds(table: String, cell: String, epochs: Int, repeat: Int, seconds: Double)
+  case holes(table: String, space: String, count: Int, lacking: String, id: Architecture.ID, epochs: Int, repeat: Int)
+  case untrained(table: String, space: String, count: Int, id: Architecture.ID, epochs: Int)
+  case badSeconds(table: String, id: Architecture.ID, epochs: Int, repeat: Int, seconds: Double)
 
   public var description: String { sentence.inOneLine }
 
@@ -146,21 +146,21 @@ public enum TableError: Error, Hashable, Sendable, CustomStringConvertible {
       "\(path) cannot be written: \(reason)"
     case .changed(let path):
       "\(path) was written to while it was in use; what was done before is kept, start again"
-    case .missingCells(let table, let space, let missing, let count):
-      "\(table) lacks \(missing) of the \(count) cells of search space \(space); "
+    case .missingArchitectures(let table, let space, let missing, let count):
+      "\(table) lacks \(missing) of the \(count) architectures of search space \(space); "
         + "choose another search space or another table"
     case .missingMetric(let table, let metric, let purpose):
       "\(table) has no \(metric), which \(purpose) needs"
-    case .holes(let table, let space, let count, let lacking, let cell, let epochs, let number):
+    case .holes(let table, let space, let count, let lacking, let id, let epochs, let number):
       "\(table): \(count) \(count == 1 ? "training" : "trainings") of search space \(space) "
-        + "\(count == 1 ? "lacks" : "lack") a number, the first \(lacking) (cell \(cell), \(epochs) epochs, "
+        + "\(count == 1 ? "lacks" : "lack") a number, the first \(lacking) (architecture \(id), \(epochs) epochs, "
         + "repeat \(number)); complete the table, or leave such trainings out with '--holes skip'"
-    case .untrained(let table, let space, let cells, let cell, let epochs):
-      "\(table): \(cells) \(cells == 1 ? "cell" : "cells") of search space \(space) "
-        + "\(cells == 1 ? "has" : "have") no whole training of \(epochs) epochs, the first \(cell); "
+    case .untrained(let table, let space, let count, let id, let epochs):
+      "\(table): \(count) \(count == 1 ? "architecture" : "architectures") of search space \(space) "
+        + "\(count == 1 ? "has" : "have") no whole training of \(epochs) epochs, the first \(id); "
         + "add it, or import the table without these epochs ('anytime table import --keep-epochs')"
-    case .badSeconds(let table, let cell, let epochs, let number, let seconds):
-      "\(table): the training of cell \(cell) for \(epochs) epochs, repeat \(number), took \(seconds) seconds, "
+    case .badSeconds(let table, let id, let epochs, let number, let seconds):
+      "\(table): the training of architecture \(id) for \(epochs) epochs, repeat \(number), took \(seconds) seconds, "
         + "and a budget needs times above 0; correct the table's training seconds"
     }
   }

@@ -1,7 +1,7 @@
 import Foundation
 import SearchSpaces
 
-/// Tables as text: a row per cell, epoch count and repeat.
+/// Tables as text: a row per architecture, epoch count and repeat.
 public enum TableText {
   /// A text format, named by the extension of its files.
   public enum Format: String, CaseIterable, Sendable {
@@ -25,7 +25,7 @@ public enum TableText {
   /// Writes a table as text, completely or not at all. JSON lines begin with the table's provenance; CSV has it in
   /// another file, `NAME.csv.provenance.json`. An import gives the same table again.
   ///
-  /// - Parameter progress: Called with the number of cells written so far.
+  /// - Parameter progress: Called with the number of architectures written so far.
   /// - Throws: ``TableError/cannotWrite(_:reason:)``.
   public static func write(
     _ table: Table, to url: URL, as format: Format, progress: (Int) -> Void = { _ in }
@@ -55,9 +55,11 @@ public enum TableText {
       } catch { throw .cannotWrite(url.path, reason: "its provenance cannot be put into words: \(error)") }
     }
     for row in 0..<table.rowCount {
-      let cell = table.cell(row)
-      let (hash, adjacency) = (table.hash(row).description, cell.adjacencyText)
-      let operations = cell.operations.joined(separator: ",")
+      let hash = table.id(row).description
+      let (adjacency, operations) =
+        switch table.architecture(row) {
+        case .cell(let cell): (cell.adjacencyText, cell.operations.joined(separator: ","))
+        }
       let counts = [table.parameterCount(row), table.multiplyAccumulates(row)]
       for (index, epochs) in table.epochs.enumerated() {
         for number in 0..<table.repeats {

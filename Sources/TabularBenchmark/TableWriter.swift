@@ -1,13 +1,13 @@
 import Foundation
 import SearchSpaces
 
-/// Writes a table file from trainings in any order. Memory grows only with the number of cells.
+/// Writes a table file from trainings in any order. Memory grows only with the number of architectures.
 ///
 /// Everything is written to nameless files in the destination's folder. Unless ``finish(provenance:)`` succeeds, they
 /// vanish and the destination stays as it is, even if the program is killed.
 ///
 ///     let writer = try TableWriter(destination: url)
-///     let row = writer.add(cell: cell, parameters: 4_000)
+///     let row = writer.add(architecture, parameters: 4_000)
 ///     try writer.append(measurement, row: row, epochs: 18)
 ///     try writer.finish(provenance: ["source": "my cluster"])
 public final class TableWriter {
@@ -16,10 +16,10 @@ public final class TableWriter {
   private let log: UnsafeMutablePointer<FILE>
   private var recordCount = 0
 
-  private var rows: [Cell: Int] = [:]
+  private var rows: [Architecture: Int] = [:]
   private let buffer = UnsafeMutableBufferPointer<CChar>.allocate(capacity: 1 << 20)
-  private var cells: [Cell] = []
-  private var hashes: [CellHash?] = []
+  private var architectures: [Architecture] = []
+  private var ids: [Architecture.ID?] = []
   private var parameters: [Int64] = []
   private var macs: [Int64] = []
   private var epochs: [Int] = []
@@ -30,13 +30,13 @@ public final class TableWriter {
 
   /// The number of the first repeat, for repeats that come with their own numbers.
   package var firstRepeat = 0
-  /// Whether trainings of the same cell, epoch count and repeat are averaged; otherwise the last one counts.
+  /// Whether trainings of the same architecture, epoch count and repeat are averaged; otherwise the last one counts.
   package var averages = false
 
   /// The trainings that lack validation accuracy or seconds in a finished table that has these of others.
   package struct Holes: Hashable, Sendable {
     package let count, of: Int
-    package let cell: Cell
+    package let architecture: Architecture
     package let epochs, number: Int
   }
   /// The holes of the table, known after ``finish(provenance:)``.
@@ -78,40 +78,41 @@ public final class TableWriter {
     buffer.deallocate()
   }
 
-  /// The number of cells so far.
-  public var rowCount: Int { cells.count }
+  /// The number of architectures so far.
+  public var rowCount: Int { architectures.count }
 
-  /// Adds a cell, or finds it if it was added before.
+  /// Adds an architecture, or finds it if it was added before.
   ///
   /// - Parameters:
-  ///   - hash: Its NAS-Bench-101 hash, if known; otherwise it is computed.
+  ///   - id: Its identifier, if known; otherwise it is computed.
   ///   - parameters: The number of trainable parameters, if known.
   ///   - multiplyAccumulates: Their number in one forward pass of one image, if known.
   /// - Returns: The row for ``append(_:row:epochs:repeat:)``, which is not the row in the finished table.
   @discardableResult
   public func add(
-    cell: Cell, hash: CellHash? = nil, parameters: Int64? = nil, multiplyAccumulates: Int64? = nil
+    _ architecture: Architecture, id: Architecture.ID? = nil, parameters: Int64? = nil,
+    multiplyAccumulates: Int64? = nil
   ) -> Int {
-    if let row = rows[cell] {
-      if hashes[row] == nil { hashes[row] = hash }
+    if let row = rows[architecture] {
+      if ids[row] == nil { ids[row] = id }
       if self.parameters[row] < 0, let parameters { self.parameters[row] = parameters }
       if macs[row] < 0, let multiplyAccumulates { macs[row] = multiplyAccumulates }
       return row
     }
-    let row = cells.count
-    rows[cell] = row
-    cells.append(cell)
-    hashes.append(hash)
+    let row = architectures.count
+    rows[architecture] = row
+    architectures.append(architecture)
+    ids.append(id)
     self.parameters.append(parameters ?? -1)
     macs.append(multiplyAccumulates ?? -1)
     repeatCounts.append(contentsOf: repeatElement(0, count: Self.maximumEpochCounts))
     return row
   }
 
-  /// Adds a training of a cell.
+  /// Adds a training of an architecture.
   ///
   /// - Parameters:
-  ///   - row: The row that ``add(cell:hash:parameters:multiplyAccumulates:)`` returned.
+  ///   - row: The row that ``add(_:id:parameters:multiplyAccumulates:)`` returned.
   ///   - number: The number of the repeat; the next one if `nil`.
   /// - Returns: The number of the repeat.
   /// - Throws: ``TableError/cannotWrite(_:reason:)``, also for more than 16 epoch counts or 255 repeats.
@@ -151,7 +152,7 @@ public final class TableWriter {
   package func add(contentsOf table: Table) throws(TableError) {
     for row in 0..<table.rowCount {
       let own = add(
-        cell: table.cell(row), hash: table.hash(row), parameters: table.parameterCount(row).map(Int64.init),
+        table.architecture(row), id: table.id(row), parameters: table.parameterCount(row).map(Int64.init),
         multiplyAccumulates: table.multiplyAccumulates(row).map(Int64.init))
       for (index, epochs) in table.epochs.enumerated() {
         for number in 0..<table.repeats {
@@ -171,12 +172,14 @@ public final class TableWriter {
     }
   }
 
-  /// The first cell and epoch count whose number of trainings is not the needed one, with that number.
-  package func cell(withoutRepeats needed: Int) -> (cell: Cell, epochs: Int, repeats: Int)? {
-    for row in cells.indices {
+  /// The first architecture and epoch count whose number of trainings is not the needed one, with that number.
+  package func architecture(
+    withoutRepeats needed: Int
+  ) -> (architecture: Architecture, epochs: Int, repeats: Int)? {
+    for row in architectures.indices {
       for (index, count) in epochs.enumerated() {
         let repeats = Int(repeatCounts[row * Self.maximumEpochCounts + index])
-        if repeats != needed { return (cells[row], count, repeats) }
+        if repeats != needed { return (architectures[row], count, repeats) }
       }
     }
     return nil
@@ -186,21 +189,21 @@ public final class TableWriter {
   ///
   /// - Throws: ``TableError/cannotWrite(_:reason:)``.
   public func finish(provenance: Provenance) throws(TableError) {
-    guard !cells.isEmpty, recordCount > 0 else {
+    guard !architectures.isEmpty, recordCount > 0 else {
       throw .cannotWrite(destination.path, reason: "there is not a single training to write")
     }
-    var hashes = self.hashes.compactMap(\.self)
-    if hashes.count < cells.count {
-      let lacking = cells.indices.filter { self.hashes[$0] == nil }
-      var computed = Cell.hashes(lacking.map { cells[$0] }).makeIterator()
-      hashes = self.hashes.compactMap { $0 ?? computed.next() }
+    var ids = self.ids.compactMap(\.self)
+    if ids.count < architectures.count {
+      let lacking = architectures.indices.filter { self.ids[$0] == nil }
+      var computed = Architecture.ids(lacking.map { architectures[$0] }).makeIterator()
+      ids = self.ids.compactMap { $0 ?? computed.next() }
     }
-    let order = cells.indices.sorted { hashes[$0] < hashes[$1] }
+    let order = architectures.indices.sorted { ids[$0] < ids[$1] }
     var rank = [Int](repeating: 0, count: order.count)
     for (position, row) in order.enumerated() { rank[row] = position }
     let sortedEpochs = epochs.sorted()
     let repeats = max(Int(repeatCounts.max() ?? 1) - firstRepeat, 1)
-    let cellValues = sortedEpochs.count * repeats
+    let rowValues = sortedEpochs.count * repeats
 
     // Which columns hold anything?
     var present = SIMDMask<SIMD8<Int32>>(repeating: false)
@@ -208,10 +211,15 @@ public final class TableWriter {
       present .|= record.values .== record.values  // NaN differs from itself
     }
 
-    let slots = TableFormat.slotCount(rows: cells.count)
+    let codes = architectures.map { architecture in
+      switch architecture {
+      case .cell(let cell): cell.code
+      }
+    }
+    let slots = TableFormat.slotCount(rows: architectures.count)
     var index = [UInt32](repeating: 0, count: slots)
     for (position, row) in order.enumerated() {
-      var slot = TableFormat.slot(of: cells[row].code, mask: slots - 1)
+      var slot = TableFormat.slot(of: codes[row], mask: slots - 1)
       while index[slot] != 0 { slot = (slot + 1) & (slots - 1) }
       index[slot] = UInt32(position + 1)
     }
@@ -220,25 +228,25 @@ public final class TableWriter {
     let text = (try? encoder.encode(provenance)) ?? Data("{}".utf8)
 
     var layout: [(name: String, size: Int)] = [
-      ("hashes", 16 * cells.count), ("cells", 8 * cells.count), ("index", 4 * slots),
+      ("hashes", 16 * architectures.count), ("cells", 8 * architectures.count), ("index", 4 * slots),
       ("epochs", 4 * sortedEpochs.count),
     ]
-    if parameters.contains(where: { $0 >= 0 }) { layout.append(("parameters", 8 * cells.count)) }
-    if macs.contains(where: { $0 >= 0 }) { layout.append(("macs", 8 * cells.count)) }
+    if parameters.contains(where: { $0 >= 0 }) { layout.append(("parameters", 8 * architectures.count)) }
+    if macs.contains(where: { $0 >= 0 }) { layout.append(("macs", 8 * architectures.count)) }
     let columnNames = Moment.allCases.flatMap { moment in
       Metric.allCases.map { "\(moment.rawValue).\($0.rawValue)" }
     }
     for (column, name) in columnNames.enumerated() where present[column] {
-      layout.append((name, 4 * cells.count * cellValues))
+      layout.append((name, 4 * architectures.count * rowValues))
     }
     layout.append(("provenance", text.count))
 
     let file = try OutputFile(
-      beside: destination, sections: layout, rows: cells.count, epochs: sortedEpochs.count, repeats: repeats)
+      beside: destination, sections: layout, rows: architectures.count, epochs: sortedEpochs.count, repeats: repeats)
     for (position, row) in order.enumerated() {
-      file.store(hashes[row].high, in: "hashes", at: 2 * position)
-      file.store(hashes[row].low, in: "hashes", at: 2 * position + 1)
-      file.store(cells[row].code, in: "cells", at: position)
+      file.store(ids[row].high, in: "hashes", at: 2 * position)
+      file.store(ids[row].low, in: "hashes", at: 2 * position + 1)
+      file.store(codes[row], in: "cells", at: position)
       file.store(parameters[row], in: "parameters", at: position)
       file.store(macs[row], in: "macs", at: position)
     }
@@ -248,10 +256,10 @@ public final class TableWriter {
     let columns = columnNames.map { file.section($0)?.bindMemory(to: Float.self) }
     for column in columns { column?.update(repeating: .nan) }
     // How many values a mean has so far, by column.
-    var meanOf = [SIMD8<UInt16>](repeating: .zero, count: averages ? cells.count * cellValues : 0)
+    var meanOf = [SIMD8<UInt16>](repeating: .zero, count: averages ? architectures.count * rowValues : 0)
     try forEachRecord { record in
       let index = sortedEpochs.firstIndex(of: Int(record.epochs)) ?? 0
-      let offset = rank[Int(record.row)] * cellValues + index * repeats + Int(record.number) - firstRepeat
+      let offset = rank[Int(record.row)] * rowValues + index * repeats + Int(record.number) - firstRepeat
       for column in 0..<8 {
         let value = record.values[column]
         guard averages, !value.isNaN, let values = columns[column], meanOf[offset][column] > 0 else {
@@ -269,14 +277,14 @@ public final class TableWriter {
     var gaps = 0
     var first: Int?
     let needed = [Metric.validationAccuracy, .seconds].compactMap { columns[4 + $0.index] }
-    for offset in 0..<cells.count * cellValues where needed.contains(where: { $0[offset].isNaN }) {
+    for offset in 0..<architectures.count * rowValues where needed.contains(where: { $0[offset].isNaN }) {
       gaps += 1
       first = first ?? offset
     }
     holes = first.map { first in
       Holes(
-        count: gaps, of: cells.count * cellValues, cell: cells[order[first / cellValues]],
-        epochs: sortedEpochs[first % cellValues / repeats], number: first % repeats)
+        count: gaps, of: architectures.count * rowValues, architecture: architectures[order[first / rowValues]],
+        epochs: sortedEpochs[first % rowValues / repeats], number: first % repeats)
     }
     try file.commit()
   }

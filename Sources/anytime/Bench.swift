@@ -51,13 +51,14 @@ struct Bench: ParsableCommand {
     var random = RandomGenerator(seed: 0, stream: "bench")
 
     let queries = (0..<10_000).map { _ in
-      let cell = space.cell(space.sample(using: &random)) ?? table.cell(0)
-      return (cell.adjacency, cell.operations)
+      switch space.architecture(space.sample(using: &random)) ?? table.architecture(0) {
+      case .cell(let cell): (cell.adjacency, cell.operations)
+      }
     }
     var found = 0
     let byMatrix = try time(20) {
       for (adjacency, operations) in queries {
-        found += table.row(of: try Cell(adjacency: adjacency, operations: operations)) == nil ? 0 : 1
+        found += table.row(of: .cell(try Cell(adjacency: adjacency, operations: operations))) == nil ? 0 : 1
       }
     }
     guard found > 0 else { throw Failure("no cell was found") }

@@ -2,6 +2,7 @@ import Anytime
 import Experiments
 import Foundation
 import Reports
+import SearchSpaces
 import Synchronization
 
 /// A progress display for programs: JSON objects on standard output, one per line, each with an `event`:
@@ -90,7 +91,7 @@ final class ProgressEvents: ProgressDisplay {
       event.spent = result.ledger.reduce(0) { $0 + $1.amount }
       event.horizon = horizon
       event.evaluations = result.spent.evaluations
-      event.cell = result.trajectory.last?.cell
+      event.cell = result.trajectory.last?.architecture.description
       event.validationRegret = result.trajectory.last?.validationRegret
       event.testRegret = result.trajectory.last?.testRegret
       event.failure = result.failure

@@ -17,7 +17,7 @@ struct Spaces: ParsableCommand {
       rows.append([
         space.name, String(space.parameters.parameters.count),
         space.parameters.count.map(Numbers.grouped) ?? "infinite",
-        Numbers.grouped(space.uniqueCells().count), space.summary,
+        Numbers.grouped(space.architectures().count), space.summary,
       ])
     }
     // Summaries are aligned to the left, unlike the other columns.
@@ -70,39 +70,40 @@ struct Cells: ParsableCommand {
       guard case .some(..<(1 << 24)) = space.parameters.count, let total = space.parameters.count else {
         throw UsageError("the space \(space.name) has too many configurations to list")
       }
-      var hashes: [Cell: CellHash] = [:]
+      var ids: [Architecture: Architecture.ID] = [:]
       let header = space.parameters.parameters.map(\.name) + ["hash"]
       printLines(
         [header.joined(separator: ",")]
           + (0..<total).compactMap { index in
             let configuration = space.parameters.configuration(at: index)
-            guard let cell = space.cell(configuration) else { return nil }
-            let hash = hashes[cell] ?? cell.hash
-            hashes[cell] = hash
-            return configuration.values.map { String(Int($0)) }.joined(separator: ",") + ",\(hash)"
+            guard let architecture = space.architecture(configuration) else { return nil }
+            let id = ids[architecture] ?? architecture.id
+            ids[architecture] = id
+            return configuration.values.map { String(Int($0)) }.joined(separator: ",") + ",\(id)"
           })
       return
     }
-    let cells = space.uniqueCells()
+    let architectures = space.architectures()
     if count {
-      print(cells.count)
+      print(architectures.count)
     } else if hashes {
-      printLines(hashesInParallel(cells).sorted().map(\.description))
+      printLines(idsInParallel(architectures).sorted().map(\.description))
     } else {
-      printLines(cells.map(\.description))
+      printLines(architectures.map(\.description))
     }
   }
 
   private func printLines(_ lines: [String]) { Output.say(Data((lines.joined(separator: "\n") + "\n").utf8)) }
 
-  private func hashesInParallel(_ cells: [Cell]) -> [CellHash] {
+  private func idsInParallel(_ architectures: [Architecture]) -> [Architecture.ID] {
     let chunk = 1_024
-    let chunks = (cells.count + chunk - 1) / chunk
-    var result = [[CellHash]](repeating: [], count: chunks)
+    let chunks = (architectures.count + chunk - 1) / chunk
+    var result = [[Architecture.ID]](repeating: [], count: chunks)
     result.withUnsafeMutableBufferPointer { buffer in
       nonisolated(unsafe) let parts = buffer  // each written by one iteration
       DispatchQueue.concurrentPerform(iterations: chunks) { index in
-        parts[index] = Cell.hashes(cells[index * chunk..<min((index + 1) * chunk, cells.count)])
+        parts[index] = Architecture.ids(
+          architectures[index * chunk..<min((index + 1) * chunk, architectures.count)])
       }
     }
     return Array(result.joined())

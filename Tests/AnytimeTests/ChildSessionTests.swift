@@ -126,9 +126,9 @@ private final class Shared<Value: Sendable>: Sendable {
       #expect(try #require(child.incumbent?.validationAccuracy) > 0)
       let silent = try session.run(Scripted { _ in }, name: "silent")
       #expect(silent.incumbent == nil && silent.end == .finished && silent.ledger.isEmpty)
-      let cell = try #require(child.incumbent?.cell)
-      let recommending = try session.run(Scripted { try $0.recommend(cell) }, name: "recommending")
-      #expect(recommending.incumbent?.cell == cell && recommending.incumbent?.validationAccuracy == nil)
+      let found = try #require(child.incumbent?.architecture)
+      let recommending = try session.run(Scripted { try $0.recommend(found) }, name: "recommending")
+      #expect(recommending.incumbent?.architecture == found && recommending.incumbent?.validationAccuracy == nil)
     }
     #expect(result.trajectory.isEmpty)
   }
@@ -207,17 +207,17 @@ private final class Shared<Value: Sendable>: Sendable {
   @Test("trains anew what its parent has trained, and pays differences of its own under resume") func resume() throws {
     var policy = BudgetPolicy.fair
     policy.resume = true
-    let cell = benchmark.table.cell(benchmark.rows[0])
+    let architecture = benchmark.table.architecture(benchmark.rows[0])
     let session = self.session(policy)
-    try session.evaluate(cell, epochs: 6)
+    try session.evaluate(architecture, epochs: 6)
     let child = try session.run(
       Scripted {
-        try $0.evaluate(cell, epochs: 6)
-        try $0.evaluate(cell, epochs: 18)
+        try $0.evaluate(architecture, epochs: 6)
+        try $0.evaluate(architecture, epochs: 18)
       }, name: "a")
     #expect(child.spent.epochs == 18)
     let before = session.spent
-    try session.evaluate(cell, epochs: 18)
+    try session.evaluate(architecture, epochs: 18)
     #expect(session.spent > before)
   }
 
@@ -254,7 +254,7 @@ private final class Shared<Value: Sendable>: Sendable {
   private static func composed(_ session: Session) throws {
     try trainRandomly(session, 2)
     let first = try session.run(RandomSearch(), limit: 250, name: "first")
-    if let cell = first.incumbent?.cell { try session.evaluate(cell) }
+    if let found = first.incumbent?.architecture { try session.evaluate(found) }
     try session.run(
       Scripted { child in
         try trainRandomly(child, 1, epochs: 6)
@@ -387,7 +387,7 @@ private final class Shared<Value: Sendable>: Sendable {
     }
     let child = try run(on: Plain(), script)
     #expect(child.incumbent?.point == Configuration(values: [4, 0.4]) && child.incumbent?.epochs == 3)
-    #expect(child.incumbent?.cell == nil && child.incumbent?.validationAccuracy == 0.4 && child.amount == 50)
+    #expect(child.incumbent?.architecture == nil && child.incumbent?.validationAccuracy == 0.4 && child.amount == 50)
     var policy = BudgetPolicy.fair
     policy.incumbent = .anyFidelity
     #expect(try run(on: Plain(), policy: policy, script).incumbent?.validationAccuracy == 0.95)

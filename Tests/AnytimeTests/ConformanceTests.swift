@@ -31,7 +31,7 @@ private enum Broken {
   struct Stranger: Nameless {
     func search(_ session: Session) throws {
       let stranger = SearchSpace.oneShot1.uniqueCells().first { $0.vertexCount == 6 }
-      if let stranger { try session.recommend(stranger) }
+      if let stranger { try session.recommend(.cell(stranger)) }
     }
   }
 
@@ -67,8 +67,8 @@ private enum Broken {
   /// Never spends anything.
   struct Talker: Nameless {
     func search(_ session: Session) throws {
-      guard let cell = session.space.cell(session.space.sample(using: &session.random)) else { return }
-      while true { try session.recommend(cell) }
+      guard let found = session.space.architecture(session.space.sample(using: &session.random)) else { return }
+      while true { try session.recommend(found) }
     }
   }
 
@@ -153,8 +153,8 @@ private enum Broken {
       let rows = session.benchmark.rows
       func test(_ row: Int) -> Double { table.mean(.testAccuracy, row: row, epochs: 2) ?? 0 }
       let best = rows.max { test($0) < test($1) }
-      if session.space.cell(session.space.sample(using: &session.random)) != nil, let best {
-        try session.evaluate(table.cell(best))
+      if session.space.architecture(session.space.sample(using: &session.random)) != nil, let best {
+        try session.evaluate(table.architecture(best))
       }
       try Sound().search(session)
     }

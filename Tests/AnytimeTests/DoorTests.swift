@@ -52,7 +52,7 @@ import Testing
       ]) == [])
   }
 
-  @Test("shows no test accuracy, no other repeat, no cell that was not paid for") func closed() throws {
+  @Test("shows no test accuracy, no other repeat, no architecture that was not paid for") func closed() throws {
     let statements = [
       "_ = session.benchmark", "_ = session.benchmark.table", "_ = session.policy", "_ = session.account",
       "_ = session.incumbents", "_ = session.state", "_ = session.trace", "session.planned = 1",

@@ -105,7 +105,7 @@ struct Scripted: Optimizer {
     }
   }
 
-  @Test("a session shows no test accuracy, no inside, and only the space's cells") func door() throws {
+  @Test("a session shows no test accuracy, no inside, and only the space's architectures") func door() throws {
     let configuration = configuration
     _ = try run(1e6) { session in
       let evaluation = try session.evaluate(configuration)
@@ -115,8 +115,8 @@ struct Scripted: Optimizer {
       var text = ""
       dump(session, to: &text)
       #expect(!text.contains("benchmark"))
-      // Another cell than the space's is not trained.
-      let stranger = try #require(SearchSpace.oneShot1.uniqueCells().first { $0.vertexCount == 6 })
+      // Another architecture than the space's is not trained.
+      let stranger = Architecture.cell(try #require(SearchSpace.oneShot1.uniqueCells().first { $0.vertexCount == 6 }))
       #expect(throws: SessionError.notInTheTable(stranger)) { try session.evaluate(stranger) }
       #expect(throws: SessionError.noSuchFidelity(3, available: [2, 6, 18])) {
         try session.evaluate(configuration, epochs: 3)
@@ -143,16 +143,16 @@ struct Scripted: Optimizer {
   }
 
   @Test("a stand-alone training outranks recommendations, which count until then") func recommendation() throws {
-    let cells = benchmark.space.uniqueCells()
+    let all = benchmark.space.architectures()
     let result = try run(
       Scripted { session in
-        try session.recommend(cells[3])
-        try session.recommend(cells[4])
-        try session.recommend(cells[4])
-        try session.evaluate(cells[5])
-        try session.recommend(cells[6])
+        try session.recommend(all[3])
+        try session.recommend(all[4])
+        try session.recommend(all[4])
+        try session.evaluate(all[5])
+        try session.recommend(all[6])
       }, on: benchmark, policy: .fair, horizon: 1e6, seed: 3)
-    #expect(result.trajectory.map(\.cell) == [cells[3], cells[4], cells[5]].map(\.hash.description))
+    #expect(result.trajectory.map(\.architecture) == [all[3], all[4], all[5]].map(\.id))
     #expect(result.trajectory.map { $0.finalTrainingSeconds > 0 } == [true, true, false])
   }
 
@@ -160,10 +160,10 @@ struct Scripted: Optimizer {
   {
     var policy = BudgetPolicy.fair
     policy.chargeFinalTraining = true
-    let cells = benchmark.space.uniqueCells()
-    let row = try #require(benchmark.table.row(of: cells[3]))
+    let all = benchmark.space.architectures()
+    let row = try #require(benchmark.table.row(of: all[3]))
     let seconds = try #require(benchmark.table.mean(.seconds, row: row, epochs: 2))
-    let script = Scripted { try $0.recommend(cells[3]) }
+    let script = Scripted { try $0.recommend(all[3]) }
     let result = try run(script, on: benchmark, policy: policy, horizon: 1e6, seed: 0)
     #expect(result.trajectory.map(\.amount) == [seconds])
     let short = try run(script, on: benchmark, policy: policy, horizon: seconds / 2, seed: 0)

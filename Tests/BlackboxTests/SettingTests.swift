@@ -256,8 +256,8 @@ private func properties(of value: some Configurable) -> [String] {
     let url = FileManager.default.temporaryDirectory.appending(path: "many-\(UUID().uuidString).table")
     defer { try? FileManager.default.removeItem(at: url) }
     let writer = try TableWriter(destination: url)
-    for (number, cell) in SearchSpace.mini.uniqueCells().enumerated() {
-      let row = writer.add(cell: cell)
+    for (number, architecture) in SearchSpace.mini.architectures().enumerated() {
+      let row = writer.add(architecture)
       for epochs in 1...fidelities {
         let accuracy = 0.5 + 0.001 * Float(number)
         try writer.append(

@@ -128,7 +128,7 @@ private func distance(_ one: [Double], _ other: [Double]) -> Int { zip(one, othe
       for index in changed { hits[index] += 1 }
     }
     #expect(hits.allSatisfy { (60...140).contains($0) })  // 100 each; deviation 8.7
-    #expect(space.uniqueCells().isEmpty && space.cell(space.sample(using: &random)) == nil)
+    #expect(space.architectures().isEmpty && space.architecture(space.sample(using: &random)) == nil)
   }
 
   @Test("changes nothing about a parameter with one value") func constant() {

@@ -230,7 +230,7 @@ import Testing
     let settings = build.header.settings
     let steps = settings.training.stepsPerEpoch(images: settings.dataset.trainingImages)
     for row in 0..<table.rowCount {
-      let own = try #require(seconds[table.cell(row).description])
+      let own = try #require(seconds[table.architecture(row).description])
       for (fidelity, epochs) in table.epochs.enumerated() {
         for number in 0..<2 {
           let expected = own[number] * Double(steps * epochs)
@@ -260,7 +260,7 @@ import Testing
     #expect(summary.cells == 3 && summary.trainings == 12)
     #expect(extended.provenance["extended command"] == "base" && extended.provenance["command"] == "extended")
     for row in 0..<3 {
-      let own = try #require(extended.row(of: whole.cell(row)))
+      let own = try #require(extended.row(of: whole.architecture(row)))
       #expect(extended.parameterCount(own) == whole.parameterCount(row))
       for fidelity in 0..<2 {
         for number in 0..<2 {

@@ -126,7 +126,7 @@ struct Program {
       ("table query 00000000000000000000000000000000", "has no cell 00000000000000000000000000000000"),
       (
         "compare --space 2 --horizon 9 --seeds 1 --method random-search",
-        "of the 7773 cells of search space 2"
+        "of the 7773 architectures of search space 2"
       ),
       ("table import absent.csv", "cannot be opened"),
     ])

@@ -102,6 +102,42 @@ private struct Scripted: Optimizer {
     #expect(try store.seeds(of: identity) == [.max])
   }
 
+  @Test("writes architectures as the text that it always wrote, and reads them back") func architectures() throws {
+    defer { remove() }
+    let (first, second) = ("09fc2d10bdd6225e167a6f81a22a3f06", "52e567b5b32ee5cbf4a2da75ee75f63f")
+    let trace = """
+      {"amount":3,"cell":"\(second)","epoch":1,"errors":{"\(first)":0.5,"\(second)":0.25},\
+      "values":{"supernet loss":2},"weights":[[0.25,0.75]]}
+      """
+    let children = """
+      [{"amount":2,"children":[],"end":"finished","incumbent":{"cell":4294967297,"epochs":6,"validationAccuracy":0.5},\
+      "ledger":[],"method":"m","name":"c","spent":{"epochs":0,"evaluations":0,"seconds":2}}]
+      """
+    func decoded<Value: Decodable>(_ text: String) throws -> Value {
+      try JSONDecoder().decode(Value.self, from: Data(text.utf8))
+    }
+    let result = RunResult(
+      trajectory: [first, second].compactMap(Architecture.ID.init).enumerated().map { step, id in
+        TrajectoryPoint(
+          amount: Double(step), spent: Spending(seconds: 1), architecture: id, epochs: 9, validationRegret: 0.5,
+          testRegret: nil, finalTrainingSeconds: 0)
+      }, spent: Spending(seconds: 5), ledger: [], overheadSeconds: 0, trace: [try decoded(trace)],
+      children: try decoded(children))
+    #expect(result.children[0].incumbent?.architecture?.description == "01|00 input,output")
+    let identity = RunIdentity(
+      method: "random-search", revision: 1, settings: Settings(of: RandomSearch()), space: "mini",
+      tableChecksum: "0", horizon: 900, policy: .fair)
+    let store = try RunStore(path: path, registry: registry)
+    try store.add(result, identity: identity, seed: 0)
+    #expect(try store.results(of: identity, seeds: [0]).map(\.result) == [result])
+    func column(_ sql: String) throws -> [String] {
+      try DatabaseQueue(path: path).read { try String.fetchAll($0, sql: sql) }
+    }
+    #expect(try column("SELECT cell FROM trajectory ORDER BY step") == [first, second])
+    #expect(try column("SELECT json FROM trace") == [trace])
+    #expect(try column("SELECT children FROM run") == [children])
+  }
+
   @Test("leaves files that are something else as they are, and says what they are") func wrongFiles() throws {
     defer { remove() }
     #expect(throws: RunStoreError.missing(path)) { try RunStore(reading: path, registry: registry) }

@@ -53,7 +53,11 @@ import Testing
         let table = try Table(contentsOf: url)
         try table.verify()
         for row in 0..<min(table.rowCount, 3) {
-          _ = "\(table.cell(row)) \(table.hash(row)) \(table.cell(row).depth)"
+          let architecture = table.architecture(row)
+          _ = "\(architecture) \(table.id(row))"
+          switch architecture {
+          case .cell(let cell): _ = cell.depth
+          }
         }
         let benchmark = try Benchmark(table: table, space: .mini, holes: number % 4 < 2 ? .skip : .refuse)
         _ = SpaceReference(benchmark, policy: .fair)
@@ -158,7 +162,7 @@ import Testing
     let url = folder.appending(path: "sound.table")
     let writer = try TableWriter(destination: url)
     for row in 0..<table.rowCount {
-      let number = writer.add(cell: table.cell(row), parameters: 10, multiplyAccumulates: 20)
+      let number = writer.add(table.architecture(row), parameters: 10, multiplyAccumulates: 20)
       for (fidelity, epochs) in table.epochs.enumerated() {
         for repeated in 0..<table.repeats {
           func value(_ metric: Metric) -> Float {

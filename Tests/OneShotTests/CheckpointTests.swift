@@ -33,9 +33,12 @@ import Testing
 
   private func spend(_ session: Session) throws {
     for _ in 0..<3 { try session.evaluate(session.space.sample(using: &session.random)) }
-    try session.recommend(session.benchmark.table.cell(session.benchmark.rows[1]))
+    let architecture = session.benchmark.table.architecture(session.benchmark.rows[1])
+    try session.recommend(architecture)
     session.trace.append(
-      TracePoint(epoch: 1, amount: session.spent, cell: "", values: ["supernet loss": 0.1], weights: [], errors: [:]))
+      TracePoint(
+        epoch: 1, amount: session.spent, architecture: architecture.id, values: ["supernet loss": 0.1], weights: [],
+        errors: [architecture.id: 0.5]))
   }
 
   /// A whole file.

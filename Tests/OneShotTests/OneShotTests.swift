@@ -52,7 +52,7 @@ private func result(
     #expect(result.trace.allSatisfy { $0.values["supernet loss"] != nil && $0.values["validation accuracy"] != nil })
     #expect(result.trajectory.first?.amount == result.trace.first?.amount)
     #expect(result.trajectory.allSatisfy { $0.epochs == 0 && $0.finalTrainingSeconds > 0 })
-    #expect(result.trace.last?.cell == result.trajectory.last?.cell)
+    #expect(result.trace.last?.architecture == result.trajectory.last?.architecture)
     for weights in result.trace.flatMap(\.weights) { #expect(abs(weights.reduce(0, +) - 1) < 1e-6) }
   }
 
@@ -178,7 +178,7 @@ private func result(
     for point in charged {
       #expect(
         free.contains {
-          $0.cell == point.cell && abs($0.amount + $0.finalTrainingSeconds - point.amount) < 1e-9
+          $0.architecture == point.architecture && abs($0.amount + $0.finalTrainingSeconds - point.amount) < 1e-9
         })
     }
   }
@@ -210,9 +210,13 @@ private func result(
     // Least squares with a constant goes through the mean.
     let (shape, images) = (task.imageShape, Double(task.dataset.trainingImages))
     let predicted = benchmark.rows.map { row in
-      let work = Work(
-        of: benchmark.table.cell(row), settings: task.network, channels: shape.channels, height: shape.height,
-        width: shape.width, classes: 10)
+      let work =
+        switch benchmark.table.architecture(row) {
+        case .cell(let cell):
+          Work(
+            of: cell, settings: task.network, channels: shape.channels, height: shape.height, width: shape.width,
+            classes: 10)
+        }
       return model.seconds(work * images, images: Int(images), passes: 3)
     }
     #expect(abs(predicted.reduce(0, +) / Double(predicted.count) / model.secondsPerEpoch - 1) < 1e-6)
@@ -292,7 +296,7 @@ private func result(
     defer { try? FileManager.default.removeItem(at: url) }
     func table(_ provenance: Provenance) throws -> Table {
       let writer = try TableWriter(destination: url)
-      let row = writer.add(cell: try Cell(text: "01|00 input,output"))
+      let row = writer.add(try Architecture(text: "01|00 input,output"))
       try writer.append(Measurement(final: .init(seconds: 1, validationAccuracy: 0.5)), row: row, epochs: 1)
       try writer.finish(provenance: provenance)
       return try Table(contentsOf: url)
@@ -488,7 +492,7 @@ private func result(
       (#"{"space": "1", "epochs": []}"#, "is a trace of space 1"),
       (
         #"{"space": "mini", "epochs": [{"epoch": 4, "seconds": 1, "cell": "01|00 input,output", "x": 1}]}"#,
-        "epoch 4: the cell"
+        "epoch 4: the architecture"
       ),
       (#"{"space": "mini", "epochs": [{"epoch": 4, "seconds": 1}]}"#, "epoch 4: give 'cell' or 'architecture'"),
       (

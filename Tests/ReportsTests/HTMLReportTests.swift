@@ -21,7 +21,7 @@ private struct Example {
   func results(checksum: String? = nil) throws -> ExperimentResults {
     let method = Method(name: "m", title: "M", summary: "", citation: "")
     let entries = try labels.map { MethodEntry(label: $0, method: "m", settings: try Settings(method)) }
-    let cells = [table.hash(0), table.hash(1)].map(\.description)
+    let found = [table.id(0), table.id(1)]
     return ExperimentResults(
       experiment: Experiment(name: name, space: "mini", horizon: 100, seeds: seeds, methods: entries),
       tableChecksum: checksum ?? table.checksum,
@@ -32,7 +32,7 @@ private struct Example {
             let points = [(10.0, 0.02), (50, 0.01 * Double(seed))].map { amount, regret in
               TrajectoryPoint(
                 amount: amount, spent: Spending(seconds: amount, epochs: 9, evaluations: 4),
-                cell: cells[Int(seed) % 2], epochs: 9, validationRegret: regret, testRegret: regret,
+                architecture: found[Int(seed) % 2], epochs: 9, validationRegret: regret, testRegret: regret,
                 finalTrainingSeconds: 0)
             }
             return (
@@ -185,7 +185,10 @@ private struct Page: Equatable, CustomTestStringConvertible {
 @Suite("Drawings of cells") struct CellDrawingTests {
   @Test("have a box per vertex, a line per edge, and stay in the picture", arguments: [3, 57, 120, 200])
   func drawing(row: Int) throws {
-    let cell = try Table.embedded().cell(row)
+    let cell =
+      switch try Table.embedded().architecture(row) {
+      case .cell(let cell): cell
+      }
     let svg = CellDrawing(cell).svg(description: "a & b").text
     #expect(svg.components(separatedBy: "<rect").count - 1 == cell.vertexCount)
     #expect(svg.components(separatedBy: "<path").count - 1 == cell.edgeCount)

@@ -2,6 +2,7 @@ import Anytime
 import Experiments
 import Foundation
 import Reports
+import SearchSpaces
 
 /// One change of an incumbent, made by hand.
 struct HandMade {
@@ -40,7 +41,7 @@ extension [HandMade] {
           amount: point.amount,
           spent: Spending(
             seconds: point.amount, epochs: 2 * point.evaluations, evaluations: point.evaluations),
-          cell: "c", epochs: 9, validationRegret: point.validation, testRegret: point.test,
+          architecture: .init(high: 0, low: 12), epochs: 9, validationRegret: point.validation, testRegret: point.test,
           finalTrainingSeconds: point.final)
       },
       spent: Spending(seconds: 0.9 * horizon, epochs: 20, evaluations: 10),

@@ -3,6 +3,7 @@ import Experiments
 import Foundation
 import FoundationXML
 import Reports
+import SearchSpaces
 import TabularBenchmark
 import Testing
 
@@ -375,14 +376,17 @@ private func scalars(_ texts: some Sequence<String>) -> Set<[UInt32]> {
 }
 
 @Suite("Numbers that are none") struct NonFiniteTests {
+  private static let architecture = Architecture.ID(high: 0, low: 12)
+
   private func traced() throws -> ExperimentResults {
     let results = try HandMade.results([("m", [steps((1, 0.2))])])
     let method = results.methods[0]
     var run = method.runs[0].result
     run.trace = [
       TracePoint(
-        epoch: 1, amount: 2, cell: "c", values: ["supernet loss": .nan, "supernet accuracy": 0.5],
-        weights: [[.infinity, 0.25]], errors: ["c": -.infinity])
+        epoch: 1, amount: 2, architecture: Self.architecture,
+        values: ["supernet loss": .nan, "supernet accuracy": 0.5], weights: [[.infinity, 0.25]],
+        errors: [Self.architecture: -.infinity])
     ]
     return ExperimentResults(
       experiment: results.experiment, tableChecksum: results.tableChecksum,
@@ -393,10 +397,10 @@ private func scalars(_ texts: some Sequence<String>) -> Set<[UInt32]> {
     #expect(
       String(decoding: try TraceExport.csv.render(traced()), as: UTF8.self) == """
         method,seed,epoch,amount,cell,name,value
-        m,0,1,2.0,c,supernet accuracy,0.5
-        m,0,1,2.0,c,supernet loss,
-        m,0,1,2.0,c,weights.0.0,
-        m,0,1,2.0,c,weights.0.1,0.25
+        m,0,1,2.0,\(Self.architecture),supernet accuracy,0.5
+        m,0,1,2.0,\(Self.architecture),supernet loss,
+        m,0,1,2.0,\(Self.architecture),weights.0.0,
+        m,0,1,2.0,\(Self.architecture),weights.0.1,0.25
 
         """)
   }
@@ -404,7 +408,7 @@ private func scalars(_ texts: some Sequence<String>) -> Set<[UInt32]> {
   @Test("and null in JSON") func json() throws {
     let text = String(decoding: try TraceExport.json.render(traced()), as: UTF8.self)
     #expect(text.contains("\"values\":{\"supernet accuracy\":0.5,\"supernet loss\":null}"))
-    #expect(text.contains("\"weights\":[[null,0.25]]") && text.contains("\"errors\":{\"c\":null}"))
+    #expect(text.contains("\"weights\":[[null,0.25]]") && text.contains("\"errors\":{\"\(Self.architecture)\":null}"))
     #expect(try JSONValue.list([.number(.nan), .text("nan"), 1]).text() == "[null,\"nan\",1]")
   }
 

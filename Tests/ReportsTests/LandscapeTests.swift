@@ -12,7 +12,7 @@ import Testing
     let writer = try TableWriter(destination: url)
     for cell in SearchSpace.mini.uniqueCells() {
       let work = 1_000 * (1 + cell.edgeCount)
-      let row = writer.add(cell: cell, multiplyAccumulates: Int64(work))
+      let row = writer.add(.cell(cell), multiplyAccumulates: Int64(work))
       for epochs in [2, 6] {
         let accuracy = Float(0.5 + 0.0625 * Double(cell.depth) + Double(epochs) / 64)
         try writer.append(
@@ -26,21 +26,27 @@ import Testing
     return try Table(contentsOf: url)
   }
 
+  private static func cell(_ row: Int, _ table: Table) -> Cell {
+    switch table.architecture(row) {
+    case .cell(let cell): cell
+    }
+  }
+
   @Test("groups, correlations and the best") func whole() throws {
     let table = try Self.table()
     let landscape = Landscape(table)
-    #expect(landscape.depths.map(\.cells).reduce(0, +) == table.rowCount)
+    #expect(landscape.depths.map(\.architectures).reduce(0, +) == table.rowCount)
     for group in landscape.depths {
       #expect(abs(group.accuracy - (0.5 + 0.0625 * Double(group.count) + 6.0 / 64)) < 1e-6)
     }
     for (_, groups) in landscape.operations {
       #expect(groups.map(\.count) == [0, 1, 2, 3])
-      #expect(groups.map(\.cells).reduce(0, +) == table.rowCount)
+      #expect(groups.map(\.architectures).reduce(0, +) == table.rowCount)
     }
     let correlations = landscape.fidelityCorrelations
     #expect(correlations.count == 1 && correlations[0].low == 2 && correlations[0].high == 6)
     #expect(abs(correlations[0].correlation - 1) < 1e-12)
-    let depths = landscape.best.map { table.cell($0).depth }
+    let depths = landscape.best.map { Self.cell($0, table).depth }
     #expect(depths == depths.sorted(by: >) && Set(landscape.best).count == table.rowCount)
   }
 
@@ -49,8 +55,9 @@ import Testing
     let figure = try LandscapePlot(table).figure()
     #expect(figure.panels.suffix(3).map(\.title) == ["Best cell", "Second best", "Third best"])
     for (panel, row) in zip(figure.panels.suffix(3), Landscape(table).best) {
-      #expect(panel.caption.contains("\(table.hash(row))"))
-      #expect(panel.commands.components(separatedBy: "set object rectangle").count - 1 == table.cell(row).vertexCount)
+      #expect(panel.caption.contains("\(table.id(row))"))
+      let boxes = panel.commands.components(separatedBy: "set object rectangle").count - 1
+      #expect(boxes == Self.cell(row, table).vertexCount)
     }
     let url = FileManager.default.temporaryDirectory.appending(path: "landscape-\(UUID().uuidString).svg")
     defer { try? FileManager.default.removeItem(at: url) }

@@ -79,7 +79,7 @@ import Testing
     let space = try #require(SearchSpace(named: "mini"))
     let benchmark = try Benchmark(table: try Table.embedded(), space: space)
     let reference = try #require(SpaceReference(benchmark, policy: .fair))
-    #expect(reference.cells == 201 && reference.topEpochs == 9)
+    #expect(reference.architectures == 201 && reference.topEpochs == 9)
     let best = try #require(benchmark.bestTest)
     var random = RandomGenerator(seed: 1)
     let regrets = (0..<20_000).compactMap { _ in

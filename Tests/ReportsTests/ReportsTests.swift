@@ -26,8 +26,9 @@ private func results(
             RunResult(
               trajectory: points.map { amount, validation, test in
                 TrajectoryPoint(
-                  amount: amount, spent: Spending(seconds: amount, epochs: 1, evaluations: 1), cell: "c",
-                  epochs: 18, validationRegret: validation, testRegret: test, finalTrainingSeconds: 0)
+                  amount: amount, spent: Spending(seconds: amount, epochs: 1, evaluations: 1),
+                  architecture: .init(high: 0, low: 12), epochs: 18, validationRegret: validation, testRegret: test,
+                  finalTrainingSeconds: 0)
               }, spent: Spending(seconds: 90, epochs: 9, evaluations: 3), ledger: [], overheadSeconds: 0)
           )
         }, digest: String(repeating: "d", count: 64))
@@ -107,13 +108,14 @@ private func results(
   }
 
   @Test("events are a row each, quoted where needed") func events() throws {
+    let architecture = "0000000000000000000000000000000c"
     #expect(
       try text(.events) == """
         experiment,space,method,seed,amount,spent_seconds,spent_epochs,evaluations,cell,epochs,\
         validation_regret,test_regret,final_training_seconds
-        test,mini,"b, quoted",0,1.0,1.0,1.0,1.0,c,18,0.02,0.03,0.0
-        test,mini,"b, quoted",1,2.0,2.0,1.0,1.0,c,18,0.01,0.01,0.0
-        test,mini,a,0,4.0,4.0,1.0,1.0,c,18,0.01,0.005,0.0
+        test,mini,"b, quoted",0,1.0,1.0,1.0,1.0,\(architecture),18,0.02,0.03,0.0
+        test,mini,"b, quoted",1,2.0,2.0,1.0,1.0,\(architecture),18,0.01,0.01,0.0
+        test,mini,a,0,4.0,4.0,1.0,1.0,\(architecture),18,0.01,0.005,0.0
 
         """)
   }

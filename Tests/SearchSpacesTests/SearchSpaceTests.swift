@@ -9,11 +9,11 @@ import Testing
   func sizes(name: String, configurations: Int, cells: Int) throws {
     let space = try #require(SearchSpace(named: name))
     #expect(space.parameters.count == configurations)
-    #expect(space.uniqueCells().count == cells)
+    #expect(space.architectures().count == cells)
   }
 
   @Test("NAS-Bench-101 has 423,624 cells") func nasBench101() {
-    #expect(SearchSpace.nasBench101.uniqueCells().count == 423_624)
+    #expect(SearchSpace.nasBench101.architectures().count == 423_624)
   }
 
   @Test("the smallest hash of NAS-Bench-101 begins its file") func firstHash() throws {
@@ -31,17 +31,17 @@ import Testing
     }
   }
 
-  @Test("mutants give cells, and every rule reaches most of the mini space", arguments: MutationRule.allCases)
+  @Test("mutants give architectures, and every rule reaches most of the mini space", arguments: MutationRule.allCases)
   func mutation(rule: MutationRule) {
     var random = RandomGenerator(seed: 1)
     for space in SearchSpace.all {
       var configuration = space.sample(using: &random)
-      var visited: Set<Cell> = []
+      var visited: Set<Architecture> = []
       for _ in 0..<3_000 {
         configuration = space.mutate(configuration, rule: rule, using: &random)
-        if let cell = space.cell(configuration) { visited.insert(cell) } else { Issue.record("no cell") }
+        if let found = space.architecture(configuration) { visited.insert(found) } else { Issue.record("none") }
       }
-      if space.name == "mini" { #expect(visited.count > space.uniqueCells().count * 9 / 10) }
+      if space.name == "mini" { #expect(visited.count > space.architectures().count * 9 / 10) }
     }
   }
 

@@ -14,8 +14,8 @@ import Testing
   private func table(_ change: Change) throws -> (table: Table, url: URL) {
     let url = FileManager.default.temporaryDirectory.appending(path: "holes-\(UUID().uuidString).table")
     let writer = try TableWriter(destination: url)
-    for (index, cell) in SearchSpace.mini.uniqueCells().enumerated() {
-      let row = writer.add(cell: cell)
+    for (index, architecture) in SearchSpace.mini.architectures().enumerated() {
+      let row = writer.add(architecture)
       for epochs in [2, 6] {
         for number in 0..<3 {
           let value = 0.5 + 0.001 * Float(number)
@@ -55,14 +55,14 @@ import Testing
         return true
       }
       let text = try message(.refuse, change)
-      #expect(text.contains("1 training of search space mini lacks a number, the first \(name) (cell "), "\(text)")
+      #expect(
+        text.contains("1 training of search space mini lacks a number, the first \(name) (architecture "), "\(text)")
       #expect(text.contains("6 epochs, repeat 0); complete the table, or leave such trainings out with '--holes skip'"))
       let (table, url) = try table(change)
       defer { try? FileManager.default.removeItem(at: url) }
       let benchmark = try Benchmark(table: table, space: .mini, holes: .skip)
       #expect(benchmark.bestTest != nil, "one cell does not change the metric")
-      let cell = SearchSpace.mini.uniqueCells()[5]
-      let row = try #require(table.row(of: cell))
+      let row = try #require(table.row(of: SearchSpace.mini.architectures()[5]))
       var random = RandomGenerator(seed: 1)
       let drawn = (0..<200).map { _ in benchmark.drawRepeat(row: row, fidelity: 1, using: &random) }
       #expect(Set(drawn) == [1, 2])
@@ -74,7 +74,8 @@ import Testing
     for holes in Benchmark.Holes.allCases {
       let change: Change = { _, row, epochs, _ in row != 9 || epochs != 2 }
       let text = try message(holes, change)
-      #expect(text.contains("1 cell of search space mini has no whole training of 2 epochs, the first "), "\(text)")
+      #expect(
+        text.contains("1 architecture of search space mini has no whole training of 2 epochs, the first "), "\(text)")
     }
   }
 

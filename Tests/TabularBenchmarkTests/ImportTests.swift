@@ -78,8 +78,8 @@ import Testing
     let summary = try NASBench101Importer.importTable(from: source, to: scratch.file("a.table"))
     #expect(summary.cells == 1 && summary.records == 3 && summary.epochs == [108])
     let table = try Table(contentsOf: scratch.file("a.table"))
-    let hash = try #require(CellHash("ff91e10b9512cbe4efeec6bd926941a1"))
-    let row = try #require(table.row(of: hash))
+    let id = try #require(Architecture.ID("ff91e10b9512cbe4efeec6bd926941a1"))
+    let row = try #require(table.row(of: id))
     #expect(table.parameterCount(row) == 3_824_576)
     let shift = 2.0  // what the script adds in the third record
     for (moment, seconds, accuracy) in [(Moment.halfway, 600.25, 0.75), (.final, 1_200.5, 0.9375)] {
@@ -109,7 +109,7 @@ import Testing
     let table = try Table(contentsOf: scratch.file("a.table"))
     try table.verify()
     for cell in cells {
-      let row = try #require(table.row(of: cell))
+      let row = try #require(table.row(of: .cell(cell)))
       for fidelity in 0..<4 {
         #expect(table.repeatCount(row: row, epochs: fidelity) == 3)
         for moment in Moment.allCases {

@@ -24,7 +24,7 @@ struct Scratch: ~Copyable {
   private func write(_ url: URL, cells: [Cell]) throws {
     let writer = try TableWriter(destination: url)
     for (index, cell) in cells.enumerated() {
-      let row = writer.add(cell: cell, parameters: Int64(100 + index))
+      let row = writer.add(.cell(cell), parameters: Int64(100 + index))
       for epochs in [6, 2] {
         for number in 0..<2 {
           try writer.append(
@@ -47,9 +47,9 @@ struct Scratch: ~Copyable {
     #expect(table.rowCount == cells.count && table.epochs == [2, 6] && table.repeats == 2)
     #expect(table.provenance == ["source": "test"])
     for (index, cell) in cells.enumerated() {
-      let row = try #require(table.row(of: cell))
+      let row = try #require(table.row(of: .cell(cell)))
       #expect(table.row(of: cell.hash) == row)
-      #expect(table.hash(row) == cell.hash && table.cell(row) == cell)
+      #expect(table.id(row) == cell.hash && table.architecture(row) == .cell(cell))
       #expect(table.parameterCount(row) == 100 + index)
       for number in 0..<2 {
         let value = try #require(table.value(.validationAccuracy, row: row, epochs: 1, repeat: number))
@@ -70,7 +70,7 @@ struct Scratch: ~Copyable {
     try write(scratch.file("t.table"), cells: Array(cells.prefix(100)))
     let table = try Table(contentsOf: scratch.file("t.table"))
     for cell in cells.dropFirst(100) {
-      #expect(table.row(of: cell) == nil)
+      #expect(table.row(of: .cell(cell)) == nil)
       #expect(table.row(of: cell.hash) == nil)
     }
     #expect(throws: TableError.self) { _ = try Benchmark(table: table, space: .oneShot1) }
@@ -151,7 +151,7 @@ struct Scratch: ~Copyable {
     try table.verify()
     for space in [SearchSpace.oneShot1, .mini] {
       let benchmark = try Benchmark(table: table, space: space)
-      #expect(benchmark.rows.count == space.uniqueCells().count)
+      #expect(benchmark.rows.count == space.architectures().count)
       #expect(benchmark.bestTest != nil)
     }
     for row in 0..<table.rowCount {

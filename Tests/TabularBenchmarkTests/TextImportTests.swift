@@ -180,7 +180,7 @@ private let other = "011|001|000,\"input,maxpool3x3,output\",108,40,0.83,0.82"
     var rows: [[String: String]] = []
     for cell in cells {
       let parameters = Int64.random(in: 0...1 << 40, using: &random)
-      let index = writer.add(cell: cell, parameters: parameters)
+      let index = writer.add(.cell(cell), parameters: parameters)
       for count in 0..<epochs {
         for number in 0..<repeats {
           let seconds = Float.random(in: 0...1e6, using: &random)
@@ -400,7 +400,7 @@ private let other = "011|001|000,\"input,maxpool3x3,output\",108,40,0.83,0.82"
       "('input', 'conv3x3-bn-relu', 'output')", "input, conv3x3-bn-relu, output",
     ] {
       let text = "adjacency,operations,epochs,validation_accuracy\n\"\(matrix)\",\"\(operations)\",4,0.5\n"
-      #expect(try Imported(text).table.cell(0).description == "011|001|000 input,conv3x3-bn-relu,output")
+      #expect(try Imported(text).table.architecture(0).description == "011|001|000 input,conv3x3-bn-relu,output")
     }
   }
 

@@ -6,7 +6,7 @@ import Synchronization
 final class HashCheck: Sendable {
   struct Mismatch {
     let record: Int
-    let stated, computed: CellHash
+    let stated, computed: Architecture.ID
 
     /// - Parameter unit: What records are counted in, as in "line".
     func error(_ path: String, unit: String) -> ImportError {
@@ -17,7 +17,7 @@ final class HashCheck: Sendable {
     }
   }
 
-  private typealias Entry = (cell: Cell, hash: CellHash, record: Int)
+  private typealias Entry = (cell: Cell, hash: Architecture.ID, record: Int)
   private let found = Mutex<Mismatch?>(nil)
   private let batch = Mutex<[Entry]>([])
   private let group = DispatchGroup()
@@ -27,7 +27,7 @@ final class HashCheck: Sendable {
   /// The mismatch with the least record number so far.
   var mismatch: Mismatch? { found.withLock { $0 } }
 
-  func add(_ cell: Cell, _ hash: CellHash, record: Int) {
+  func add(_ cell: Cell, _ hash: Architecture.ID, record: Int) {
     let full = batch.withLock { batch -> [Entry] in
       batch.append((cell, hash, record))
       guard batch.count >= 1_024 else { return [] }

@@ -64,7 +64,7 @@ public enum NASBench101Importer {
         let cell: Cell
         do { cell = try record.graph.cell() } catch { throw failure("this is no cell: \(error)") }
         hashCheck.add(cell, record.hash, record: reader.recordNumber)
-        row = writer.add(cell: cell, hash: record.hash, parameters: record.parameters)
+        row = writer.add(.cell(cell), id: record.hash, parameters: record.parameters)
         rows[record.graph] = row
         let needed = writer.rowCount * epochCounts.count * repeats
         if fingerprints.count < needed {
@@ -88,10 +88,10 @@ public enum NASBench101Importer {
       }
     }
     if let wrong = hashCheck.finish() { throw wrong.error(source.path, unit: "record") }
-    if let lacking = writer.cell(withoutRepeats: repeats) {
+    if let lacking = writer.architecture(withoutRepeats: repeats) {
       throw ImportError(
         source.path, "",
-        "cell \(lacking.cell.hash) has \(lacking.repeats) trainings of \(lacking.epochs) epochs where "
+        "cell \(lacking.architecture.id) has \(lacking.repeats) trainings of \(lacking.epochs) epochs where "
           + "\(repeats) are needed; download the file again")
     }
     try writer.finish(provenance: [

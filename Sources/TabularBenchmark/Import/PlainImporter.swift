@@ -64,7 +64,7 @@ public enum PlainImporter {
     if let holes = writer.holes {
       notes.append(
         "\(holes.count) of \(holes.of) trainings lack validation accuracy or seconds, the first of them repeat "
-          + "\(holes.number) of \(holes.cell) at \(holes.epochs) epochs")
+          + "\(holes.number) of \(holes.architecture) at \(holes.epochs) epochs")
     }
     return ImportSummary(
       cells: writer.rowCount, records: rows.collector.count, epochs: rows.collector.epochCounts,
@@ -307,9 +307,9 @@ private struct RowReader {
       lastLengths = (adjacency.count, operations.count)
       lastGraph = graph
     }
-    var hash: CellHash?
+    var hash: Architecture.ID?
     if !isAbsent(ColumnMap.hash) {
-      hash = CellHash(hexDigits: fields[ColumnMap.hash])
+      hash = Architecture.ID(hexDigits: fields[ColumnMap.hash])
       guard hash != nil else {
         throw ImportProblem(
           "the hash '\(fields[ColumnMap.hash].text.prefix(60))' is not made of 32 hexadecimal digits")

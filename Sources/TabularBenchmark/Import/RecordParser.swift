@@ -19,7 +19,7 @@ struct RecordParser {
   }
 
   struct Record {
-    let hash: CellHash
+    let hash: Architecture.ID
     let epochs: Int
     let graph: Graph
     let parameters: Int64
@@ -31,7 +31,7 @@ struct RecordParser {
   private var metrics = ModelMetrics()
   // What was read last, as text and as value: a cell's records stand together.
   private var lastDigits: [UInt8] = []
-  private var lastHash = CellHash(high: 0, low: 0)
+  private var lastHash = Architecture.ID(high: 0, low: 0)
   private var lastText: [UInt8] = []
   private var lastGraph = Graph()
 
@@ -40,7 +40,7 @@ struct RecordParser {
     try scanner.expect("[")
     let digits = try scanner.string()
     if !Self.isEqual(lastDigits, digits) {
-      guard let hash = CellHash(hexDigits: digits) else {
+      guard let hash = Architecture.ID(hexDigits: digits) else {
         throw Problem("the hash is not made of 32 hexadecimal digits")
       }
       lastDigits = Array(digits)

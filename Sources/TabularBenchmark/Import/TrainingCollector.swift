@@ -15,7 +15,7 @@ struct TrainingCollector {
     /// The lines of the first row that has it, and of the first row of the cell.
     let line: UInt32
     let cell: Cell
-    var hash: CellHash?
+    var hash: Architecture.ID?
     var parameters: Int64 = -1
     var multiplyAccumulates: Int64 = -1
     /// Whether its trainings are left out, as those of another matrix are there.
@@ -57,7 +57,7 @@ struct TrainingCollector {
   ///
   /// - Returns: Its number for ``add(_:to:epochs:repeat:line:)``.
   mutating func entry(
-    _ graph: RecordParser.Graph, hash: CellHash?, parameters: Int64?, multiplyAccumulates: Int64?, line: Int
+    _ graph: RecordParser.Graph, hash: Architecture.ID?, parameters: Int64?, multiplyAccumulates: Int64?, line: Int
   ) throws(ImportProblem) -> Int {
     let index: Int
     if let known = indices[graph] {
@@ -65,7 +65,7 @@ struct TrainingCollector {
     } else {
       let cell: Cell
       do { cell = try graph.cell() } catch { throw ImportProblem("\(error)") }
-      let row = writer.add(cell: cell)
+      let row = writer.add(.cell(cell))
       var isLeftOut = false
       if row < firstEntry.count {
         let first = entries[Int(firstEntry[row])]
@@ -110,7 +110,7 @@ struct TrainingCollector {
     }
     if isNews {
       writer.add(
-        cell: entries[index].cell, hash: hash, parameters: parameters, multiplyAccumulates: multiplyAccumulates)
+        .cell(entries[index].cell), id: hash, parameters: parameters, multiplyAccumulates: multiplyAccumulates)
     }
     return index
   }

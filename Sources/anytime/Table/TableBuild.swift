@@ -349,7 +349,11 @@ struct BuildOptions: ParsableArguments {
       throw UsageError("--space is mini, 1, 2 or 3, not '\(space)'")
     }
     let known = try openBase()
-    let cells = space.uniqueCells().filter { known?.row(of: $0) == nil }
+    let cells = space.architectures().filter { known?.row(of: $0) == nil }.map { architecture in
+      switch architecture {
+      case .cell(let cell): cell
+      }
+    }
     guard let shard else { return cells }
     let parts = shard.split(separator: "/").compactMap { Int($0) }
     guard parts.count == 2, parts[1] > 0, (1...parts[1]).contains(parts[0]) else {

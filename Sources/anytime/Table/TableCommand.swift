@@ -86,7 +86,7 @@ struct TableInfo: ParsableCommand {
     let hasSeconds = table.has(.seconds)
     print("\nmean validation accuracy\(hasSeconds ? " and seconds" : "") at \(top) epochs:")
     func row(_ name: String, _ group: Landscape.Group) -> [String] {
-      [name, String(group.count), Numbers.grouped(group.cells), Numbers.decimals(group.accuracy, 4)]
+      [name, String(group.count), Numbers.grouped(group.architectures), Numbers.decimals(group.accuracy, 4)]
         + (hasSeconds ? [group.seconds.map { Numbers.decimals($0, 2) } ?? "-"] : [])
     }
     print(
@@ -105,7 +105,7 @@ struct TableInfo: ParsableCommand {
     print("\nbest cells by validation accuracy:")
     for row in landscape.best.prefix(5) {
       let accuracy = table.mean(.validationAccuracy, row: row, epochs: table.epochs.count - 1)
-      print("\(accuracy.map { Numbers.decimals($0, 4) } ?? "-")  \(table.hash(row))  \(table.cell(row))")
+      print("\(accuracy.map { Numbers.decimals($0, 4) } ?? "-")  \(table.id(row))  \(table.architecture(row))")
     }
   }
 
@@ -211,24 +211,22 @@ struct TableQuery: ParsableCommand {
 
   func run() throws {
     let text = cell.joined(separator: " ")
-    let hash = CellHash(text)
-    var wanted: Cell?
-    if hash == nil {
-      let parts = text.split(separator: " ", maxSplits: 1)
-      guard parts.count == 2 else { throw UsageError(CellError.unreadable(text).description) }
-      do { wanted = try Cell(adjacencyText: parts[0], operations: parts[1]) } catch {
-        throw UsageError("\(error)")
-      }
+    let id = Architecture.ID(text)
+    var wanted: Architecture?
+    if id == nil {
+      do { wanted = try Architecture(text: text) } catch { throw UsageError("\(error)") }
     }
     let table = try Experiment.openTable(self.table)
-    let row = hash.flatMap { table.row(of: $0) } ?? wanted.flatMap { table.row(of: $0) }
+    let row = id.flatMap { table.row(of: $0) } ?? wanted.flatMap { table.row(of: $0) }
     guard let row else { throw Failure("\(table.path) has no cell \(text)") }
-    let cell = table.cell(row)
+    let architecture = table.architecture(row)
     if dot {
-      print(cell.dot)
+      switch architecture {
+      case .cell(let cell): print(cell.dot)
+      }
       return
     }
-    print("cell        \(cell)\nhash        \(table.hash(row))")
+    print("cell        \(architecture)\nhash        \(table.id(row))")
     if let count = table.parameterCount(row) { print("parameters  \(Numbers.grouped(count))") }
     if let macs = table.multiplyAccumulates(row) { print("MACs        \(Numbers.grouped(macs)) per image") }
     var rows = [["epochs", "repeat", "", "seconds", "train", "validation", "test"]]

@@ -1,76 +1,13 @@
-/// NAS-Bench-101's name of a cell: a 128-bit digest that isomorphic cells share, written as 32 hexadecimal
-/// digits.
-public struct CellHash: Hashable, Comparable, Sendable, LosslessStringConvertible {
-  /// The first and the last 16 digits.
-  public let high, low: UInt64
-
-  public init(high: UInt64, low: UInt64) {
-    self.high = high
-    self.low = low
-  }
-
-  /// A hash from its 32 hexadecimal digits.
-  public init?(_ description: String) {
-    var description = description
-    let hash = description.withUTF8 { Self(hexDigits: $0) }
-    guard let hash else { return nil }
-    self = hash
-  }
-
-  /// A hash from the ASCII codes of its 32 hexadecimal digits.
-  package init?(hexDigits: UnsafeBufferPointer<UInt8>) {
-    guard hexDigits.count == 32 else { return nil }
-    var words: (UInt64, UInt64) = (0, 0)
-    for (index, digit) in hexDigits.enumerated() {
-      let value: UInt8
-      switch digit {
-      case 0x30...0x39: value = digit - 0x30
-      case 0x61...0x66: value = digit - 0x61 + 10
-      case 0x41...0x46: value = digit - 0x41 + 10
-      default: return nil
-      }
-      if index < 16 { words.0 = words.0 << 4 | UInt64(value) } else { words.1 = words.1 << 4 | UInt64(value) }
-    }
-    (high, low) = words
-  }
-
-  public static func < (a: Self, b: Self) -> Bool { (a.high, a.low) < (b.high, b.low) }
-
-  public var description: String {
-    String(unsafeUninitializedCapacity: 32) { buffer in
-      if let start = buffer.baseAddress { writeHexDigits(to: UnsafeMutableRawPointer(start)) }
-      return 32
-    }
-  }
-
-  /// Writes the 32 lower-case digits.
-  fileprivate func writeHexDigits(to target: UnsafeMutableRawPointer) {
-    for (half, word) in [high, low].enumerated() {
-      // Spread the sixteen half bytes over two words of bytes, then turn each into its digit.
-      for quarter in 0..<2 {
-        var spread = word >> UInt64(32 - 32 * quarter) & 0xffff_ffff
-        spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff
-        spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff
-        spread = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f
-        let isLetter = (spread + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
-        let digits = spread + 0x3030_3030_3030_3030 + isLetter * 0x27
-        target.storeBytes(
-          of: digits.bigEndian, toByteOffset: 16 * half + 8 * quarter, as: UInt64.self)
-      }
-    }
-  }
-}
-
 extension Cell {
   /// The NAS-Bench-101 hash: iterated MD5 over degrees, labels and neighbours, as `hash_module` in
   /// `nasbench/lib/graph_util.py` computes it.
   ///
   /// Takes up to 50 MD5 digests. As a dictionary key, the cell itself is much faster.
-  public var hash: CellHash { Self.hashes([self])[0] }
+  public var hash: Architecture.ID { Self.hashes([self])[0] }
 
   /// The hashes of many cells; faster than one by one.
-  public static func hashes(_ cells: some Collection<Cell>) -> [CellHash] {
-    var result: [CellHash] = []
+  public static func hashes(_ cells: some Collection<Cell>) -> [Architecture.ID] {
+    var result: [Architecture.ID] = []
     result.reserveCapacity(cells.count)
     var rounds = MD5Lanes()
     var last = MD5Lanes()
@@ -166,12 +103,12 @@ private enum VertexLabel {
     }
   }
 
-  static func digest(out: Int, into: Int, _ label: Int) -> CellHash {
+  static func digest(out: Int, into: Int, _ label: Int) -> Architecture.ID {
     digests[(out * 7 + into) * 5 + label + 2]
   }
 
   /// All first hashes, by out-degree, in-degree and label: there are few.
-  private static let digests: [CellHash] = (0..<7).flatMap { out in
+  private static let digests: [Architecture.ID] = (0..<7).flatMap { out in
     (0..<7).flatMap { into in
       (-2...2).map { label in
         var message = MD5Lanes()
