@@ -61,7 +61,7 @@ public struct Chart: Sendable {
   /// With more methods than this, bands cover each other and are not drawn unless they are asked for.
   public static let bandedLines = 8
   /// Of so few runs a band of medians reaches from the least value to the greatest: three runs are expected to have
-  /// half of all runs between them, as quartiles have; quartiles that are interpolated between three runs have a quarter.
+  /// half of all runs between them, as quartiles have. Quartiles interpolated between three runs would have a quarter.
   static let rangedRuns = 3
   /// The number of a method's runs that the page draws one by one.
   static let singleRuns = 20

@@ -29,7 +29,7 @@ public struct LastEpochs: Hashable, Sendable {
       let last = zip(run.result.trace, run.result.recommendedRegrets(metric, policy)).suffix(Self.count)
       let regrets = last.compactMap(\.1)
       guard !regrets.isEmpty, regrets.count == last.count else { return nil }
-      return (regrets, Set(last.map(\.0.cell)).count)
+      return (regrets, Set(last.map(\.0.architecture)).count)
     }
     let means = runs.compactMap(\.regrets.mean)
     guard let mean = means.mean, mean.isFinite, let architectures = runs.map({ Double($0.architectures) }).mean
@@ -56,9 +56,9 @@ extension RunResult {
   func recommendedRegrets(_ metric: RegretMetric, _ policy: BudgetPolicy) -> [Double?] {
     // A running minimum is not the regret of the architecture beside it.
     if metric == .test, policy.testCurve == .runningMinimum { return trace.map { _ in nil } }
-    let known = Dictionary(trajectory.filter { $0.epochs == 0 }.map { ($0.cell, $0) }) { first, _ in first }
+    let known = Dictionary(trajectory.filter { $0.epochs == 0 }.map { ($0.architecture, $0) }) { first, _ in first }
     return trace.map { point in
-      let found = known[point.cell]
+      let found = known[point.architecture]
       return metric == .test ? found?.testRegret : found?.validationRegret
     }
   }

@@ -119,8 +119,8 @@ public struct SignificanceTable: Sendable {
     /// The method whose regret is less, if that is significant.
     public let better: Int?
 
-    /// The number of runs of each method, or of common seeds, with which a difference of the size that was seen would be
-    /// significant with probability ``SignificanceTable/power``: by Noether's sample sizes at the table's level,
+    /// The number of runs of each method, or of common seeds, with which a difference of the size that was seen would
+    /// be significant with probability ``SignificanceTable/power``: by Noether's sample sizes at the table's level,
     /// divided by the number of pairs as in Holm's first step, or by the same reasoning for Nemenyi's test. `nil` where
     /// the difference is significant already, or where there is none.
     public let runsNeeded: Int?

@@ -42,9 +42,9 @@ extension HTMLReport {
     }
     guard !rows.isEmpty else { return nil }
     return """
-      <p>After every epoch a one-shot method recommends a cell. Where that jumps, the final regret is of a single draw; \
-      the mean over the last \(LastEpochs.count) epochs that a run did is what it may be expected to return when it is \
-      stopped about there.</p>
+      <p>After every epoch a one-shot method recommends a cell. Where that jumps, the final regret is of a single \
+      draw; the mean over the last \(LastEpochs.count) epochs that a run did is what it may be expected to return when \
+      it is stopped about there.</p>
       \(HTMLTable(
         caption: "\(metric.rawValue.capitalized) regret in percent points, mean ± standard error over runs: at the "
           + "end, and averaged over each run's last epochs with a 95 % interval by Student's t distribution",
@@ -162,7 +162,8 @@ struct TraceValues {
     return Chart(
       title: title, caption: caption, description: "Measurements of supernets, by epoch",
       x: Chart.Axis(title: "supernet epoch", 0...max(1, points.map(\.x).max() ?? 1)),
-      y: Chart.Axis(title: name, low - margin...high + margin), methods: methods.map { Chart.Line(label: $0.label, method: $0.method, family: $0.family) },
+      y: Chart.Axis(title: name, low - margin...high + margin),
+      methods: methods.map { Chart.Line(label: $0.label, method: $0.method, family: $0.family) },
       series: series, showsBands: methods.count <= Chart.bandedLines, isStepped: false)
   }
 }

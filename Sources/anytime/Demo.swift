@@ -1,7 +1,9 @@
 import Anytime
+import Anytime
 import ArgumentParser
 import Experiments
 import Foundation
+import OneShot
 import Reports
 import Tensor
 
@@ -20,8 +22,8 @@ struct Demo: AsyncParsableCommand {
 
   /// The one-shot methods that are shown: as many as run with ``oneShotSeeds`` seeds in less than four minutes on two
   /// cores, the blackbox methods included.
-  private static let oneShotMethods = ["gdas"]
-  private static let titles = "GDAS"
+  private static let oneShotMethods: [any Optimizer.Type] = [GDAS.self]
+  private static let titles = oneShotMethods.map { $0.method.title }.joined(separator: ", ")
 
   @Option(name: .shortAndLong, help: "The folder to write into.")
   var output = "anytime-demo"
@@ -64,7 +66,7 @@ struct Demo: AsyncParsableCommand {
     do {
       try Torch.load()
       for method in Self.oneShotMethods {
-        text += "\n  - \(method): {preset: quick, epochs: \(epochs), seeds: \(oneShotSeeds)}"
+        text += "\n  - \(method.method.name): {preset: quick, epochs: \(epochs), seeds: \(oneShotSeeds)}"
       }
     } catch {
       Console.complain("\(Self.titles) left out: \(error)")

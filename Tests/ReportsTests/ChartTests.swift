@@ -165,7 +165,8 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
       ends: ends.map { [Double($0.1) ?? .nan, Double($0.2) ?? .nan] }, rows: names.map { Double($0.2) ?? .nan },
       lines: blocks.map { name, rows in
         Drawn.Line(
-          colour: colours[name] ?? "", dash: dashes[name] ?? [.nan], points: rows.map { banded.contains(name) ? $0 : Array($0.prefix(2)) })
+          colour: colours[name] ?? "", dash: dashes[name] ?? [.nan],
+          points: rows.map { banded.contains(name) ? $0 : Array($0.prefix(2)) })
       }, bands: banded.count)
   }
 
