@@ -743,7 +743,10 @@ ct_tensor *ours::ct_group_operations(const ct_tensor *images, ct_geometry size, 
     };
     for (int u = 0; u < count; ++u) add(u, plain_unit(x, units[u], norm));
     if (pools) add(count, at::max_pool2d(x, 3, 1, 1));
-    return parts == 1 ? sum : at::channel_shuffle(at::cat({sum, whole.slice(1, wide)}, 1), parts);
+    if (parts == 1) return sum;
+    // The library's own shuffle has no derivative.
+    const at::Tensor all = at::cat({sum, whole.slice(1, wide)}, 1);
+    return all.reshape({all.size(0), parts, wide, all.size(2), all.size(3)}).transpose(1, 2).reshape(all.sizes());
   });
 }
 

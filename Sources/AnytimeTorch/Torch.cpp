@@ -51,6 +51,7 @@ struct Linear : torch::autograd::Function<Linear> {
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &x, const at::Tensor &w,
                             const c10::optional<at::Tensor> &b) {
     context->save_for_backward({x, w});
+    context->saved_data["adds"] = b.has_value();
     const at::Tensor start = b ? *b : at::zeros({w.size(1)}, w.options());
     at::Tensor result = start.expand({x.size(0), w.size(1)}).clone(at::MemoryFormat::Contiguous);
     const at::Tensor from = x.contiguous(), weight = w.contiguous();
@@ -67,7 +68,7 @@ struct Linear : torch::autograd::Function<Linear> {
     at::Tensor to_x, to_w;
     if (context->needs_input_grad(0)) to_x = product(gradient, w.t());
     if (context->needs_input_grad(1)) to_w = product(x.t(), gradient);
-    return {to_x, to_w, gradient.sum(0)};
+    return {to_x, to_w, context->saved_data["adds"].toBool() ? gradient.sum(0) : at::Tensor()};
   }
 };
 

@@ -38,7 +38,9 @@ public struct GradientDescent {
     squares =
       rule == .rmsprop
       ? try parameters.map { parameter throws(TorchError) in
-        try Tensor([Float](repeating: 1, count: parameter.count), shape: parameter.shape)
+        let ones = try parameter.zeros()
+        try ones.assign(Tensor([Float](repeating: 1, count: parameter.count), shape: parameter.shape))
+        return ones
       } : []
   }
 

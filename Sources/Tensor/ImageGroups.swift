@@ -112,7 +112,7 @@ public struct ImageGroups {
   /// The sum of operations on these images, as a single node of the graph.
   ///
   /// - Parameters:
-  ///   - units: Units with as many channels out as in.
+  ///   - units: Units with equal numbers of channels out; as many as in, if there is another operation or part.
   ///   - pools: Whether 3x3 max pooling with stride 1 and padding 1 is an operation too, the last one.
   ///   - weights: One number per operation, by which its result is multiplied; `nil` for 1.
   ///   - parts: The number of equal parts of the channels. Operations see the first one and the others pass by; then
@@ -120,11 +120,11 @@ public struct ImageGroups {
   public func operations(
     _ units: [ConvolutionUnit], pools: Bool, weights: Tensor?, parts: Int = 1, _ norm: BatchNorm
   ) throws(TorchError) -> Self {
-    with(
-      try Tensor(
-        owning: torch.group_operations(
-          values.handle, geometry, units.map(\.handles), Int32(units.count), pools ? 1 : 0, weights?.handle,
-          Int64(parts), norm.values)))
+    let sum = try Tensor(
+      owning: torch.group_operations(
+        values.handle, geometry, units.map(\.handles), Int32(units.count), pools ? 1 : 0, weights?.handle,
+        Int64(parts), norm.values))
+    return with(sum, channels: parts == 1 ? units.first?.weight.shape[0] : nil)
   }
 
   /// Max pooling with 3x3 windows, stride 1 and padding 1.
