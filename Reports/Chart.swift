@@ -1,3 +1,4 @@
+import Anytime
 import Foundation
 import Statistics
 
@@ -10,6 +11,18 @@ public struct Chart: Sendable {
     init(_ x: Double, _ y: Double, _ low: Double? = nil, _ high: Double? = nil) {
       (self.x, self.y) = (x, y)
       (self.low, self.high) = (low ?? y, high ?? y)
+    }
+  }
+
+  /// The name of a line, and what gives it its colour and dash.
+  package struct Line: Hashable, Sendable {
+    package let label: String
+    /// The method's name and family.
+    package let method: String
+    package let family: Method.Family
+
+    package init(label: String, method: String, family: Method.Family) {
+      (self.label, self.method, self.family) = (label, method, family)
     }
   }
 
@@ -27,9 +40,6 @@ public struct Chart: Sendable {
     package let label: String
   }
 
-  /// The corner of the plot in which a short legend has room.
-  package enum Corner: String, Sendable { case topLeft = "top left", topRight = "top right" }
-
   /// The experiment's name.
   package let title: String
   /// The experiment, the runs and the bands that are shown.
@@ -37,8 +47,8 @@ public struct Chart: Sendable {
   /// Alternative text.
   let description: String
   package var x, y: Axis
-  /// The legend's methods in order, with or without a line. They determine the styles.
-  package let methods: [(label: String, method: String)]
+  /// The methods in order, with or without a line. They determine the styles.
+  package let methods: [Line]
   package let series: [Series]
   package var levels: [Level] = []
   /// Whether bands are drawn.
@@ -47,11 +57,12 @@ public struct Chart: Sendable {
   var isStepped = true
   /// Whether every line is a single run: thin, many with one label.
   var isOfRuns = false
-  /// `nil` if the legend stands outside.
-  var legend: Corner?
 
   /// With more methods than this, bands cover each other and are not drawn unless they are asked for.
   public static let bandedLines = 8
+  /// Of so few runs a band of medians reaches from the least value to the greatest: three runs are expected to have
+  /// half of all runs between them, as quartiles have. Quartiles interpolated between three runs would have a quarter.
+  static let rangedRuns = 3
   /// The number of a method's runs that the page draws one by one.
   static let singleRuns = 20
 

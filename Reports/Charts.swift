@@ -4,7 +4,7 @@ import Statistics
 
 /// The statistic that lines of regret show, and that of their bands.
 public enum CurveCenter: String, CaseIterable, Sendable {
-  /// The median, with a band between the quartiles.
+  /// The median, with a band between the quartiles, or over all of few runs: see ``Chart/rangedRuns``.
   case median
   /// The mean, with a band of one standard error.
   case mean
@@ -37,7 +37,10 @@ public enum CurveCenter: String, CaseIterable, Sendable {
     let (mean, error) = (100 * summary.mean, 100 * (summary.standardError ?? 0))
     switch self {
     case .median:
-      return Chart.Point(x, 100 * summary.median, 100 * summary.lowerQuartile, 100 * summary.upperQuartile)
+      let isRange = summary.n <= Chart.rangedRuns
+      return Chart.Point(
+        x, 100 * summary.median, 100 * (isRange ? summary.least : summary.lowerQuartile),
+        100 * (isRange ? summary.greatest : summary.upperQuartile))
     case .mean, .runs: return Chart.Point(x, mean, mean - error, mean + error)
     case .bootstrap:
       return Chart.Point(
@@ -47,8 +50,8 @@ public enum CurveCenter: String, CaseIterable, Sendable {
 }
 
 extension RegretRuns {
-  /// The methods' labels with the names that determine their colours.
-  var names: [(label: String, method: String)] { methods.map { ($0.label, $0.method) } }
+  /// The methods' labels with what determines their styles.
+  var names: [Chart.Line] { methods.map { Chart.Line(label: $0.label, method: $0.method, family: $0.family) } }
 }
 
 extension Chart {
@@ -79,13 +82,17 @@ extension Chart {
       of: points.flatMap { [$0.low, $0.y, $0.high] } + (levels ?? []).map(\.value), scale: y)
     let showsBands = bands ?? (runs.methods.count <= bandedLines)
     var caption = runs.caption
-    if showsBands, let band = center.band, series.contains(where: \.hasBand) { caption += ", band: \(band)" }
+    if showsBands, let band = center.band, series.contains(where: \.hasBand) {
+      caption += ", band: \(band)"
+      let isRanged = runs.methods.contains { (2...rangedRuns).contains($0.runs.count) }
+      if center == .median, isRanged { caption += " (of \(rangedRuns) runs or fewer: least to greatest)" }
+    }
     if y == .log, points.contains(where: { $0.y < axis.range.lowerBound }) { caption += ", lower edge: zero regret" }
     return Chart(
       title: runs.results.experiment.name, caption: caption,
       description: "Regret of the incumbent over the budget spent, by method",
       x: Axis(budget: runs.currency.unit, from: first, to: runs.end, scale: x), y: axis, methods: runs.names,
-      series: series, levels: levels ?? [], showsBands: showsBands, isOfRuns: center == .runs, legend: .topRight)
+      series: series, levels: levels ?? [], showsBands: showsBands, isOfRuns: center == .runs)
   }
 
   /// A line of means or medians begins where every run has an incumbent: before, it would show the survivors only.
@@ -170,6 +177,6 @@ extension Chart {
         Series(
           label: distribution.methods[index].label,
           points: zip(grid, distribution.curve(index, on: grid)).map { Point($0, 100 * $1) })
-      }, legend: .topLeft)
+      })
   }
 }

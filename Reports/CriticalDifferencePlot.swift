@@ -10,13 +10,12 @@ public struct CriticalDifferencePlot: Sendable {
   public func figure(_ diagrams: [CriticalDifferences]) throws(ReportError) -> Figure {
     guard !diagrams.isEmpty else {
       throw ReportError(
-        "critical differences need at least two methods with the runs of two common seeds, or with any runs for "
-          + "the test mann-whitney-holm")
+        "critical differences need at least two methods with so many runs that a difference can be significant")
     }
     let styles = MethodStyle.byLabel(diagrams.flatMap(\.table.runs.names))
     // How far below the axis the lowest label is, in lines.
     let depth = diagrams.map {
-      0.9 + Self.spacing * Double($0.groups.count) + Double(($0.order.count + 1) / 2)
+      0.9 + Self.spacing * Double($0.groups.count) + Double(($0.order.count + 1) / 2) + Double($0.notes.count) * 0.7
     }
     let deepest = depth.max() ?? 0
     return Figure(
@@ -37,11 +36,11 @@ public struct CriticalDifferencePlot: Sendable {
     let first = (diagram.ranks.first ?? 1).rounded(.down)
     let last = max((diagram.ranks.last ?? 2).rounded(.up), first + 1)
 
-    // A letter of the usual size has about 8.7 points; smaller ones where the labels leave less than a quarter.
+    // A letter of the usual size has about 9.3 points; smaller ones where the labels leave less than a quarter.
     let letters = [labels.prefix(half), labels.dropFirst(half)].map { labels in
       Double((labels.map(\.count).max() ?? 0) + 9)
     }
-    let parts = letters.map { $0 * 8.7 / width }
+    let parts = letters.map { $0 * 9.3 / width }
     let scale = min(1, 0.75 / (parts[0] + parts[1]))
     let unit = (last - first) / (1 - scale * (parts[0] + parts[1]))
     var text = """
@@ -82,8 +81,9 @@ public struct CriticalDifferencePlot: Sendable {
       let y = -0.9 - Self.spacing * Double(diagram.groups.count) - Double(isLeft ? index : count - 1 - index)
       let rank = diagram.ranks[index]
       let edge = isLeft ? first - 0.01 * unit : last + 0.01 * unit
-      let colour = styles[table.labels[diagram.order[index]]]?.colour ?? "333333"
-      let style = "nohead linewidth 1.6 linecolor rgb '#\(colour)'"
+      let style = styles[table.labels[diagram.order[index]]].map { style in
+        "nohead linewidth 1.6 \(Figure.dashes(style)) linecolor rgb '#\(style.colour)'"
+      } ?? axis
       line(rank, 0, rank, y, style)
       line(rank, y, edge, y, style)
       let number = Numbers.decimals(rank, 2)
@@ -92,6 +92,10 @@ public struct CriticalDifferencePlot: Sendable {
         "set label \(Figure.quoted("{/*\(scale) \(Figure.escaped(title))}")) at \(edge),\(y) "
         + "\(isLeft ? "right" : "left") offset \(isLeft ? "-0.5" : "0.5"),0\n"
     }
+    for (index, note) in diagram.notes.enumerated() {
+      let y = -1.1 - Self.spacing * Double(diagram.groups.count) - Double(half) - 0.7 * Double(index)
+      text += "set label \(Figure.quoted("{/*0.75 \(Figure.escaped(note))}")) at graph 0.02, first \(y) left\n"
+    }
     // Something must be plotted: nothing visible.
     text += "plot NaN notitle\n"
     return Figure.Panel(
@@ -99,5 +103,16 @@ public struct CriticalDifferencePlot: Sendable {
         + "\(Numbers.part(diagram.row.fraction)) of the budget",
       caption: table.runs.caption + ", \(table.caption), bars join methods without a significant difference",
       commands: text, height: 150 + Int(32 * (depth + 2)))
+  }
+}
+
+extension CriticalDifferences {
+  /// The methods that are left out, in lines below the diagram.
+  fileprivate var notes: [String] {
+    guard !tooFew.isEmpty else { return [] }
+    let names = tooFew.map { method in
+      SignificanceTable.TooFew(label: method.label.shownInFigures, runs: method.runs, needed: method.needed).text
+    }
+    return Figure.wrapped("Too few runs for any significant difference: " + names.joined(separator: ", "), 90)
   }
 }

@@ -39,11 +39,15 @@ public struct Curves: Sendable {
     /// `nil` for a single run.
     public let standardError: Double?
     public let median, lowerQuartile, upperQuartile: Double
+    public let least, greatest: Double
     /// A bootstrap interval of the mean, where it was asked for.
     public var interval: ClosedRange<Double>?
 
     public init?(_ values: [Double]) {
-      guard let mean = values.mean, let quartiles = values.quantiles([0.25, 0.5, 0.75]) else { return nil }
+      guard let mean = values.mean, let quartiles = values.quantiles([0.25, 0.5, 0.75]),
+        let least = values.min(), let greatest = values.max()
+      else { return nil }
+      (self.least, self.greatest) = (least, greatest)
       n = values.count
       self.mean = mean
       standardError = values.standardError

@@ -136,7 +136,11 @@ public struct CurveExport: Sendable {
         "mean", "standard_error", "interval_low", "interval_high", "median", "lower_quartile", "upper_quartile",
         "area", "log_area",
       ] + percents.map { "median_at_\($0)" } + percents.map { "better_than_at_\($0)" }
-        + percents.map { "worse_than_at_\($0)" } + ["evaluations"])
+        + percents.map { "worse_than_at_\($0)" }
+        + [
+          "evaluations", "last_epochs", "last_n", "last_mean", "last_standard_error", "last_interval_low",
+          "last_interval_high",
+        ])
     for row in board.rows {
       let none = [Int?](repeating: nil, count: percents.count)
       table.add(
@@ -148,7 +152,12 @@ public struct CurveExport: Sendable {
           .number(row.interval?.upperBound), .number(row.final?.median), .number(row.final?.lowerQuartile),
           .number(row.final?.upperQuartile), .number(row.area), .number(row.logArea),
         ] + row.medians.map { .number($0) } + (row.wins.isEmpty ? none : row.wins).map { .count($0) }
-          + (row.losses.isEmpty ? none : row.losses).map { .count($0) } + [.number(row.evaluations)])
+          + (row.losses.isEmpty ? none : row.losses).map { .count($0) } 
+          + [
+            .number(row.evaluations), .count(row.lastEpochs?.epochs), .count(row.lastEpochs?.n),
+            .number(row.lastEpochs?.mean), .number(row.lastEpochs?.standardError),
+            .number(row.lastEpochs?.interval?.lowerBound), .number(row.lastEpochs?.interval?.upperBound),
+          ])
     }
     return table.data
   }
@@ -159,7 +168,7 @@ public struct CurveExport: Sendable {
     var table = CSV([
       "experiment", "space", "metric", "accounting", "budget", "amount", "currency", "test", "common_seeds",
       "first", "second", "median_difference", "pair_p", "holm_p", "nemenyi_p", "friedman_p", "a12",
-      "cliffs_delta", "better",
+      "cliffs_delta", "better", "runs_needed",
     ])
     for row in significance.rows {
       for pair in row.pairs {
@@ -171,7 +180,7 @@ public struct CurveExport: Sendable {
           .text(significance.labels[pair.first]), .text(significance.labels[pair.second]),
           .number(pair.medianDifference), .number(pair.alone), .number(pair.holm), .number(pair.nemenyi),
           .number(row.friedman?.pValue), .number(pair.a12), .number(pair.cliffsDelta),
-          .text(pair.better.map { significance.labels[$0] } ?? ""),
+          .text(pair.better.map { significance.labels[$0] } ?? ""), .count(pair.runsNeeded),
         ])
       }
     }

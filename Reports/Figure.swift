@@ -60,10 +60,11 @@ public struct Figure: Sendable {
   package func write(to url: URL, by gnuplot: Gnuplot) async throws {
     let wide = panels.count > 1 ? 640 * columns : 800
     let high = rows * (panels.map(\.height).max() ?? 520)
+    // A dash is then as long in all formats, as a part of the picture.
     let terminals = [
       "svg": "svg size \(wide),\(high) dynamic font 'DejaVu Sans,13' background '#ffffff'",
-      "pdf": "pdfcairo size \(Double(wide) / 40)cm,\(Double(high) / 40)cm font 'DejaVu Sans,11'",
-      "png": "pngcairo size \(wide * 3 / 2),\(high * 3 / 2) font 'DejaVu Sans,19'",
+      "pdf": "pdfcairo size \(Double(wide) / 40)cm,\(Double(high) / 40)cm dashlength 2.5 font 'DejaVu Sans,11'",
+      "png": "pngcairo size \(wide * 3 / 2),\(high * 3 / 2) dashlength 2.9 font 'DejaVu Sans,19'",
     ]
     let format = url.pathExtension.lowercased()
     guard let terminal = terminals[format] else {
@@ -118,25 +119,24 @@ public struct Figure: Sendable {
     return "set \(axis)tics (" + ticks.map { "'\(Numbers.digits($0))' \($0)" }.joined(separator: ", ") + ")\n"
   }
 
-  /// A legend: inside the plot for a few lines if a corner is free, else below.
+  /// A legend below the plot, for names that are too long for the ends of their lines.
   private struct Legend {
-    private let labels: [String]
-    private let corner: Chart.Corner?
+    private let rows: Int
     private let columns: Int
 
-    init(_ labels: [String], in corner: Chart.Corner?) {
-      self.labels = labels
-      self.corner = labels.count <= 4 ? corner : nil
+    init(_ chart: Chart) {
+      let labels = chart.needsLegend ? chart.methods.map(\.label) : []
       // A letter has about 8 of 640 points, the sample 60.
       columns = max(1, min(4, 640 / (60 + 8 * (labels.map(\.shownInFigures.count).max() ?? 0))))
+      rows = (labels.count + columns - 1) / columns
     }
 
-    /// The height of a panel with this legend, in points.
-    var height: Int { 520 + (corner != nil ? 0 : 22 * ((labels.count + columns - 1) / columns)) }
+    /// In points.
+    var height: Int { 22 * rows }
 
     var command: String {
-      "set key noenhanced "
-        + (corner?.rawValue ?? "below horizontal maxcols \(columns) height 0.7") + " Left reverse samplen 3"
+      rows == 0
+        ? "unset key" : "set key noenhanced below horizontal maxcols \(columns) height 0.7 Left reverse samplen 3"
     }
   }
 
@@ -168,7 +168,7 @@ public struct Figure: Sendable {
   }
 
   /// Breaks a caption at commas into lines of some length.
-  private static func wrapped(_ text: String, _ width: Int) -> [String] {
+  static func wrapped(_ text: String, _ width: Int) -> [String] {
     var lines = [""]
     for part in text.components(separatedBy: ", ") {
       let last = lines[lines.count - 1]
@@ -206,13 +206,21 @@ extension Figure {
     self.init(charts.map { Self.panel($0, styles: styles) })
   }
 
+  /// The height of a name at a line's end, in points.
+  private static let row = 16.0
+
   private static func panel(_ chart: Chart, styles: [String: MethodStyle]) -> Panel {
-    let legend = Legend(chart.methods.map(\.label) + chart.levels.map(\.label), in: chart.legend)
+    let legend = Legend(chart)
+    let ends = chart.ends
+    // Title and axis take 130 points.
+    let height = max(390, Int(row * Double(ends.count)))
+    let letters = ends.map(\.text.count).max() ?? 0
     var text = """
       set grid linetype 1 linecolor rgb '#dddddd' linewidth 0.8
       set border 3 linecolor rgb '#555555'
       set tics nomirror
       \(legend.command)
+      set rmargin \(3 + (letters * 17 + 19) / 20)
       set style fill transparent solid \(chart.methods.count > 4 ? 0.12 : 0.18) noborder
 
       """
@@ -222,9 +230,16 @@ extension Figure {
       text += "set \(name)range [\(axis.isReversed ? "\(high):\(low)" : "\(low):\(high)")]\n"
       text += (axis.scale == .log ? "set logscale \(name)\n" : "") + ticks(name, axis.ticks)
     }
+    for placed in chart.placedEnds(row: row / Double(height)) {
+      let colour = placed.end.label.flatMap { styles[$0]?.colour } ?? levelColour
+      text += "set arrow from graph \(placed.x),\(placed.y) to graph 1.03,\(placed.row) nohead linewidth 0.8 "
+      text += "linecolor rgb '#\(colour)'\n"
+      text += "set label \(quoted("{/*0.85 \(escaped(placed.end.text))}")) at graph 1.04,\(placed.row) left "
+      text += "textcolor rgb '#\(colour)'\n"
+    }
     var bands: [String] = []
     var lines = chart.levels.map { level in
-      "\(level.value) with lines linewidth 1.4 dashtype 3 linecolor rgb '#888888' title \(quoted(level.label))"
+      "\(level.value) with lines linewidth 1.4 dashtype 3 linecolor rgb '#\(levelColour)' title \(quoted(level.label))"
     }
     var named: Set<String> = []
     for (index, series) in chart.series.enumerated() where !series.points.isEmpty {
@@ -235,10 +250,18 @@ extension Figure {
       if chart.showsBand(series) { bands.append("$data\(index) using 1:3:4 with filledcurves \(colour) notitle") }
       let isFirst = named.insert(series.label).inserted
       lines.append(
-        "$data\(index) using 1:2 with lines linewidth \(chart.isOfRuns ? 0.8 : 2.2) dashtype \(style.dash) \(colour) "
+        "$data\(index) using 1:2 with lines linewidth \(chart.isOfRuns ? 0.8 : 2.2) \(dashes(style)) \(colour) "
           + (isFirst ? "title \(quoted(series.label.shownInFigures))" : "notitle"))
     }
     text += "plot " + (bands + lines).joined(separator: ", \\\n  ") + "\n"
-    return Panel(title: chart.title, caption: chart.caption, commands: text, height: legend.height)
+    return Panel(title: chart.title, caption: chart.caption, commands: text, height: 130 + height + legend.height)
+  }
+
+  private static let levelColour = "767676"
+
+  /// A style's dashes in gnuplot's unit.
+  static func dashes(_ style: MethodStyle) -> String {
+    guard !style.pattern.isEmpty else { return "dashtype solid" }
+    return "dashtype (\(style.pattern.map { Numbers.digits($0) }.joined(separator: ",")))"
   }
 }

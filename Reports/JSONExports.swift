@@ -58,10 +58,29 @@ extension CurveExport {
       var n: [Int]
       var mean, standardError, intervalLow, intervalHigh, median, lowerQuartile, upperQuartile: [Double?]
     }
+    /// What a one-shot method recommended over its last epochs.
+    struct Last: Encodable {
+      var method, metric: String
+      var epochs, n: Int
+      var mean: Double
+      var standardError, intervalLow, intervalHigh: Double?
+    }
     struct Document: Encodable {
       var identity: ExperimentIdentity
       var spent: [Double]
       var curves: [Series]
+      var lastEpochs: [Last]
+    }
+    let results = curves.results
+    let lasts = results.methods.flatMap { method in
+      RegretMetric.allCases.compactMap { metric in
+        LastEpochs(method, metric: metric, policy: results.experiment.policy).map { last in
+          Last(
+            method: method.entry.label, metric: metric.rawValue, epochs: last.epochs, n: last.n, mean: last.mean,
+            standardError: last.standardError, intervalLow: last.interval?.lowerBound,
+            intervalHigh: last.interval?.upperBound)
+        }
+      }
     }
     return try jsonData(
       Document(
@@ -75,7 +94,7 @@ extension CurveExport {
             intervalHigh: curve.points.map { $0?.interval?.upperBound },
             median: curve.points.map { $0?.median }, lowerQuartile: curve.points.map { $0?.lowerQuartile },
             upperQuartile: curve.points.map { $0?.upperQuartile })
-        }))
+        }, lastEpochs: lasts))
   }
 
   /// Every run's changes of the incumbent and its ledger, with the identity of the experiment.

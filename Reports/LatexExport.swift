@@ -41,6 +41,9 @@ package enum LatexExport {
   package static func picture(_ chart: Chart) -> String {
     let styles = MethodStyle.byLabel(chart.methods)
     let (x, y) = (chart.x, chart.y)
+    let ends = chart.ends
+    // A line of footnotes has about 0.34 cm.
+    let height = max(6.5, 0.34 * Double(ends.count))
     let axes = [("x", x), ("y", y)].map { name, axis in
       let ticks = axis.ticks.map { Numbers.digits($0) }.joined(separator: ",")
       return """
@@ -56,8 +59,9 @@ package enum LatexExport {
         \\begin{tikzpicture}
         \\begin{axis}[
         \(axes.joined())  \(chart.isStepped ? "const plot, " : "")no markers, log ticks with fixed point,
-          legend pos=outer north east, legend cell align=left,
-          legend style={draw=none, fill=none, font=\\footnotesize}, grid=major, grid style={gray!20},
+          scale only axis, width=9cm, height=\(Numbers.digits(height))cm, clip mode=individual, \
+        grid=major, grid style={gray!20},
+        \(chart.needsLegend ? legend : "")\
         \(y.isReversed ? "" : "  axis lines=left,\n")\
         ]
 
@@ -65,7 +69,7 @@ package enum LatexExport {
     for level in chart.levels {
       text += "\\addplot[gray, densely dotted, thick, sharp plot] coordinates {"
       text += "(\(x.range.lowerBound),\(level.value)) (\(x.range.upperBound),\(level.value))};\n"
-      text += "\\addlegendentry{\(escaped(level.label))}\n"
+      if chart.needsLegend { text += "\\addlegendentry{\(escaped(level.label))}\n" }
     }
     var named: Set<String> = []
     for (index, series) in chart.series.enumerated() where !series.points.isEmpty {
@@ -94,10 +98,25 @@ package enum LatexExport {
       let isFirst = named.insert(series.label).inserted
       text += "\\addplot[\(colour), \(chart.isOfRuns ? "thin" : "thick")\(dash)\(isFirst ? "" : ", forget plot")] "
       text += "coordinates {\(coordinates(\.y))};\n"
-      if isFirst { text += "\\addlegendentry{\(escaped(series.label))}\n" }
+      if isFirst, chart.needsLegend { text += "\\addlegendentry{\(escaped(series.label))}\n" }
+    }
+    for placed in chart.placedEnds(row: 0.34 / height) {
+      let colour = placed.end.label.flatMap { styles[$0]?.colour }.map { "anytime" + $0 } ?? "gray"
+      func place(_ x: Double, _ y: Double) -> String {
+        "(axis description cs:\(Numbers.decimals(x, 4)),\(Numbers.decimals(y, 4)))"
+      }
+      text += "\\draw[\(colour), very thin] \(place(placed.x, placed.y)) -- \(place(1.03, placed.row));\n"
+      text += "\\node[\(colour), anchor=west, inner sep=1pt, font=\\footnotesize] at \(place(1.035, placed.row)) "
+      text += "{\(escaped(placed.end.text))};\n"
     }
     return text + "\\end{axis}\n\\end{tikzpicture}\n"
   }
+
+  /// For names that are too long for the ends of their lines.
+  private static let legend = """
+      legend style={at={(0.5,-0.2)}, anchor=north, draw=none, fill=none, font=\\footnotesize}, legend cell align=left,
+
+    """
 
   /// A `tabular` with booktabs' rules: the leaderboard.
   static func table(_ runs: RegretRuns, _ metric: RegretMetric) -> String {
@@ -110,7 +129,7 @@ package enum LatexExport {
     text += """
       % In the preamble: \\usepackage{booktabs}
       % \(metric.rawValue) regret in percent points; mean with its standard error. Bold: the least mean, and those that
-      % do not differ from it significantly at the end (\(board.significance.caption)).
+      % do not differ from it significantly at the end though they have enough runs (\(board.significance.caption)).
       \\begin{tabular}{lr@{\\,\\(\\pm\\)\\,}l\(String(repeating: "r", count: budgets.count))r}
       \\toprule
       & \\multicolumn{2}{c}{mean} & \\multicolumn{\(budgets.count)}{c}{median at} & \\\\
@@ -121,9 +140,10 @@ package enum LatexExport {
       """
     for row in board.rows {
       let index = board.significance.labels.firstIndex(of: row.label)
+      let isFew = board.significance.rows.last?.tooFew.contains { $0.label == row.label } == true
       let isBold =
         index != nil && best == index
-        || (best.flatMap { best in
+        || !isFew && (best.flatMap { best in
           index.flatMap { board.significance.rows.last?.pair(best, $0).map { $0.better == nil } }
         } ?? false)
       let label = escaped(row.label)

@@ -28,6 +28,8 @@ public struct Leaderboard: Sendable {
     public let failed: Int
     /// The number of runs that ended well, but without any incumbent.
     public let emptyRuns: Int
+    /// What a one-shot method recommended over its last epochs; `nil` for other methods.
+    public let lastEpochs: LastEpochs?
     /// Mean number of trainings; `nil` without a run that ended well.
     public let evaluations: Double?
     /// A blackbox optimizer's own time per training, in microseconds, measured. `nil` for methods that train
@@ -106,7 +108,10 @@ public struct Leaderboard: Sendable {
             .median.flatMap { $0 < 1 ? $0 : nil }
         }, wins: others { $0.wins($1).count }, losses: others { $0.losses($1).count }, area: area(.linear),
         logArea: area(.log), runs: method.runs.count, failed: method.failed,
-        emptyRuns: finals[index].count { $0 == nil }, evaluations: evaluations.mean,
+        emptyRuns: finals[index].count { $0 == nil },
+        lastEpochs: LastEpochs(
+          regrets.results.methods[index], metric: metric, policy: regrets.results.experiment.policy),
+        evaluations: evaluations.mean,
         microsecondsPerEvaluation: total > 0 && regrets.results.methods[index].family == .blackbox
           ? done.map(\.overheadSeconds).reduce(0, +) / total * 1e6 : nil)
     }.sorted { ($0.rank, $0.label) < ($1.rank, $1.label) }
@@ -136,6 +141,15 @@ public struct Leaderboard: Sendable {
     let empty = rows.reduce(0) { $0 + $1.emptyRuns }
     if empty > 0 { text += "\n\(empty) runs ended before their first result and are left out of the regret." }
     for line in failureTexts + notes { text += "\n" + line }
+    let lasts = rows.compactMap { row in
+      row.lastEpochs.map { last in
+        "\(row.label) \(last.meanText) %" + (last.intervalText.map { " (\($0))" } ?? "")
+      }
+    }
+    if !lasts.isEmpty {
+      text += "\nRecommendations of the last \(LastEpochs.count) epochs, mean (95 % interval): "
+        + lasts.joined(separator: "; ")
+    }
     if !significance.rows.isEmpty { text += "\n\n" + significance.text }
     return text
       + "\n\n(\(caption); ± standard error of the mean; at 1 % and 10 % of the budget: median; µs each: the "
@@ -160,7 +174,11 @@ extension SignificanceTable {
       let head = "At \(Numbers.part(row.fraction)) of the budget: "
       return parts.isEmpty ? [head + "no significant difference"] : [head] + parts
     }
-    return lines.map { $0.replacing(/\ +$/, with: "") }.joined(separator: "\n") + "\n(\(caption))"
+    let few = rows.last?.tooFew ?? []
+    let note =
+      few.isEmpty
+      ? [] : ["Too few runs for any significant difference: \(few.map(\.text).joined(separator: separator))"]
+    return (lines + note).map { $0.replacing(/\ +$/, with: "") }.joined(separator: "\n") + "\n(\(caption))"
   }
 
   /// The test, its level and the runs, in a line.

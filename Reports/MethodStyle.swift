@@ -1,53 +1,74 @@
-/// A method's colour and dash, the same in all figures.
+import Anytime
+
+/// A method's colour and dash, the same in all figures: the colour tells methods apart, the dash families.
+///
+/// Within a family every known method has a colour of its own. Two families share colours, so that there are few
+/// enough of them to be told apart by readers who see no red, and in shades of grey.
 public struct MethodStyle: Hashable, Sendable {
-  /// A colour of Okabe and Ito's palette, without the yellow, which is too light for lines: colour-blind safe.
-  /// Six hexadecimal digits.
+  /// The colour on white paper: six hexadecimal digits.
   public let colour: String
-  /// 1 for a whole line, 2 to 4 for dashes.
-  public let dash: Int
+  /// Lengths of strokes and gaps in points; none for a whole line.
+  public let pattern: [Double]
 
-  /// Lengths of lines and gaps, for formats that take them; none for a whole line.
-  public var pattern: [Double] { [[], [8, 4], [2, 3], [8, 3, 2, 3]][dash - 1] }
-
-  private static let colours = ["0072B2", "D55E00", "009E73", "CC79A7", "56B4E9", "E69F00", "000000"]
-  /// Methods keep their colour and dash in all figures.
-  private static let fixed = [
-    "random-search", "regularized-evolution", "tpe", "bohb", "hyperband", "smac", "reinforce", "local-search",
-    "dehb", "darts", "gdas", "pc-darts", "enas", "random-search-ws", "darts-second-order", "spos",
+  /// A colour on white paper and on the dark page, and the known methods that have it, of which no two are of one
+  /// family.
+  ///
+  /// As seen without red or without green (Viénot, Brettel and Mollon 1999), any two are at least 25 units of CIELAB
+  /// apart on paper and 18 on the dark page, in lightness alone 3; all have a contrast of at least 3 to 1 against
+  /// their background. Next to each other stand colours that differ much in lightness too.
+  private static let palette: [(light: String, dark: String, methods: [String])] = [
+    ("003699", "0F89FF", ["random-search", "random-search-ws"]),
+    ("CC074A", "F46390", ["regularized-evolution", "pc-darts"]),
+    ("2B8F77", "57B2AB", ["local-search", "gdas"]),
+    ("B98A3C", "C6916D", ["reinforce", "spos"]),
+    ("7D03E4", "B09BFD", ["tpe", "enas"]),
+    ("2A3700", "C2B842", ["hyperband"]),
+    ("DA59C8", "F8B0FC", ["bohb", "darts"]),
+    ("4C002A", "FFC7E7", ["dehb"]),
+    ("164F7B", "888CBD", ["smac"]),
   ]
 
-  /// A colour and a dash for every entry: fixed for known methods, by the name for others. Another variant of
-  /// a method keeps its colour and takes another dash.
-  ///
-  /// - Parameter methods: The names of the entries' methods.
-  public static func styles(of methods: [String]) -> [MethodStyle] {
-    let count = colours.count * 4
-    var taken: Set<Int> = []
-    var styles = [Int](repeating: 0, count: methods.count)
-    // First entries of methods before further variants, so that these never take another method's style.
-    let isFirst = methods.indices.map { !methods[..<$0].contains(methods[$0]) }
-    for index in methods.indices.filter({ isFirst[$0] }) + methods.indices.filter({ !isFirst[$0] }) {
-      let name = methods[index]
-      var number =
-        (fixed.firstIndex(of: name)
-          ?? fixed.count + name.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xff }) % count
-      // The same colour with the next dash, as long as there is one; then the next colour.
-      var tries = 0
-      while taken.contains(number), tries < count {
-        tries += 1
-        number = (number + (tries % 4 == 0 ? colours.count + 1 : colours.count)) % count
-      }
-      taken.insert(number)
-      styles[index] = number
+  /// The colours on white paper and on the dark page.
+  package static var colours: [(light: String, dark: String)] { palette.map { ($0.light, $0.dark) } }
+
+  /// Dashes of a family: the first for a method, the others for its further variants.
+  private static func patterns(of family: Method.Family) -> [[Double]] {
+    switch family {
+    case .blackbox: [[], [18, 3], [18, 3, 3, 3], [18, 3, 3, 3, 3, 3]]
+    case .oneShot: [[7, 4], [7, 4, 2, 4], [7, 4, 2, 4, 2, 4], [4, 3]]
     }
-    return styles.map { MethodStyle(colour: colours[$0 % colours.count], dash: $0 / colours.count + 1) }
   }
-  /// Styles by label, so that a label looks the same in several plots.
+
+  /// The index of a method's colour: fixed for known methods, by the name for others.
+  private static func colour(of method: String) -> Int {
+    palette.firstIndex { $0.methods.contains(method) }
+      ?? method.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xffff } % palette.count
+  }
+
+  /// Styles by label, so that a label looks the same in several plots. Another variant of a method keeps its colour
+  /// and takes another dash of its family.
   ///
-  /// - Parameter methods: Labels with the names of their methods. Of several with one label the first counts.
-  package static func byLabel(_ methods: [(label: String, method: String)]) -> [String: MethodStyle] {
+  /// - Parameter methods: Of several with one label the first counts.
+  package static func byLabel(_ methods: [Chart.Line]) -> [String: MethodStyle] {
     var seen: Set<String> = []
     let distinct = methods.filter { seen.insert($0.label).inserted }
-    return Dictionary(uniqueKeysWithValues: zip(distinct.map(\.label), styles(of: distinct.map(\.method))))
+    // First variants before further ones, so that these never take another method's style.
+    var named: Set<String> = []
+    let isFirst = distinct.map { named.insert($0.method).inserted }
+    var styles: [String: MethodStyle] = [:]
+    var taken: Set<MethodStyle> = []
+    for index in distinct.indices.filter({ isFirst[$0] }) + distinct.indices.filter({ !isFirst[$0] }) {
+      let line = distinct[index]
+      let patterns = patterns(of: line.family)
+      // The same colour with the family's next dash; where all are taken, the next colour.
+      let first = colour(of: line.method)
+      let choices = palette.indices.lazy.flatMap { step in
+        patterns.lazy.map { MethodStyle(colour: palette[(first + step) % palette.count].light, pattern: $0) }
+      }
+      let style = choices.first { !taken.contains($0) } ?? MethodStyle(colour: palette[first].light, pattern: [])
+      taken.insert(style)
+      styles[line.label] = style
+    }
+    return styles
   }
 }

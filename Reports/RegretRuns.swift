@@ -38,6 +38,7 @@ public struct RegretRuns: Sendable {
   public struct MethodRuns: Sendable {
     public let label: String
     public let method: String
+    public let family: Method.Family
     /// The runs that ended well, by ascending seed.
     public let runs: [Run]
     /// The number of failed runs, which are in no statistic.
@@ -107,7 +108,7 @@ public struct RegretRuns: Sendable {
     let isOwn = currency == experiment.policy.currency
     methods = results.methods.map { method in
       MethodRuns(
-        label: method.entry.label, method: method.entry.method,
+        label: method.entry.label, method: method.entry.method, family: method.family,
         runs: method.endedRuns.map { seed, result in
           var points = result.trajectory
           if !isOwn { for index in points.indices { points[index].amount = points[index].spent[currency] } }
@@ -140,12 +141,7 @@ public struct RegretRuns: Sendable {
   var compared: [MethodRuns] { methods.filter { !$0.runs.isEmpty } }
 
   /// The seeds whose runs ended well for every method that is compared, ascending.
-  public var commonSeeds: [UInt64] {
-    guard let first = compared.first else { return [] }
-    return compared.dropFirst().reduce(into: Set(first.runs.map(\.seed))) { seeds, method in
-      seeds.formIntersection(method.runs.map(\.seed))
-    }.sorted()
-  }
+  public var commonSeeds: [UInt64] { compared.commonSeeds }
 
   /// Whether methods can be compared seed by seed: common seeds are at least half of the runs that any has.
   public var isPaired: Bool { 2 * commonSeeds.count >= methods.map(\.runs.count).max() ?? 0 }
@@ -167,5 +163,15 @@ public struct RegretRuns: Sendable {
       if index == count - 1 { return end }
       return scale == .log ? first * pow(end / first, part) : first + (end - first) * part
     }
+  }
+}
+
+extension [RegretRuns.MethodRuns] {
+  /// The seeds whose runs ended well for all of these methods, ascending.
+  var commonSeeds: [UInt64] {
+    guard let first else { return [] }
+    return dropFirst().reduce(into: Set(first.runs.map(\.seed))) { seeds, method in
+      seeds.formIntersection(method.runs.map(\.seed))
+    }.sorted()
   }
 }

@@ -7,12 +7,18 @@ import Statistics
 /// At each budget the runs of common seeds are compared: pairs of methods by Wilcoxon's signed-rank test with
 /// Holm's correction over all pairs of that budget, or by Nemenyi's test after Friedman's. Where methods have few
 /// seeds in common, all their runs are compared instead, by Mann and Whitney's test with Holm's correction. A run
-/// without an incumbent counts as worse than any with one; nothing is left out.
+/// without an incumbent counts as worse than any with one.
+///
+/// A method with so few runs that no difference could be significant is not shown among those that cannot be told
+/// apart: see ``Row/tooFew``. Where runs of common seeds are compared, such a method would take seeds from all others;
+/// it is left out there.
 public struct SignificanceTable: Sendable {
   /// 1 %, 10 % and all of the horizon.
   public static let budgets = [0.01, 0.1, 1]
   /// A difference is significant if its p-value is less.
   public static let level = 0.05
+  /// The probability with which ``Pair/runsNeeded`` runs show a difference.
+  public static let power = 0.8
 
   /// The test of a pair, with its correction for many pairs.
   public enum Test: String, CaseIterable, Sendable, Codable {
@@ -57,6 +63,8 @@ public struct SignificanceTable: Sendable {
     public let friedman: Friedman?
     /// Every pair once, in the order of methods.
     public let pairs: [Pair]
+    /// The methods whose number of runs is too small for any significant difference, in the order of methods.
+    public let tooFew: [TooFew]
 
     /// The pair of two methods, in any order.
     public func pair(_ first: Int, _ second: Int) -> Pair? {
@@ -79,6 +87,20 @@ public struct SignificanceTable: Sendable {
     }
   }
 
+  /// A method that could not differ significantly from any other at a budget, even if all its runs were the worst or
+  /// the best: the least p-values that the exact test has for its number of runs are too great, corrected as the
+  /// table's p-values are, with the other pairs' as they are.
+  public struct TooFew: Hashable, Sendable {
+    public let label: String
+    /// The number of runs that are compared.
+    public let runs: Int
+    /// The least number of runs with which a difference could be significant, if the other methods' runs stay.
+    public let needed: Int
+
+    /// `darts (1 run, needs 2)`.
+    public var text: String { "\(label) (\(Numbers.count(runs, "run", "runs")), needs \(needed))" }
+  }
+
   /// A comparison of two methods.
   public struct Pair: Sendable {
     /// Indices of ``SignificanceTable/labels``; the first is less.
@@ -97,6 +119,12 @@ public struct SignificanceTable: Sendable {
     /// The method whose regret is less, if that is significant.
     public let better: Int?
 
+    /// The number of runs of each method, or of common seeds, with which a difference of the size that was seen would
+    /// be significant with probability ``SignificanceTable/power``: by Noether's sample sizes at the table's level,
+    /// divided by the number of pairs as in Holm's first step, or by the same reasoning for Nemenyi's test. `nil` where
+    /// the difference is significant already, or where there is none.
+    public let runsNeeded: Int?
+
     /// Cliff's delta, in -1...1, positive if the first method's regret tends to be less.
     public var cliffsDelta: Double { 2 * a12 - 1 }
   }
@@ -112,10 +140,11 @@ public struct SignificanceTable: Sendable {
     self.runs = runs
     self.metric = metric
     self.test = test
-    labels = runs.compared.map(\.label)
-    let common = Set(runs.commonSeeds)
+    let (compared, few) = Self.enough(runs.compared, test)
+    labels = compared.map(\.label)
+    let common = Set(compared.commonSeeds)
     seeds = common.count
-    let curves = runs.compared.map { method in
+    let curves = compared.map { method in
       method.runs.filter { !test.isPaired || common.contains($0.seed) }.map { $0.curve(metric) }
     }
     rows = budgets.compactMap { fraction in
@@ -123,16 +152,62 @@ public struct SignificanceTable: Sendable {
       let values = curves.map { $0.map { $0?.value(at: amount) ?? .infinity } }
       guard test.isPaired else {
         guard values.count > 1, values.allSatisfy({ !$0.isEmpty }) else { return nil }
+        let pairs = Self.pairs(values, test: test)
         return Row(
           fraction: fraction, amount: amount, averageRanks: values.drawnRanks.map { $0.mean ?? 1 },
-          friedman: nil,
-          pairs: Self.pairs(values, test: test))
+          friedman: nil, pairs: pairs, tooFew: Self.tooFew(compared, pairs))
       }
       let blocks = (0..<common.count).map { seed in values.map { $0[seed] } }
       guard let friedman = Friedman(blocks) else { return nil }
       return Row(
         fraction: fraction, amount: amount, averageRanks: friedman.averageRanks, friedman: friedman,
-        pairs: Self.pairs(values, friedman: friedman, test: test))
+        pairs: Self.pairs(values, friedman: friedman, test: test),
+        tooFew: few + Self.tooFew(compared, seeds: common.count, of: compared.count, test))
+    }
+  }
+
+  /// The least p-value of any pair of several methods in a paired test, corrected for all pairs. The methods have equal
+  /// numbers of runs, so no pair has a smaller one, and Holm's first step is the only one that counts.
+  private static func least(_ test: Test, seeds: Int, of methods: Int) -> Double {
+    if test == .nemenyi { return seeds < 2 ? 1 : Friedman.leastNemenyi(blocks: seeds, methods: methods) }
+    return min(1, Wilcoxon.leastPValue(seeds) * Double(methods * (methods - 1) / 2))
+  }
+
+  /// The methods of a paired test that are too few, all of them or none.
+  private static func tooFew(
+    _ methods: [RegretRuns.MethodRuns], seeds: Int, of count: Int, _ test: Test
+  ) -> [TooFew] {
+    guard count > 1, least(test, seeds: seeds, of: count) >= level,
+      let needed = SampleSize.least(from: seeds, where: { least(test, seeds: $0, of: count) < level })
+    else { return [] }
+    return methods.map { TooFew(label: $0.label, runs: seeds, needed: needed) }
+  }
+
+  /// Leaves methods out of a paired test whose own runs are too few for it, unless fewer than two remain.
+  private static func enough(
+    _ methods: [RegretRuns.MethodRuns], _ test: Test
+  ) -> (enough: [RegretRuns.MethodRuns], few: [TooFew]) {
+    guard test.isPaired else { return (methods, []) }
+    let few = methods.flatMap { tooFew([$0], seeds: $0.runs.count, of: methods.count, test) }
+    guard methods.count - few.count > 1 else { return (methods, []) }
+    return (methods.filter { method in !few.contains { $0.label == method.label } }, few)
+  }
+
+  /// The methods that are too few for Mann and Whitney's test.
+  private static func tooFew(_ methods: [RegretRuns.MethodRuns], _ pairs: [Pair]) -> [TooFew] {
+    methods.indices.compactMap { own in
+      func canDiffer(_ runs: Int) -> Bool {
+        let values = pairs.map { pair in
+          guard pair.first == own || pair.second == own else { return pair.alone }
+          return MannWhitney.leastPValue(runs, methods[pair.first + pair.second - own].runs.count)
+        }
+        return zip(pairs, values.holmAdjusted).contains { pair, value in
+          (pair.first == own || pair.second == own) && value < level
+        }
+      }
+      let runs = methods[own].runs.count
+      guard !canDiffer(runs), let needed = SampleSize.least(from: runs, where: canDiffer) else { return nil }
+      return TooFew(label: methods[own].label, runs: runs, needed: needed)
     }
   }
 
@@ -145,6 +220,18 @@ public struct SignificanceTable: Sendable {
         ?? (test.isPaired ? 1 : MannWhitney(values[first], values[second])?.pValue ?? 1)
     }
     let holm = alone.holmAdjusted
+    // Of common seeds, some may show no difference.
+    func needed(_ index: Int, a12: Double) -> Int? {
+      let (first, second) = pairs[index]
+      let each = level / Double(pairs.count)
+      switch test {
+      case .mannWhitneyHolm: return MannWhitney.size(a12: a12, level: each, power: power)
+      case .nemenyi: return friedman?.nemenyiSize(first, second, level: level, power: power)
+      case .wilcoxonHolm:
+        guard let wilcoxon = wilcoxon[index], let size = wilcoxon.size(level: each, power: power) else { return nil }
+        return Int((Double(size) * Double(values[first].count) / Double(wilcoxon.count)).rounded(.up))
+      }
+    }
     return pairs.indices.map { index in
       let (first, second) = pairs[index]
       let nemenyi = friedman?.nemenyi(first, second)
@@ -164,7 +251,8 @@ public struct SignificanceTable: Sendable {
       return Pair(
         first: first, second: second, alone: alone[index], holm: holm[index], nemenyi: nemenyi, a12: a12,
         medianDifference: differences.allSatisfy(\.isFinite) ? differences.median : nil, pValue: pValue,
-        better: pValue < level ? (firstIsBetter ? first : second) : nil)
+        better: pValue < level ? (firstIsBetter ? first : second) : nil,
+        runsNeeded: pValue < level ? nil : needed(index, a12: a12))
     }
   }
 }
@@ -180,20 +268,34 @@ public struct CriticalDifferences: Sendable {
   public let ranks: [Double]
   /// Nemenyi's critical difference; `nil` where pairs are tested one by one.
   public let criticalDifference: Double?
+  /// The methods that are left out, as they have too few runs for any significant difference.
+  public let tooFew: [SignificanceTable.TooFew]
   /// Groups of neighbours in ``order`` of which no two differ significantly: none within another, each of two or
   /// more.
   public let groups: [ClosedRange<Int>]
 
   /// - Parameter budget: An index of the table's rows; by default the last.
-  /// - Returns: `nil` if there is no such row.
+  /// - Returns: `nil` if there is no such row, or if fewer than two methods have enough runs.
   public init?(_ table: SignificanceTable, budget: Int? = nil) {
     let index = budget ?? table.rows.count - 1
     guard table.rows.indices.contains(index) else { return nil }
     let row = table.rows[index]
     self.table = table
     self.row = row
-    let averages = row.averageRanks
-    let order = averages.indices.sorted { (averages[$0], $0) < (averages[$1], $1) }
+    tooFew = row.tooFew
+    let shown = table.labels.indices.filter { index in !row.tooFew.contains { $0.label == table.labels[index] } }
+    guard shown.count > 1 else { return nil }
+    var averages = row.averageRanks
+    if shown.count < averages.count {
+      // Ranks among those that are shown: of runs drawn at random, 1 and the parts of their values that are less.
+      for own in shown {
+        averages[own] = shown.reduce(1) { sum, other in
+          guard let pair = row.pair(own, other) else { return sum }
+          return sum + (pair.first == own ? 1 - pair.a12 : pair.a12)
+        }
+      }
+    }
+    let order = shown.sorted { (averages[$0], $0) < (averages[$1], $1) }
     self.order = order
     ranks = order.map { averages[$0] }
     criticalDifference =

@@ -50,6 +50,10 @@ public struct VegaPlot: Sendable {
     json = try Self.template().filled(with: [
       "title": .text(first.title), "caption": .text(first.caption), "description": .text(first.description),
       "methods": .texts(labels), "colours": .texts(labels.map { "#" + (styles[$0]?.colour ?? "000000") }),
+      "ends": .list(charts.flatMap { Self.ends($0.options.joined(), $0.chart) }),
+      // A letter has about 6.5 pixels.
+      "room": .number(Double(28 + 13 * (charts.flatMap(\.chart.ends).map(\.text.count).max() ?? 0) / 2)),
+      "height": .number(Double(max(380, 14 * (charts.map(\.chart.ends.count).max() ?? 0)))),
       "dashes": .list(labels.map { .list((styles[$0]?.pattern ?? []).map { .number($0) }) }),
       "choices": .list(
         self.choices.map { choice in
@@ -109,6 +113,16 @@ public struct VegaPlot: Sendable {
         }
         return .object(row)
       }
+    }
+  }
+
+  /// A row per name at the end of a line.
+  private static func ends(_ key: String, _ chart: Chart) -> [JSONValue] {
+    chart.ends.enumerated().map { index, end in
+      [
+        "chart": .text(key), "index": .number(Double(index)), "method": end.label.map { .text($0) } ?? .null,
+        "text": .text(end.text), "x": .rounded(end.x), "y": .rounded(end.y),
+      ]
     }
   }
 

@@ -23,7 +23,8 @@ extension HTMLReport {
       plot: try VegaPlot(regretOf: variants), label: "Regret over budget, a line per method",
       caption: """
         Regret of the incumbent, chosen by validation accuracy, as right-continuous steps. The median comes with a \
-        band between the quartiles, the mean with one of a standard error\
+        band between the quartiles (of \(Chart.rangedRuns) runs or fewer, from the least to the greatest), the mean \
+        with one of a standard error\
         \(isMany ? "; single runs are those of the first \(Chart.singleRuns) seeds" : ""). A line begins where \
         every run of the method has a result. On a logarithmic axis, the lower edge stands for zero.\(charged)
         """,

@@ -52,14 +52,14 @@ extension HTMLReport {
   /// A method's label with its line's colour and dash.
   func name(_ label: String) -> HTML { "<span class=\"method\">\(swatch(label))\(label)</span>" }
 
-  var styles: [String: MethodStyle] { MethodStyle.byLabel(experiment.methods.map { ($0.label, $0.method) }) }
+  var styles: [String: MethodStyle] { MethodStyle.byLabel(curves.runs.names) }
 
   func swatch(_ label: String) -> HTML {
     guard let style = styles[label] else { return "" }
     let lengths = style.pattern.map { Numbers.digits($0) }.joined(separator: " ")
     let dashes: HTML = lengths.isEmpty ? "" : " stroke-dasharray=\"\(lengths)\""
     return """
-      <svg class="swatch" width="26" height="8" aria-hidden="true"><line x1="0" y1="4" x2="26" y2="4" \
+      <svg class="swatch" width="30" height="8" aria-hidden="true"><line x1="0" y1="4" x2="30" y2="4" \
       stroke="var(--series-\(style.colour), #\(style.colour))"\(dashes)/></svg>
       """
   }

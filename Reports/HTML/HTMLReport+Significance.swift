@@ -8,14 +8,15 @@ extension HTMLReport {
 
   var significanceTables: HTML? {
     guard !significance.rows.isEmpty else { return nil }
-    let drawings = significance.rows.indices.reversed().compactMap { index -> HTML? in
-      guard let differences = CriticalDifferences(significance, budget: index) else { return nil }
-      let row = differences.row
-      let drawing = CriticalDifferenceDrawing(differences, styles: significance.labels.compactMap { styles[$0] })
+    let drawings = significance.rows.indices.reversed().map { index -> HTML in
+      let row = significance.rows[index]
+      let drawing = CriticalDifferences(significance, budget: index).map { differences -> HTML in
+        let drawing = CriticalDifferenceDrawing(differences, styles: significance.labels.compactMap { styles[$0] })
+        return "<div class=\"wide\" role=\"region\" aria-label=\"Diagram\" tabindex=\"0\">\(drawing.svg)</div>\n"
+      }
       return """
         <h3>At \(budgetName(row.fraction, row.amount)) of the budget</h3>
-        <div class="wide" role="region" aria-label="Diagram" tabindex="0">\(drawing.svg)</div>
-
+        \(drawing)\(tooFew(row))
         """
     }
     return """
@@ -23,7 +24,31 @@ extension HTMLReport {
       of which no two differ significantly in \(metric.rawValue) regret: \(significance.test.text), p &lt; \(level).</p>
       \(drawings)\(winTable.html)<details class="values">
       <summary>All pairs</summary>
-      \(significance.rows.reversed().map { pairTable($0).html })</details>
+      \(needText)\(significance.rows.reversed().map { pairTable($0).html })</details>
+
+      """
+  }
+
+  /// The methods that are left out of a diagram.
+  private func tooFew(_ row: SignificanceTable.Row) -> HTML? {
+    guard !row.tooFew.isEmpty else { return nil }
+    return """
+      <p class="caption">Left out, as no difference could be significant even if all its runs were the worst: \
+      \(row.tooFew.map(\.text).joined(separator: "; ")).</p>
+
+      """
+  }
+
+  private var needText: HTML {
+    let pairs = significance.rows.first?.pairs.count ?? 1
+    let unit = significance.test.isPaired ? "common seeds" : "runs of each method"
+    let method: HTML =
+      significance.test == .nemenyi
+      ? "by the normal approximation of the difference of average ranks"
+      : "by Noether's sample sizes (1987) at level \(level) / \(pairs), as in Holm's first step"
+    return """
+      <p>Runs needed is how many \(unit) a difference of the size that was seen would need to be significant with a \
+      probability of \(Numbers.share(SignificanceTable.power)), \(method).</p>
 
       """
   }
@@ -56,6 +81,7 @@ extension HTMLReport {
       columns: [
         "Pair", "Median difference, percent points", "A12", "Cliff's delta",
         significance.test.isPaired ? "p, Wilcoxon" : "p, Mann-Whitney", "p, Holm", "p, Nemenyi", "Better",
+        "Runs needed",
       ],
       rows: row.pairs.map { pair in
         let numbers = [
@@ -66,7 +92,7 @@ extension HTMLReport {
         let better = pair.better.map { significance.labels[$0] } ?? "–"
         return (
           "\(significance.labels[pair.first]) – \(significance.labels[pair.second])",
-          (numbers + [better]).map { "\($0)" }
+          (numbers + [better, pair.runsNeeded.map(Numbers.grouped) ?? "–"]).map { "\($0)" }
         )
       })
   }

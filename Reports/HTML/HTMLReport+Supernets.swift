@@ -11,7 +11,8 @@ extension HTMLReport {
 
   func supernets() throws(ReportError) -> HTML? {
     let methods = traced
-    guard !methods.isEmpty, let values = TraceValues(methods) else { return nil }
+    guard !methods.isEmpty else { return nil }
+    guard let values = TraceValues(methods) else { return recommendations }
     let figure = HTMLFigure(
       plot: try VegaPlot(
         values.names.map { ([$0], values.chart(of: $0, title: experiment.name, caption: curves.runs.caption)) },
@@ -26,7 +27,32 @@ extension HTMLReport {
       lines: methods.map { ($0.entry.label, swatch($0.entry.label)) },
       units: ("epochs", ""),
       tables: values.names.map { valueTable(values, $0) })
-    return "\(try figure.html(isLive: vega != nil))\(methods.compactMap(weights))"
+    return "\(recommendations)\(try figure.html(isLive: vega != nil))\(methods.compactMap(weights))"
+  }
+
+  /// Final regret beside that of the last epochs' recommendations.
+  private var recommendations: HTML? {
+    let rows = leaderboard.rows.compactMap { row -> (name: HTML, cells: [HTML])? in
+      guard let last = row.lastEpochs else { return nil }
+      let cells = [
+        row.meanText ?? row.reason, last.meanText, last.intervalText ?? "–", Numbers.decimals(last.architectures, 1),
+        "\(last.epochs)", "\(last.n)",
+      ]
+      return (name(row.label), cells.map { "\($0)" })
+    }
+    guard !rows.isEmpty else { return nil }
+    return """
+      <p>After every epoch a one-shot method recommends a cell. Where that jumps, the final regret is of a single \
+      draw; the mean over the last \(LastEpochs.count) epochs that a run did is what it may be expected to return when \
+      it is stopped about there.</p>
+      \(HTMLTable(
+        caption: "\(metric.rawValue.capitalized) regret in percent points, mean ± standard error over runs: at the "
+          + "end, and averaged over each run's last epochs with a 95 % interval by Student's t distribution",
+        columns: [
+          "Method", "At the end", "Last epochs", "95 % interval", "Different cells in them", "Epochs", "Runs",
+        ], rows: rows
+      ).html)
+      """
   }
 
   /// About a dozen epochs, the last one among them.
@@ -83,6 +109,7 @@ struct TraceValues {
   struct Method {
     let label: String
     let method: String
+    let family: Anytime.Method.Family
     /// A value per run, by name and epoch.
     let values: [String: [Int: [Double]]]
 
@@ -106,7 +133,8 @@ struct TraceValues {
           }
         }
       }
-      return Method(label: method.entry.label, method: method.entry.method, values: values)
+      return Method(
+        label: method.entry.label, method: method.entry.method, family: method.family, values: values)
     }
     let first = ["spearman", "kendall"]
     let all = Set(methods.flatMap(\.values.keys))
@@ -134,7 +162,8 @@ struct TraceValues {
     return Chart(
       title: title, caption: caption, description: "Measurements of supernets, by epoch",
       x: Chart.Axis(title: "supernet epoch", 0...max(1, points.map(\.x).max() ?? 1)),
-      y: Chart.Axis(title: name, low - margin...high + margin), methods: methods.map { ($0.label, $0.method) },
+      y: Chart.Axis(title: name, low - margin...high + margin),
+      methods: methods.map { Chart.Line(label: $0.label, method: $0.method, family: $0.family) },
       series: series, showsBands: methods.count <= Chart.bandedLines, isStepped: false)
   }
 }

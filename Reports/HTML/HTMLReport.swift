@@ -120,7 +120,7 @@ public struct HTMLReport: Sendable {
       <title>\(experiment.name): \(Numbers.count(results.methods.count, "method", "methods")), space \
       \(experiment.space)</title>
       <style>
-      \(HTML(markup: style))</style>
+      \(HTML(markup: style))\(HTML(markup: Self.darkColours))</style>
       </head>
       <body>
       <a class="skip" href="#main">Skip to the results</a>
@@ -139,6 +139,14 @@ public struct HTMLReport: Sendable {
       """
     return Data(page.text.utf8)
   }
+
+  /// The methods' colours on the dark page, where they are lighter.
+  private static let darkColours = """
+    @media screen and (prefers-color-scheme: dark) {
+      :root { \(MethodStyle.colours.map { "--series-\($0.light): #\($0.dark);" }.joined(separator: " ")) }
+    }
+
+    """
 
   /// All parts that are not empty, in their order.
   private func sections() throws(ReportError) -> [Section] {

@@ -71,7 +71,13 @@
     function specification() {
       const spec = structuredClone(original);
       delete spec.title;
-      delete spec.legends;
+      const room = spec.signals.find((signal) => signal.name === "room");
+      const row = spec.signals.find((signal) => signal.name === "row");
+      if (isNarrow()) {
+        // There is room for the beginning of a long name; the legend has all of it.
+        [room.value, row.value] = [Math.min(room.value, 120), 12];
+        spec.axes[0].titleAnchor = "start";
+      }
       for (const signal of spec.signals) {
         delete signal.bind;
         const control = figure.querySelector(`[data-signal=${signal.name}]`);
@@ -90,7 +96,7 @@
         }
       }
       spec.autosize = {type: "fit", contains: "padding"};
-      spec.padding = {left: 0, right: 12, top: 6, bottom: 0};
+      spec.padding = {left: 0, right: 12, top: 8, bottom: 4};
       return spec;
     }
 
@@ -99,7 +105,10 @@
     }
 
     const width = () => Math.max(240, Math.floor(drawing.clientWidth));
-    const height = () => (drawing.clientWidth < 500 ? 280 : 400);
+    const isNarrow = () => drawing.clientWidth < 500;
+    const names = original.data.find((data) => data.name === "ends").values.map((end) => end.text);
+    const height = () =>
+      isNarrow() ? Math.max(280, 12 * new Set(names).size + 60) : Math.max(400, 14 * new Set(names).size + 60);
 
     function draw() {
       const options = vega.expressionInterpreter ? {ast: true} : {};
@@ -143,7 +152,9 @@
     figure.querySelectorAll("details.values").forEach((table) => (table.open = false));
     draw();
     new ResizeObserver(() => {
-      if (width() !== view.width()) view.width(width()).height(height()).runAsync();
+      if (width() === view.width()) return;
+      if (isNarrow() !== (view.signal("row") === 12)) draw();
+      else view.width(width()).height(height()).runAsync();
     }).observe(drawing);
   }
 

@@ -272,7 +272,9 @@ struct Layer : torch::autograd::Node {
     std::vector<at::Tensor> results;
     if (!adds_up) {
       for (const Unit &unit : units) {
-        const at::Tensor y = grid.empty(unit.out, x.options());
+        // Where there is no way back, in place.
+        const bool inPlace = !is_recorded && units.size() == 1;
+        const at::Tensor y = inPlace ? kinds[unit.kind].sums : grid.empty(unit.out, x.options());
         const Output to(y, grid);
         for (int64_t g = 0; g < grid.groups; ++g)
           for (int64_t c = 0; c < unit.out; ++c) put(unit, g, c, 1, false, to.at(g, c));
@@ -281,7 +283,9 @@ struct Layer : torch::autograd::Node {
       return results;
     }
     const int64_t channels = units.empty() ? in() : units[0].out;
-    const at::Tensor y = grid.empty(channels * parts, x.options());
+    const bool inPlace =
+        !is_recorded && parts == 1 && !units.empty() && kinds[units[0].kind].out == channels;
+    const at::Tensor y = inPlace ? kinds[units[0].kind].sums : grid.empty(channels * parts, x.options());
     const Output to(y, grid);
     if (pools) {
       numbers = grid.empty(channels, x.options().dtype(at::kChar));
@@ -668,6 +672,18 @@ ct_tensor *ours::ct_groups(const ct_tensor *images) {
     TORCH_CHECK(x.numel() > 0, "there are no images in ", x.sizes());
     if (!is_ours(x)) return x;
     const Grid grid(x.size(0), x.size(2), x.size(3));
+    if (!is_recorded(x)) {
+      // What the library would do, but faster for small images.
+      const at::Tensor plain = x.contiguous(), result = at::zeros({grid.groups, x.size(1), grid.plane}, x.options());
+      const Output to(result, grid);
+      const float *from = plain.data_ptr<float>();
+      for (int64_t n = 0; n < grid.images; ++n)
+        for (int64_t c = 0; c < x.size(1); ++c, from += grid.pixels) {
+          float *lane = to.at(n / kWidth, c) + n % kWidth;
+          for (int64_t p = 0; p < grid.pixels; ++p) lane[p * kWidth] = from[p];
+        }
+      return result;
+    }
     const int64_t lacking = grid.groups * kWidth - grid.images;
     const at::Tensor whole = lacking == 0 ? x : at::constant_pad_nd(x, {0, 0, 0, 0, 0, 0, 0, lacking});
     return whole.reshape({grid.groups, kWidth, x.size(1), grid.pixels})

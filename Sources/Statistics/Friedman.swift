@@ -40,10 +40,7 @@ public struct Friedman: Hashable, Sendable {
   }
 
   /// The standard error of the difference of two average ranks if no methods differ: sqrt(k (k + 1) / 6n).
-  public var standardError: Double {
-    let k = Double(averageRanks.count)
-    return (k * (k + 1) / (6 * Double(blocks))).squareRoot()
-  }
+  public var standardError: Double { Self.standardError(blocks: blocks, methods: averageRanks.count) }
 
   /// The p-value of a pair of methods by Nemenyi's test, adjusted for all pairs.
   public func nemenyi(_ first: Int, _ second: Int) -> Double {

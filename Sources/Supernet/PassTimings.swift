@@ -164,18 +164,18 @@ public struct PassTimings: Hashable, Sendable, Codable {
       var setups: [Setup] = []
       for channels in [own, 2 * own] {
         for kind in Kind.allCases {
-          setups.append(try Setup("all operations", kind, shape, space, task, channels: channels))
+          setups.append(try Setup("all operations on", kind, shape, space, task, channels: channels))
           for parts in [2, 4] where channels % parts == 0 {
             setups.append(
-              try Setup("all operations on 1/\(parts) of the", kind, shape, space, task, channels: channels, parts: parts))
+              try Setup("all operations on 1/\(parts) of", kind, shape, space, task, channels: channels, parts: parts))
           }
-          setups.append(try Setup("one operation per block", kind, shape, space, task, channels: channels, drawn: true))
+          setups.append(try Setup("one operation per block of", kind, shape, space, task, channels: channels, drawn: true))
           // Single architectures have no architecture weights.
           guard kind != .architecture else { continue }
           for seed in 0..<3 {
             setups.append(
               try Setup(
-                "architecture \(seed)", kind, shape, space, task, channels: channels, architecture: UInt64(seed)))
+                "architecture \(seed) of", kind, shape, space, task, channels: channels, architecture: UInt64(seed)))
           }
         }
       }
@@ -186,7 +186,7 @@ public struct PassTimings: Hashable, Sendable, Codable {
       _ name: String, _ kind: Kind, _ shape: SupernetShape, _ space: SearchSpace, _ task: SearchTask, channels: Int,
       parts: Int = 1, drawn: Bool = false, architecture: UInt64? = nil
     ) throws {
-      self.name = "\(name), \(channels) channels"
+      self.name = "\(name) \(channels) channels"
       self.kind = kind
       var random = RandomGenerator(seed: 0, stream: "passes")
       let image = task.imageShape

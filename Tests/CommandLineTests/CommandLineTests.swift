@@ -257,5 +257,18 @@ struct Program {
       let path = program.folder.appending(path: "anytime-demo/\(name)").path
       #expect(FileManager.default.fileExists(atPath: path))
     }
+    let board = try String(
+      contentsOf: program.folder.appending(path: "anytime-demo/demo-leaderboard.csv"), encoding: .utf8)
+    let rows = board.split(separator: "\n").map { $0.split(separator: ",", omittingEmptySubsequences: false) }
+    let runs = try #require(rows.first?.firstIndex(of: "runs"))
+    #expect(rows.count == 11 && rows.dropFirst().allSatisfy { ["3", "5"].contains($0[runs]) }, "no method has one run")
+  }
+
+  @Test("the demo shows no method with a single run") func demoSeeds() throws {
+    defer { program.remove() }
+    for option in ["seeds", "one-shot-seeds"] {
+      let outcome = try program.run("demo --\(option) 1")
+      #expect(outcome.status != 0 && outcome.errors.contains("--\(option) must be at least 2"))
+    }
   }
 }

@@ -56,6 +56,15 @@ def check_drawn(browser, check, url, name):
         width = browser.evaluate(f"{figure}.querySelector('.drawing svg').getBoundingClientRect().width")
         room = browser.evaluate(f"{figure}.getBoundingClientRect().width")
         check(200 < width <= room + 1, f"{name}: plot {place} is {width} wide in {room}")
+        names = browser.evaluate(
+            f"[...{figure}.querySelectorAll('.drawing svg .names text')].filter(t => t.textContent)"
+            ".map(t => t.getBoundingClientRect()).map(r => [r.left, r.top, r.right, r.bottom])")
+        check(len(names) >= METHODS, f"{name}: plot {place} has {len(names)} names at its lines' ends")
+        tops = sorted(box[1] for box in names)
+        closest = min((b - a for a, b in zip(tops, tops[1:])), default=99)
+        check(closest >= 10, f"{name}: names of plot {place} are {closest} pixels apart")
+        edge = browser.evaluate(f"{figure}.querySelector('.drawing').getBoundingClientRect().right")
+        check(all(box[2] <= edge + 1 for box in names), f"{name}: names of plot {place} are cut off")
         rows = browser.evaluate(f"{figure}.querySelectorAll('details table tbody tr').length")
         check(rows >= 5, f"{name}: plot {place} has no table behind it")
     wide = browser.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -104,10 +113,12 @@ def check_controls(browser, check):
     check(browser.evaluate(values) != at_end, "the values do not follow the reading line")
 
     lines = f"[...{regret}.querySelectorAll('.drawing .mark-line path')].filter(p => p.getAttribute('d')).length"
-    before = browser.evaluate(lines)
+    names = f"[...{regret}.querySelectorAll('.drawing .names text')].filter(t => t.textContent).length"
+    before, named = browser.evaluate(lines), browser.evaluate(names)
     browser.evaluate(f"{regret}.querySelector('.legend input').focus()")
     browser.press(" ", "Space")
     check(browser.evaluate(lines) == before - 1, "a method that is switched off is still drawn")
+    check(browser.evaluate(names) == named - 1, "the name of a method that is switched off is still drawn")
     browser.press(" ", "Space")
     check(browser.evaluate(lines) == before, "a method that is switched on again is not drawn")
 
@@ -187,7 +198,7 @@ def main():
             url = (folder / "page.html").resolve().as_uri()
             looks = {
                 "light": {}, "dark": {"scheme": "dark"},
-                "phone": {"width": 390, "height": 844, "scale": 2, "mobile": True},
+                "phone": {"width": 360, "height": 780, "scale": 2, "mobile": True},
             }
             for name, look in looks.items():
                 browser.open(url, **look)

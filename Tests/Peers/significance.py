@@ -96,3 +96,24 @@ linear = sum(integrate.quad(curve, lo, hi - 1e-12)[0] for lo, hi in zip(edges, e
 log = sum(integrate.quad(lambda t: curve(math.exp(t)), math.log(lo), math.log(hi) - 1e-12)[0]
           for lo, hi in zip(edges, edges[1:])) / math.log(25)
 show("", linear, log)
+
+print("# least p-values of exact tests: Mann-Whitney 3 and 200, 1 and 200, 4 and 4; Wilcoxon 6; Nemenyi 3 blocks, 5 methods")
+for m, n in [(3, 200), (1, 200), (4, 4)]:
+    show(f"{m} {n}", stats.mannwhitneyu(range(m), range(m, m + n), method="exact").pvalue)
+show("6", stats.wilcoxon(range(1, 7), method="exact").pvalue)
+show("3 blocks", stats.studentized_range.sf(4 / math.sqrt(5 * 6 / 18) * math.sqrt(2), 5, np.inf))
+
+print("# Noether's sample sizes at 80 % power: two samples, A12 and level; signed ranks, part of ranks and level")
+for a12, level in [(0.7, 0.05), (0.9, 0.05 / 105), (0.398148148148148, 0.05)]:
+    z = stats.norm.ppf(1 - level / 2) + stats.norm.ppf(0.8)
+    show(f"{a12}", z ** 2 / (12 * 0.25 * (a12 - 0.5) ** 2) / 2)
+ranks = stats.rankdata(np.abs(np.array(a[:9]) - np.array(b)))
+part = ranks[np.array(a[:9]) > np.array(b)].sum() / ranks.sum()
+show("signed ranks", part, (stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) ** 2 / (3 * (part - 0.5) ** 2))
+average = stats.rankdata(blocks, axis=1).mean(axis=0)
+z = stats.studentized_range.isf(0.05, 4, np.inf) / math.sqrt(2) + stats.norm.ppf(0.8)
+show("Nemenyi, first and second", z ** 2 * (4 * 5 / 6) / (average[0] - average[1]) ** 2)
+
+print("# interval of the mean by Student's t")
+show("a", *stats.t.interval(0.95, len(a) - 1, np.mean(a), stats.sem(a)))
+show("three", *stats.t.interval(0.95, 2, 2, stats.sem([1, 2, 3])))

@@ -5,34 +5,40 @@ import Reports
 import Statistics
 import Testing
 
-/// Lines, ranges, ticks and a legend as a program would draw them.
+/// Lines, ranges, ticks and names as a program would draw them.
 private struct Drawn {
   struct Line {
     var colour: String
+    var dash: [Double]
     /// Each with the ends of its band, where one is drawn.
     var points: [[Double]]
   }
 
   var x, y: [Double]
   var xTicks, yTicks: [Double]
-  var legend: [String]
+  /// The names at the ends of lines, and where these ends are, from the lower left corner.
+  var names: [String]
+  var ends: [[Double]]
+  /// The middle of each name, where the program does not place it by itself.
+  var rows: [Double]
   var lines: [Line]
   var bands: Int
 
   /// What a chart says that is to be drawn.
   init(_ chart: Chart) {
     let styles = MethodStyle.byLabel(chart.methods)
-    func ends(_ axis: Chart.Axis) -> [Double] {
+    func edges(_ axis: Chart.Axis) -> [Double] {
       let ends = [axis.range.lowerBound, axis.range.upperBound]
       return axis.isReversed ? ends.reversed() : ends
     }
-    (x, y, xTicks, yTicks) = (ends(chart.x), ends(chart.y), chart.x.ticks, chart.y.ticks)
+    (x, y, xTicks, yTicks) = (edges(chart.x), edges(chart.y), chart.x.ticks, chart.y.ticks)
     let series = chart.series.filter { !$0.points.isEmpty }
-    var seen: Set<String> = []
-    legend = (chart.levels.map(\.label) + series.map(\.label)).filter { seen.insert($0).inserted }
+    names = chart.ends.map(\.text)
+    ends = chart.ends.map { [chart.x.fraction($0.x), chart.y.fraction($0.y)] }
+    rows = chart.placedEnds(row: 0.04).map(\.row)
     lines = series.map { series in
       Line(
-        colour: styles[series.label]?.colour ?? "",
+        colour: styles[series.label]?.colour ?? "", dash: styles[series.label]?.pattern ?? [],
         points: series.points.map(chart.drawn).map { point in
           [point.x, point.y] + (chart.showsBand(series) ? [point.low, point.high] : [])
         })
@@ -51,9 +57,10 @@ extension [Double] {
 /// A random number of methods with a random number of runs and incumbents; some runs fail, some have no incumbent.
 private func randomResults(_ random: inout RandomGenerator) throws -> ExperimentResults {
   let methods = ["tpe", "darts", "random-search", "smac", "a_b", "c", "d", "e", "f", "g"]
+  let oneShot: Set<String> = ["darts", "c", "g"]
   let horizon = pow(10, Double(random.below(5)))
   let results = try HandMade.results(
-    horizon: horizon,
+    horizon: horizon, oneShot: oneShot,
     methods.prefix(2 + random.below(9)).map { label in
       (
         label,
@@ -108,8 +115,16 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
   private static func compare(_ drawn: Drawn, _ chart: Drawn, _ what: String) {
     #expect(drawn.x.isLike(chart.x) && drawn.y.isLike(chart.y), "ranges, \(what)")
     #expect(drawn.xTicks.isLike(chart.xTicks) && drawn.yTicks.isLike(chart.yTicks), "ticks, \(what)")
-    #expect(drawn.legend == chart.legend && drawn.bands == chart.bands, "\(what)")
+    #expect(drawn.names == chart.names && drawn.bands == chart.bands, "\(what)")
+    for (end, expected) in zip(drawn.ends, chart.ends) {
+      #expect(zip(end, expected).allSatisfy { abs($0 - $1) < 2e-4 }, "ends, \(what)")
+    }
+    let rows = drawn.rows.sorted()
+    #expect(zip(rows, rows.dropFirst()).allSatisfy { $1 - $0 > 0.03 }, "rows, \(what)")
+    let order = { (rows: [Double]) in rows.indices.sorted { (rows[$0], $0) < (rows[$1], $1) } }
+    #expect(drawn.rows.isEmpty || order(drawn.rows) == order(chart.rows), "rows, \(what)")
     #expect(drawn.lines.map(\.colour) == chart.lines.map(\.colour), "\(what)")
+    #expect(drawn.lines.map(\.dash) == chart.lines.map(\.dash), "\(what)")
     for (line, expected) in zip(drawn.lines, chart.lines) {
       #expect(line.points.count == expected.points.count, "\(what)")
       #expect(zip(line.points, expected.points).allSatisfy { $0.isLike($1) }, "\(what)")
@@ -137,13 +152,21 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
     let banded = Set(script.matches(of: /\$(data\d+) using 1:3:4/).map { String($0.1) })
     let colours = script.matches(of: /\$(data\d+) using 1:2 .*rgb '#([0-9A-F]+)'/)
       .reduce(into: [String: String]()) { $0[String($1.1)] = String($1.2) }
+    let dashes = script.matches(of: /\$(data\d+) using 1:2 .*dashtype (?:solid|\(([0-9,]+)\))/)
+      .reduce(into: [String: [Double]]()) { dashes, match in
+        dashes[String(match.1)] = match.2.map { $0.split(separator: ",").compactMap { Double($0) } } ?? []
+      }
+    let names = script.matches(of: /set label "\{\/\*0\.85 (.*)\}" at graph 1\.04,(\S+) left/)
+    let ends = script.matches(of: /set arrow from graph (\S+),(\S+) to graph/)
     return Drawn(
       x: pair(/set xrange \[([^:]+):([^\]]+)\]/), y: pair(/set yrange \[([^:]+):([^\]]+)\]/),
       xTicks: ticks(/set xtics \((.*)\)/), yTicks: ticks(/set ytics \((.*)\)/),
-      legend: script.matches(of: /title "([^"\n]*)"(?: *, \\)?\n/).map { String($0.1) },
+      names: names.map { String($0.1).replacing("\\\\_", with: "_") },
+      ends: ends.map { [Double($0.1) ?? .nan, Double($0.2) ?? .nan] }, rows: names.map { Double($0.2) ?? .nan },
       lines: blocks.map { name, rows in
         Drawn.Line(
-          colour: colours[name] ?? "", points: rows.map { banded.contains(name) ? $0 : Array($0.prefix(2)) })
+          colour: colours[name] ?? "", dash: dashes[name] ?? [.nan],
+          points: rows.map { banded.contains(name) ? $0 : Array($0.prefix(2)) })
       }, bands: banded.count)
   }
 
@@ -166,16 +189,16 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
     let band = try #require(value as? Bool as Bool?)
     let labels = try #require(try named("scales", "colour")["domain"] as? [String])
     let colours = try #require(try named("scales", "colour")["range"] as? [String])
+    let dashes = try #require(try named("scales", "dash")["range"] as? [[Double]])
     let rows = try #require(try named("data", "rows")["values"] as? [[String: Any]])
     var lines: [Drawn.Line] = []
-    var (last, legend, bands) = (-1.0, [String](), 0)
+    var (last, bands) = (-1.0, 0)
     for row in rows {
       let method = try #require(row["method"] as? String)
       if row["line"] as? Double != last {
         last = try #require(row["line"] as? Double)
-        let colour = colours[try #require(labels.firstIndex(of: method))].dropFirst()
-        lines.append(Drawn.Line(colour: String(colour), points: []))
-        if !legend.contains(method) { legend.append(method) }
+        let index = try #require(labels.firstIndex(of: method))
+        lines.append(Drawn.Line(colour: String(colours[index].dropFirst()), dash: dashes[index], points: []))
         if band, row["low"] != nil { bands += 1 }
       }
       let ys = ["y"] + (band && row["low"] != nil ? ["low", "high"] : [])
@@ -187,11 +210,14 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
       let spent = try #require(row["x"] as? Double)
       lines[lines.count - 1].points.append([chart.x.scale == .log ? max(spent, x.range[0]) : spent] + values)
     }
-    let levels = try #require(try named("data", "levels")["values"] as? [[String: Any]])
+    let ends = try #require(try named("data", "ends")["values"] as? [[String: Any]])
     let isReversed = try named("scales", "y")["reverse"] as? Bool == true
     return Drawn(
       x: x.range, y: isReversed ? y.range.reversed() : y.range, xTicks: x.ticks, yTicks: y.ticks,
-      legend: levels.compactMap { $0["label"] as? String } + legend, lines: lines, bands: bands)
+      names: ends.compactMap { $0["text"] as? String },
+      ends: ends.map { end in
+        [chart.x.fraction(end["x"] as? Double ?? .nan), chart.y.fraction(end["y"] as? Double ?? .nan)]
+      }, rows: [], lines: lines, bands: bands)
   }
 
   /// Reads a picture; values between the changes of steps are those of the last change.
@@ -228,13 +254,20 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
         let high = number.map { value(bands["high\($0)"] ?? [], point.x) }
         return [point.x, value(line, point.x)] + [low, high].compactMap { $0 }
       }
-      return Drawn.Line(colour: String(part.prefix(6)), points: points)
+      let dash = part.firstMatch(of: /thi[nck]+, dash pattern=([^,\]]*)[,\]]/).map { match in
+        match.1.split(separator: " ").compactMap { $0.hasSuffix("pt") ? Double($0.dropLast(2)).map { 2 * $0 } : nil }
+      }
+      return Drawn.Line(colour: String(part.prefix(6)), dash: dash ?? [], points: points)
     }
+    let nodes = text.matches(of: /\\node\[.*\] at \(axis description cs:1\.0350,([0-9.]+)\) \{([^}]*)\}/)
+    let leaders = text.matches(of: /\\draw\[.*\] \(axis description cs:([0-9.]+),([0-9.]+)\) --/)
     let y = [try number("ymin"), try number("ymax")]
     return Drawn(
       x: [try number("xmin"), try number("xmax")], y: text.contains("y dir=reverse") ? y.reversed() : y,
       xTicks: try ticks("x"), yTicks: try ticks("y"),
-      legend: text.matches(of: /\\addlegendentry\{([^}]*)\}/).map { String($0.1).replacing("\\_", with: "_") }, lines: lines,
+      names: nodes.map { String($0.2).replacing("\\_", with: "_") },
+      ends: leaders.map { [Double($0.1) ?? .nan, Double($0.2) ?? .nan] }, rows: nodes.map { Double($0.1) ?? .nan },
+      lines: lines,
       bands: text.components(separatedBy: "fill between[").count - 1)
   }
 
@@ -286,9 +319,10 @@ extension Chart {
 
 extension Drawn {
   fileprivate init(
-    x: [Double], y: [Double], xTicks: [Double], yTicks: [Double], legend: [String], lines: [Line], bands: Int
+    x: [Double], y: [Double], xTicks: [Double], yTicks: [Double], names: [String], ends: [[Double]], rows: [Double],
+    lines: [Line], bands: Int
   ) {
     (self.x, self.y, self.xTicks, self.yTicks) = (x, y, xTicks, yTicks)
-    (self.legend, self.lines, self.bands) = (legend, lines, bands)
+    (self.names, self.ends, self.rows, self.lines, self.bands) = (names, ends, rows, lines, bands)
   }
 }

@@ -15,7 +15,7 @@ struct HandMade {
   /// Results of some methods with a trajectory per run, seeds from 0 on.
   static func results(
     name: String = "test", horizon: Double = 100, policy: BudgetPolicy = .fair, seeds: Int? = nil,
-    _ methods: [(label: String, runs: [[HandMade]])]
+    oneShot: Set<String> = [], _ methods: [(label: String, runs: [[HandMade]])]
   ) throws -> ExperimentResults {
     let settings = try Settings(Method(name: "m", title: "M", summary: "", citation: ""))
     let entries = methods.map { MethodEntry(label: $0.label, method: $0.label, settings: settings) }
@@ -26,7 +26,7 @@ struct HandMade {
         methods: entries), tableChecksum: "0123456789abcdef",
       methods: zip(methods, entries).map { method, entry in
         MethodResults(
-          entry: entry, title: entry.label, family: .blackbox,
+          entry: entry, title: entry.label, family: oneShot.contains(entry.label) ? .oneShot : .blackbox,
           runs: method.runs.enumerated().map { (UInt64($0), $1.map { $0 }.result(horizon)) },
           digest: String(repeating: "d", count: 64))
       })

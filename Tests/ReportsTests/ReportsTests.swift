@@ -193,8 +193,8 @@ private func results(
       return try #require(script.split(separator: "\n").last { $0.contains("title \"tpe\"") }.map(String.init))
         .components(separatedBy: "linecolor").last ?? ""
     }
-    #expect(try line(["tpe"]).hasPrefix(" rgb '#009E73'"))
-    #expect(try line(["random-search", "smac", "tpe"]).hasPrefix(" rgb '#009E73'"))
+    #expect(try line(["tpe"]).hasPrefix(" rgb '#7D03E4'"))
+    #expect(try line(["random-search", "smac", "tpe"]).hasPrefix(" rgb '#7D03E4'"))
   }
 
   @Test("two variants of a method share its colour and differ in their dash") func variants() throws {
@@ -207,8 +207,8 @@ private func results(
         MethodResults(entry: entry, title: "TPE", family: .blackbox, runs: method.runs)
       })
     let script = Figure([try Chart.regret(Curves(variants))]).script()
-    #expect(script.components(separatedBy: "linecolor rgb '#009E73'").count == 3)
-    #expect(script.contains("dashtype 1") && script.contains("dashtype 2"))
+    #expect(script.contains("dashtype solid linecolor rgb '#7D03E4'"))
+    #expect(script.contains("dashtype (18,3) linecolor rgb '#7D03E4'"))
   }
 
   /// A figure of every kind.
@@ -332,7 +332,7 @@ private func results(
     let curves = try example()
     let texts = try CurveExport.latex().map { String(decoding: try $0.render(curves), as: UTF8.self) }
     #expect(texts.allSatisfy { $0.hasPrefix("% test: space mini") && $0.contains("0123456789abcdef") })
-    #expect(texts[0].contains("\\addlegendentry{a\\_b}") && !texts[0].contains("fill between"))
+    #expect(texts[0].contains("{a\\_b};") && !texts[0].contains("fill between"))
     #expect(texts[0].contains("(2.5,25.0)") && texts[0].contains("(100.0,12.5)"))
     #expect(texts[1].contains("\\textbf{a\\_b} & 12.500 & -- & -- & --"))
   }

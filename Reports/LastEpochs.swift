@@ -1,0 +1,65 @@
+import Anytime
+import Experiments
+import Statistics
+
+/// The regret of what a one-shot method recommended over the last epochs of its runs.
+///
+/// Some methods recommend another architecture after every epoch. Their final regret is then that of a single draw; the
+/// mean over several epochs says what a run may be expected to return when it is stopped about there.
+public struct LastEpochs: Hashable, Sendable {
+  /// The number of epochs.
+  public static let count = 10
+
+  /// The number of epochs over which a run's mean is taken: fewer than ``count`` where all runs had fewer.
+  public let epochs: Int
+  /// Over runs, the mean regret of a run's last recommendations, as a fraction.
+  public let mean: Double
+  /// `nil` for a single run.
+  public let standardError: Double?
+  /// The 95 % interval of the mean over runs by Student's t distribution; `nil` for a single run.
+  public let interval: ClosedRange<Double>?
+  /// The number of runs.
+  public let n: Int
+  /// The mean number of different architectures among a run's last recommendations.
+  public let architectures: Double
+
+  /// - Returns: `nil` if no run that ended well has a trace whose regret is known.
+  init?(_ method: MethodResults, metric: RegretMetric, policy: BudgetPolicy) {
+    let runs = method.endedRuns.compactMap { run -> (regrets: [Double], architectures: Int)? in
+      let last = zip(run.result.trace, run.result.recommendedRegrets(metric, policy)).suffix(Self.count)
+      let regrets = last.compactMap(\.1)
+      guard !regrets.isEmpty, regrets.count == last.count else { return nil }
+      return (regrets, Set(last.map(\.0.architecture)).count)
+    }
+    let means = runs.compactMap(\.regrets.mean)
+    guard let mean = means.mean, mean.isFinite, let architectures = runs.map({ Double($0.architectures) }).mean
+    else { return nil }
+    self.mean = mean
+    self.architectures = architectures
+    epochs = runs.map(\.regrets.count).max() ?? 0
+    n = means.count
+    standardError = means.standardError
+    interval = means.meanInterval()
+  }
+
+  /// The mean with its standard error, in percent points.
+  var meanText: String { Numbers.percent(mean, error: standardError) }
+  /// The interval in percent points.
+  var intervalText: String? {
+    interval.map { "\(Numbers.percent($0.lowerBound)) to \(Numbers.percent($0.upperBound))" }
+  }
+}
+
+extension RunResult {
+  /// The regret of what was recommended after each epoch of the trace, from the trajectory, which has every
+  /// recommendation that became the incumbent; `nil` where that is not known.
+  func recommendedRegrets(_ metric: RegretMetric, _ policy: BudgetPolicy) -> [Double?] {
+    // A running minimum is not the regret of the architecture beside it.
+    if metric == .test, policy.testCurve == .runningMinimum { return trace.map { _ in nil } }
+    let known = Dictionary(trajectory.filter { $0.epochs == 0 }.map { ($0.architecture, $0) }) { first, _ in first }
+    return trace.map { point in
+      let found = known[point.architecture]
+      return metric == .test ? found?.testRegret : found?.validationRegret
+    }
+  }
+}
