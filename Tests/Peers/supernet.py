@@ -241,7 +241,9 @@ class Network:
         if mode == "batch":
             y = F.batch_norm(y, None, None, gamma, beta, True, 0.0, EPSILON)
         elif mode == "training":
-            y = F.batch_norm(y, *self.norms[name], gamma, beta, True, self.momentum, EPSILON)
+            # NAS-Bench-1Shot1 sets the momentum of all batch norms but the last one's, which keeps PyTorch's default.
+            momentum = 0.1 if name == "final" else self.momentum
+            y = F.batch_norm(y, *self.norms[name], gamma, beta, True, momentum, EPSILON)
         elif mode == "running":
             y = F.batch_norm(y, *self.norms[name], gamma, beta, False, 0.0, EPSILON)
         elif mode == "cleaning":
