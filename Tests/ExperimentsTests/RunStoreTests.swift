@@ -212,7 +212,10 @@ private struct Scripted: Optimizer {
       #expect(experiments.map(\.name) == ["first", "second"])
       for stored in experiments {
         let results = try store.results(of: stored, registry: registry)
-        #expect(results.missingRuns == 0)
+        // The supernets of version 0.1 had other last bits: a run of them is another run.
+        let supernets = results.methods.filter { $0.entry.method == "gdas" }
+        #expect(results.missingRuns == supernets.count)
+        #expect(supernets.allSatisfy { $0.runs.isEmpty && $0.otherRuns == 1 })
         #expect(try stored.experiment().methods[1].settings.values == ["population": "5", "sample": "2"])
         // Nobody knows with which library version 0.1 trained its supernets.
         let identities = try results.experiment.identities(
