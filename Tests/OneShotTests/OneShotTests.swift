@@ -161,6 +161,12 @@ private func result(
     var measured = BudgetPolicy.fair
     measured.clock = .measured
     #expect(try result(DARTS.self, policy: measured).spent.seconds > 0)
+    // Only charges differ: the same seed has the same search.
+    for type in trained {
+      let (ours, theirs) = (try result(type, policy: measured).trace, try result(type).trace)
+      #expect(ours.map(\.architecture) == theirs.map(\.architecture))
+      #expect(ours.map(\.weights) == theirs.map(\.weights) && ours.map(\.values) == theirs.map(\.values))
+    }
     let elsewhere = #expect(throws: SupernetError.self) {
       try result(DARTS.self, ["device": "cuda"], policy: measured)
     }
