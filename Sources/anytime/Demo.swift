@@ -22,7 +22,7 @@ struct Demo: AsyncParsableCommand {
 
   /// The one-shot methods that are shown: as many as run with ``oneShotSeeds`` seeds in less than four minutes on two
   /// cores, the blackbox methods included.
-  private static let oneShotMethods: [any Optimizer.Type] = [GDAS.self]
+  private static let oneShotMethods: [any Optimizer.Type] = [GDAS.self, PCDARTS.self]
   private static let titles = oneShotMethods.map { $0.method.title }.joined(separator: ", ")
 
   @Option(name: .shortAndLong, help: "The folder to write into.")
