@@ -98,11 +98,11 @@ public struct ENAS: Optimizer {
 /// operation (Pham et al. 2018, section 2.4; NAS-Bench-1Shot1's `micro_controller.py`, temperature 5, logits of
 /// parents within 2.5 and of operations within 0.5 by a hyperbolic tangent, parameters uniform within 0.1).
 ///
-/// Differences: the states of the input and the first vertex, to which later ones attend, are the LSTM's own (the script
-/// keeps zeros for them, so that whoever chooses them as parents reads nothing on); operations are those of the vertex
-/// that is being drawn (the script shifts them by one), no operation is
-/// favoured (the script's bias favours the first two), and the probability of several parents is that of drawing
-/// them one after another without replacement, by logits of the same vertex.
+/// Differences: the states of the input and the first vertex, to which later ones attend, are the LSTM's own (the
+/// script keeps zeros for them, so that whoever chooses them as parents reads nothing on); operations are those of the
+/// vertex that is being drawn (the script shifts them by one), no operation is favoured (the script's bias favours the
+/// first two), and the probability of several parents is that of drawing them one after another without replacement, by
+/// logits of the same vertex.
 package struct Controller {
   package let parameters: [Tensor]
   private let shape: SupernetShape

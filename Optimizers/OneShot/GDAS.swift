@@ -15,8 +15,8 @@ import Tensor
 /// The temperature falls by an equal part before every epoch but the first, so that it would reach its end one epoch
 /// after the last: of 30 epochs, the last has 1.3.
 ///
-/// Differences: those of ``DARTS``; the unrolled variant, whose momentum was silently zero, is left out. Weight decay and
-/// momentum do not change the weights of operations that a step did not draw, as in Li and Talwalkar's code; in
+/// Differences: those of ``DARTS``; the unrolled variant, whose momentum was silently zero, is left out. Weight decay
+/// and momentum do not change the weights of operations that a step did not draw, as in Li and Talwalkar's code; in
 /// NAS-Bench-1Shot1's, which executes them times zero, both do. Cutout's probability grows over the epochs, which in
 /// the scripts is so for DARTS alone.
 public struct GDAS: Optimizer {
@@ -27,7 +27,9 @@ public struct GDAS: Optimizer {
     usesImages: true, revision: 2,
     settings: SupernetSettings.settings(at: \GDAS.supernet) + ArchitectSettings.settings(at: \GDAS.architect) + [
       Setting("tau-max", \GDAS.highestTemperature, 1e-3...1e3, log: true, "temperature at the first epoch"),
-      Setting("tau-min", \GDAS.lowestTemperature, 1e-3...1e3, log: true, "temperature at the end of its fall, after the last epoch"),
+      Setting(
+        "tau-min", \GDAS.lowestTemperature, 1e-3...1e3, log: true,
+        "temperature at the end of its fall, after the last epoch"),
     ],
     presets: [SupernetSettings.quick(\GDAS.supernet) { $0.architect.learningRate = 0.003 }])
 

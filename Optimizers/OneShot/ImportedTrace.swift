@@ -11,9 +11,9 @@ import SearchSpaces
 ///       {"epoch": 1, "seconds": 12.5, "cell": "0111|0010|0001|0000 input,conv3x3-bn-relu,maxpool3x3,output"},
 ///       {"epoch": 2, "seconds": 12.4, "architecture": [[0.1, 0.7, 0.2], …]}]}
 ///
-/// `seconds` is the cost of the epoch in the table's benchmark seconds. An architecture is given as text (`cell`), or by
-/// the weights of every row of the space's architecture parameters (`anytime spaces NAME` lists them), operations in the
-/// order conv1x1-bn-relu, conv3x3-bn-relu, maxpool3x3.
+/// `seconds` is the cost of the epoch in the table's benchmark seconds. An architecture is given as text (`cell`), or
+/// by the weights of every row of the space's architecture parameters (`anytime spaces NAME` lists them), operations in
+/// the order conv1x1-bn-relu, conv3x3-bn-relu, maxpool3x3.
 public struct ImportedTrace: Optimizer {
   public static let method = Method(
     name: "trace", title: "Trace", family: .oneShot,

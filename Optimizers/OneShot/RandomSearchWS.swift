@@ -6,8 +6,8 @@ import Supernet
 /// many architectures are drawn and scored with the shared weights on a few images, the best few of them on all.
 ///
 /// Li and Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019; in
-/// NAS-Bench-1Shot1 `optimizers/random_search_with_weight_sharing`: 1,000 architectures, each scored on ten batches, the
-/// best five validated fully, gradients clipped to 0.25.
+/// NAS-Bench-1Shot1 `optimizers/random_search_with_weight_sharing`: 1,000 architectures, each scored on ten batches,
+/// the best five validated fully, gradients clipped to 0.25.
 ///
 /// Differences: those of ``DARTS``; scoring is charged; and only the drawn architecture's parts are executed.
 /// Weight decay and momentum do not change weights that a step did not execute, where the script's `zero_grad` left
@@ -45,8 +45,8 @@ public struct RandomSearchWS: Optimizer {
   }
 }
 
-/// The selection step of random search with weight sharing and of ENAS: many architectures are drawn and scored on a few
-/// batches each, then the best few on all images of the search half.
+/// The selection step of random search with weight sharing and of ENAS: many architectures are drawn and scored on a
+/// few batches each, then the best few on all images of the search half.
 public struct SampledSelection: Configurable {
   /// The number of architectures that are drawn and scored.
   public var samples = 1_000

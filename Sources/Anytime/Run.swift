@@ -2,8 +2,8 @@ import Foundation
 import TabularBenchmark
 
 /// Why a run came to no result: the method diverged, or an external program answered wrongly. A method throws this
-/// where the cause is the run's own, so that running it again would end alike; the run is stored with its reason, and others
-/// go on.
+/// where the cause is the run's own, so that running it again would end alike; the run is stored with its reason, and
+/// others go on.
 public struct RunFailure: Error, Hashable, Sendable, CustomStringConvertible {
   /// One sentence.
   public let description: String
@@ -14,8 +14,9 @@ public struct RunFailure: Error, Hashable, Sendable, CustomStringConvertible {
 ///
 /// - Parameters:
 ///   - horizon: The budget, in the policy's currency.
-///   - seed: Equal seeds, with all else equal, give equal results to the bit, on any thread, machine and day. Methods that
-///     train networks keep this promise on all x86-64 processors with AVX2 and FMA, with the same version of libtorch.
+///   - seed: Equal seeds, with all else equal, give equal results to the bit, on any thread, machine and day. Methods
+///     that train networks keep this promise on all x86-64 processors with AVX2 and FMA, with the same version of
+///     libtorch.
 ///   - checkpoint: A file in which a method that takes long may keep how far it is, to go on from there after an
 ///     interruption. It is removed in the end.
 ///   - progress: Called now and then by methods that take long, with what is spent and what part of the run is done.

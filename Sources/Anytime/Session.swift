@@ -371,8 +371,8 @@ public final class Session {
     return try body()
   }
 
-  /// The file of the next supernet that is opened, to keep how far it is; `nil` where nothing is kept. Every supernet of
-  /// a session has its own, and all are there until the run has ended.
+  /// The file of the next supernet that is opened, to keep how far it is; `nil` where nothing is kept. Every supernet
+  /// of a session has its own, and all are there until the run has ended.
   public func nextCheckpoint() -> URL? {
     checkpointCount += 1
     return checkpointCount == 1 ? checkpoint : checkpoint?.appendingPathExtension("\(checkpointCount)")

@@ -69,9 +69,9 @@ INLINE void pixels(const Convolution &c, int64_t plane, int64_t in, int64_t firs
   }
 }
 
-// With windows of one pixel: pixels that all channels are computed for before the next ones, and channels that are added
-// up before the next ones, so that what they need stays in the first cache and is fetched in time. Else: the width from
-// which on neighbours are summed together.
+// With windows of one pixel: pixels that all channels are computed for before the next ones, and channels that are
+// added up before the next ones, so that what they need stays in the first cache and is fetched in time. Else: the
+// width from which on neighbours are summed together.
 constexpr int64_t kRun = 24, kDeep = 16, kWide = 12;
 
 template <bool kFused>

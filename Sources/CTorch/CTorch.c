@@ -62,8 +62,8 @@ static const ct_functions missing = {
 };
 
 #ifdef __x86_64__
-// The last bits of libtorch's own kernels depend on their level of vector instructions. That of AVX2, which every x86-64
-// processor of the last ten years has, gives equal results everywhere. Set before anything can have read it.
+// The last bits of libtorch's own kernels depend on their level of vector instructions. That of AVX2, which every
+// x86-64 processor of the last ten years has, gives equal results everywhere. Set before anything can have read it.
 __attribute__((constructor)) static void pin_level(void) {
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("avx2")) return;

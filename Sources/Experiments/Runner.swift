@@ -105,8 +105,8 @@ public struct Runner: Sendable {
   }
 }
 
-/// Work in the hands of a thread, which lets go of it before it says that it is done: whoever waits for that may want to
-/// close the store.
+/// Work in the hands of a thread, which lets go of it before it says that it is done: whoever waits for that may want
+/// to close the store.
 private final class Loan: Sendable {
   private let work: Mutex<Work?>
 

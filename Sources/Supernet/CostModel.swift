@@ -43,8 +43,8 @@ public struct Passes: Hashable, Sendable {
 /// networks spend their time on them.
 ///
 /// Coefficients are fitted by least squares to measured passes of supernets that the table has brought along
-/// (``PassTimings``). A table without these has them fitted to its own trainings at the highest epoch count, a third of a
-/// training for each part.
+/// (``PassTimings``). A table without these has them fitted to its own trainings at the highest epoch count, a third of
+/// a training for each part.
 public struct CostModel: Hashable, Sendable {
   /// Benchmark seconds of one part of a pass.
   public struct Coefficients: Hashable, Sendable {
@@ -57,8 +57,8 @@ public struct CostModel: Hashable, Sendable {
 
   /// The coefficients of going forward, back to inputs, and back to weights.
   public let forward, toInputs, toWeights: Coefficients
-  /// The fraction of the variance of the table's training seconds between architectures that work explains, and the standard
-  /// deviation of its residuals, in seconds per image.
+  /// The fraction of the variance of the table's training seconds between architectures that work explains, and the
+  /// standard deviation of its residuals, in seconds per image.
   public let rSquared, residualDeviation: Double
   /// The number of architectures with training seconds.
   public let cells: Int

@@ -36,8 +36,8 @@ public struct PassTimings: Hashable, Sendable, Codable {
   }
 
   public var passes: [Pass]
-  /// The benchmark seconds per CPU second of the machine on which passes were measured, by training steps of the table's
-  /// own networks in the same sitting.
+  /// The benchmark seconds per CPU second of the machine on which passes were measured, by training steps of the
+  /// table's own networks in the same sitting.
   public var secondsPerCPUSecond: Double
 
   /// The key of a table's provenance that holds passes.
@@ -73,8 +73,8 @@ public struct PassTimings: Hashable, Sendable, Codable {
     return String(decoding: try encoder.encode(self), as: UTF8.self)
   }
 
-  /// Measures passes of supernets of a benchmark's space on this machine, each the least of several rounds, in turns with
-  /// training steps of the table's own networks, whose seconds are known.
+  /// Measures passes of supernets of a benchmark's space on this machine, each the least of several rounds, in turns
+  /// with training steps of the table's own networks, whose seconds are known.
   ///
   /// - Parameters:
   ///   - rounds: The number of rounds.
@@ -169,7 +169,8 @@ public struct PassTimings: Hashable, Sendable, Codable {
             setups.append(
               try Setup("all operations on 1/\(parts) of", kind, shape, space, task, channels: channels, parts: parts))
           }
-          setups.append(try Setup("one operation per block of", kind, shape, space, task, channels: channels, drawn: true))
+          setups.append(
+            try Setup("one operation per block of", kind, shape, space, task, channels: channels, drawn: true))
           // Single architectures have no architecture weights.
           guard kind != .architecture else { continue }
           for seed in 0..<3 {
@@ -217,7 +218,8 @@ public struct PassTimings: Hashable, Sendable, Codable {
             try rows.enumerated().map { index, row in
               let soft = try row.softmax()
               // Operations in turn, so that all have their share.
-              return drawn && index < shape.blocks ? .sampled((step + index) % row.count, weights: soft) : .weighted(soft)
+              let isDrawn = drawn && index < shape.blocks
+              return isDrawn ? .sampled((step + index) % row.count, weights: soft) : .weighted(soft)
             }
           }
           return shape.gates(learns ? try weights() : try Torch.withoutGradients { try weights() })

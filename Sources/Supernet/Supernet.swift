@@ -320,8 +320,8 @@ public final class Supernet {
     return errors
   }
 
-  /// The benchmark seconds per CPU second of this machine, by a few training steps of a stand-alone network of the table.
-  /// Nothing of the search depends on it: its generator is its own.
+  /// The benchmark seconds per CPU second of this machine, by a few training steps of a stand-alone network of the
+  /// table. Nothing of the search depends on it: its generator is its own.
   private func measuredCalibration() throws -> Double {
     let rows = session.benchmark.rows
     let cell =

@@ -10,9 +10,9 @@ import TabularBenchmark
 
 /// The step of every one-shot method, in CPU seconds on one thread: the method itself on a session, charges included.
 ///
-/// First DARTS on a supernet of three cells of space 1 (batch 64, 16 channels, images of 28 x 28); in turns, where Python
-/// has PyTorch, the same step as NAS-Bench-1Shot1 makes it. Then all methods with the preset `quick`, and an epoch of the
-/// original protocol: nine cells, 16 channels, batch 96, random images of CIFAR-10's shape.
+/// First DARTS on a supernet of three cells of space 1 (batch 64, 16 channels, images of 28 x 28); in turns, where
+/// Python has PyTorch, the same step as NAS-Bench-1Shot1 makes it. Then all methods with the preset `quick`, and an
+/// epoch of the original protocol: nine cells, 16 channels, batch 96, random images of CIFAR-10's shape.
 struct SupernetBench {
   /// Rounds of ten steps of each.
   let rounds: Int

@@ -28,8 +28,8 @@ typedef struct {
   int64_t images, height, width;
 } ct_geometry;
 
-// A convolution with batch norm: its weight [out, in, 1, 1] or [out, in, 3, 3]; the scale and shift of batch norm, which
-// it may lack; and the running statistics, which are updated in training and used otherwise.
+// A convolution with batch norm: its weight [out, in, 1, 1] or [out, in, 3, 3]; the scale and shift of batch norm,
+// which it may lack; and the running statistics, which are updated in training and used otherwise.
 typedef struct {
   const ct_tensor *weight;
   const ct_tensor *_Nullable gamma, *_Nullable beta;

@@ -229,8 +229,8 @@ struct TableTimeSupernets: ParsableCommand {
     try writer.finish(provenance: provenance)
     let timed = try Table(contentsOf: destination)
     print(
-      "\(timings.passes.count) passes measured, \(Numbers.digits(timings.secondsPerCPUSecond, 3)) benchmark seconds per "
-        + "CPU second here.\nWritten to \(destination.path), checksum \(timed.checksum).")
+      "\(timings.passes.count) passes measured, \(Numbers.digits(timings.secondsPerCPUSecond, 3)) benchmark seconds "
+        + "per CPU second here.\nWritten to \(destination.path), checksum \(timed.checksum).")
   }
 }
 
