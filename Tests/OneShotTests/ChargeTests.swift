@@ -16,7 +16,7 @@ import Testing
   }
 
   /// The embedded table with another text, or none, as its measured passes.
-  private func table(passes: String?) throws -> Table {
+  static func table(passes: String?) throws -> Table {
     let url = FileManager.default.temporaryDirectory.appending(path: "charges-\(UUID().uuidString).table")
     defer { try? FileManager.default.removeItem(at: url) }
     let embedded = try Table.embedded()
@@ -43,15 +43,15 @@ import Testing
 
   @Test("follow from the table's own trainings where it has no passes, and are refused where these are damaged")
   func provenance() throws {
-    let model = try #require(try model(table(passes: nil)))
+    let model = try #require(try self.model(Self.table(passes: nil)))
     #expect(model.residuals.isEmpty && model.forward == model.toInputs && model.forward == model.toWeights)
     for text in ["", "{}", #"{"passes": [], "secondsPerCPUSecond": "x"}"#, "[1, 2]"] {
-      let error = #expect(throws: PassTimings.Problem.self) { try self.model(table(passes: text)) }
+      let error = #expect(throws: PassTimings.Problem.self) { try self.model(Self.table(passes: text)) }
       #expect(error?.description.contains("anytime table time-supernets") == true)
     }
     let good = try #require(try Table.embedded().provenance[PassTimings.provenanceKey])
     let negative = good.replacing(#""seconds":"#, with: #""seconds":-"#)
-    #expect(throws: PassTimings.Problem.self) { try self.model(table(passes: negative)) }
+    #expect(throws: PassTimings.Problem.self) { try self.model(Self.table(passes: negative)) }
   }
 
   @Test("add up: a training is an evaluation, the way back to inputs, and that to weights") func parts() throws {
