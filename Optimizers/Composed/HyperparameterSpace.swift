@@ -59,7 +59,7 @@ public struct HyperparameterSpace: Hashable, Sendable {
   /// The space for images of another size: cutouts cover the same part of an image.
   ///
   /// - Parameter side: Of an image, in pixels.
-  func scaled(to side: Int) -> Self {
+  package func scaled(to side: Int) -> Self {
     guard Self.named.contains(self) else { return self }
     func scaled(_ cutout: Int) -> Int { max(1, (cutout * side + 16) / 32) }
     return Self(
@@ -138,7 +138,7 @@ extension HyperparameterSpace {
   /// Reads a space; `nil` if the value is empty.
   ///
   /// - Throws: `UnknownWord`, `SettingError`.
-  init?(_ value: SettingValue) throws {
+  package init?(_ value: SettingValue) throws {
     switch value {
     case .word(let word) where word.isEmpty: return nil
     case .word(let word):

@@ -50,7 +50,7 @@ public struct Verified: Optimizer {
   /// one comes first.
   ///
   /// - Parameter recommendations: The last one first.
-  static func order(_ recommendations: [ChildRun.Recommendation]) -> [Architecture] {
+  package static func order(_ recommendations: [ChildRun.Recommendation]) -> [Architecture] {
     let others = recommendations.dropFirst().enumerated().sorted {
       (-$0.element.count, $0.offset) < (-$1.element.count, $1.offset)
     }
