@@ -300,7 +300,8 @@ private struct Script: Optimizer {
       let space = try #require(try HyperparameterSpace(value))
       let setting = try #require(Tuned.settings.first { $0.name == "space" })
       let canonical = setting.text(in: Tuned { $0.space = space })
-      let again = try #require(try HyperparameterSpace(try #require(SettingValue(text: canonical))))
+      let read = try #require(SettingValue(text: canonical))
+      let again = try #require(try HyperparameterSpace(read))
       #expect(again == space, "\(canonical)")
     }
   }
