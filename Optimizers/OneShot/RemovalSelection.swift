@@ -34,7 +34,7 @@ public struct SelectSettings: Configurable {
     Setting(
       "select", \SelectSettings.rule, "final cell: the greatest weights, or what costs most accuracy when removed"),
     Setting(
-      "select-epochs", \SelectSettings.epochs, 0...10_000,
+      "select-epochs", \SelectSettings.epochs, 1...10_000, log: true,
       "epochs of fine-tuning between the choices of 'select: perturbation'"),
   ]
 
