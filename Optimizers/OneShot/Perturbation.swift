@@ -8,6 +8,8 @@ import Statistics
 /// anew for each step: so they learn to serve a neighbourhood of the architecture. The architecture itself learns
 /// without noise. Widths, their growth and the clipping are those of the authors' code (`optimizers/darts` and
 /// `attacker/perturb.py` in github.com/xiangning-chen/SmoothDARTS).
+///
+/// Difference: it is a setting of PC-DARTS too, whose script there has none.
 public struct PerturbSettings: Configurable {
   public var noise = Noise.none
   /// The greatest noise at the first epoch, and that at the end of its linear growth, which is one epoch after the

@@ -3,9 +3,9 @@ import Anytime
 /// The settings of early stopping by the sharpness of the search loss (R-DARTS with early stopping: Zela et al.,
 /// "Understanding and Robustifying Differentiable Architecture Search", ICLR 2020, section 4.3).
 ///
-/// The largest eigenvalue of the Hessian of the search loss with respect to the architecture weights is probed every
-/// few epochs and smoothed by a local average. When the average has grown by a factor, the search ends, and the
-/// architecture of before the growth is returned. Counting is that of the authors' code (`EVLocalAvg` in
+/// The largest eigenvalue, with its sign, of the Hessian of the search loss with respect to the architecture weights is
+/// probed every few epochs and smoothed by a local average. When the average has grown by a factor, the search ends,
+/// and the architecture of before the growth is returned. Counting is that of the authors' code (`EVLocalAvg` in
 /// `src/utils.py` of github.com/automl/RobustDARTS): see ``returnedEpoch(eigenvalues:)``.
 ///
 /// Differences: a probe takes the same images of the search half every time, as many as a batch has, where the code
