@@ -35,10 +35,14 @@ struct Architect {
   let rows: [Tensor]
   private let adam: Adam
   private let settings: ArchitectSettings
+  private let perturb: PerturbSettings
   /// The greatest joint norm of the gradients; `nil` for no limit.
   private let gradientClip: Double?
 
-  init(_ supernet: Supernet, _ settings: ArchitectSettings, gradientClip: Double? = nil) throws {
+  init(
+    _ supernet: Supernet, _ settings: ArchitectSettings, perturb: PerturbSettings = PerturbSettings(),
+    gradientClip: Double? = nil
+  ) throws {
     rows = try supernet.shape.architecture.rows.map { row in
       let weights = (0..<row.count).map { _ in Float(1e-3 * supernet.session.random.gaussian()) }
       let tensor = try Tensor(weights, shape: [row.count])
@@ -47,6 +51,7 @@ struct Architect {
     }
     adam = try Adam(rows, betas: (0.5, 0.999), weightDecay: settings.weightDecay)
     self.settings = settings
+    self.perturb = perturb
     self.gradientClip = gradientClip
   }
 
@@ -63,29 +68,66 @@ struct Architect {
   }
 
   /// Gates of all alternatives, each times the softmax of its weight.
-  func softmax(_ shape: SupernetShape) throws -> CellGates {
-    shape.gates(try rows.map { .weighted(try $0.softmax()) })
+  ///
+  /// - Parameters:
+  ///   - decided: The choices that are made already; of these, what was chosen is executed, without weights.
+  ///   - removed: An alternative of a row that gets weight zero. The weights of the others stay as they are.
+  func softmax(
+    _ shape: SupernetShape, _ decided: Decided = [:], without removed: (row: Int, alternative: Int)? = nil
+  ) throws -> CellGates {
+    try gates(shape, decided) { number, row in
+      let weights = try row.softmax()
+      guard let removed, removed.row == number else { return weights }
+      let mask = (0..<row.count).map { Float($0 == removed.alternative ? 0 : 1) }
+      return try weights * Tensor(mask, shape: [row.count])
+    }
   }
 
-  /// The same gates without gradients to the architecture, for steps of the network's weights.
-  func fixedSoftmax(_ shape: SupernetShape) throws -> CellGates {
-    try Torch.withoutGradients { try softmax(shape) }
+  /// Gates of the alternatives of all choices that are not decided.
+  ///
+  /// - Parameter weights: Computes the weights of a row, given its number and its weights before their softmax.
+  private func gates(
+    _ shape: SupernetShape, _ decided: Decided, weights: (Int, Tensor) throws -> Tensor
+  ) rethrows -> CellGates {
+    shape.gates(
+      try rows.enumerated().map { number, row in
+        try decided[number].map { .selected($0) } ?? .weighted(try weights(number, row))
+      })
+  }
+
+  /// Gates for a step of the network's weights: without gradients to the architecture, and perturbed if the settings
+  /// say so.
+  private func fixedSoftmax(
+    _ supernet: Supernet, _ batch: Supernet.Batch, _ decided: Decided
+  ) throws -> CellGates {
+    try Torch.withoutGradients {
+      guard perturb.noise == .random else { return try softmax(supernet.shape, decided) }
+      let width = perturb.width(epoch: batch.epoch, of: supernet.settings.epochs)
+      return try gates(supernet.shape, decided) { _, row in
+        let weights = perturbed(try row.softmax().doubles(), by: width, using: &supernet.session.random)
+        return try Tensor(weights.map { Float($0) }, shape: [row.count])
+      }
+    }
   }
 
   /// Makes a step of DARTS: the architecture learns from the search half, then the weights from the other half.
   ///
-  /// - Parameter gradient: Computes and stores the architecture's gradient; by default, that of first order.
-  func alternate(_ supernet: Supernet, _ batch: Supernet.Batch, gradient: (() throws -> Void)? = nil) throws {
+  /// - Parameters:
+  ///   - decided: The choices that are made already.
+  ///   - gradient: Computes and stores the architecture's gradient; by default, that of first order.
+  func alternate(
+    _ supernet: Supernet, _ batch: Supernet.Batch, _ decided: Decided = [:], gradient: (() throws -> Void)? = nil
+  ) throws {
     if learns(from: batch) {
       if let gradient {
         try gradient()
       } else {
-        let gates = try softmax(supernet.shape)
+        let gates = try softmax(supernet.shape, decided)
         try supernet.architectureGradient(rows, batch) { _ in gates }
       }
       try step()
     }
-    let gates = try fixedSoftmax(supernet.shape)
+    let gates = try fixedSoftmax(supernet, batch, decided)
     try supernet.train(batch) { _ in gates }
   }
 

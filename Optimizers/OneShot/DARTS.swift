@@ -10,6 +10,9 @@ import Tensor
 /// Zela, Siems and Hutter, ICLR 2020, `optimizers/darts/train_search.py`. At every step the architecture learns
 /// first, by Adam, then the weights. `order=second` looks one step of the weights ahead (equations 6 to 8).
 ///
+/// Later papers' remedies are settings: the early end of R-DARTS (``StopSettings``), the random smoothing of SDARTS-RS
+/// (``PerturbSettings``), and the selection of DARTS-PT (``SelectSettings``).
+///
 /// Differences: the order of updates and all constants are the scripts', but the cell is read off after the epoch's
 /// updates, not before; a last batch that is not full is left out; passes for the architecture do not change batch
 /// norm's running statistics (the loss does not depend on them); images that choose architectures are not augmented;
@@ -24,7 +27,8 @@ public struct DARTS: Optimizer {
     settings: SupernetSettings.settings(at: \DARTS.supernet) + ArchitectSettings.settings(at: \DARTS.architect) + [
       Setting("order", \DARTS.order, "order of the architecture's gradient"),
       Setting("hessian", \DARTS.hessian, "how the second order's Hessian-vector product is computed"),
-    ],
+    ] + StopSettings.settings(at: \DARTS.stop) + PerturbSettings.settings(at: \DARTS.perturb)
+      + SelectSettings.settings(at: \DARTS.select),
     presets: [SupernetSettings.quick(\DARTS.supernet) { $0.architect.learningRate = 0.003 }])
 
   /// The order of the architecture's gradient.
@@ -40,24 +44,35 @@ public struct DARTS: Optimizer {
   public var architect = ArchitectSettings()
   public var order = Order.first
   public var hessian = HessianProduct.finiteDifference
+  public var stop = StopSettings()
+  public var perturb = PerturbSettings()
+  public var select = SelectSettings()
 
   public init() {}
+
+  public func validate() throws {
+    try stop.validate(epochs: supernet.epochs)
+    try select.validate(beside: stop)
+  }
 
   public func search(_ session: Session) throws {
     let supernet = try Supernet(session, self.supernet)
     let shape = supernet.shape
-    let architect = try Architect(supernet, self.architect)
+    let architect = try Architect(supernet, self.architect, perturb: perturb)
+    func step(_ batch: Supernet.Batch, _ decided: Decided) throws {
+      guard order == .second else { return try architect.alternate(supernet, batch, decided) }
+      try architect.alternate(supernet, batch, decided) {
+        try supernet.unrolledArchitectureGradient(architect.rows, batch, exact: hessian == .exact) { _ in
+          try architect.softmax(shape, decided)
+        }
+      }
+    }
     try supernet.run(
       architecture: architect.rows, state: architect.state,
-      step: { batch in
-        guard order == .second else { return try architect.alternate(supernet, batch) }
-        try architect.alternate(supernet, batch) {
-          try supernet.unrolledArchitectureGradient(architect.rows, batch, exact: hessian == .exact) { _ in
-            try architect.softmax(shape)
-          }
-        }
-      },
+      step: { try step($0, [:]) },
       gates: { _ in try architect.softmax(shape) },
+      stop: stop, furtherEpochs: select.epochs(shape),
       choose: { try architect.configuration(shape) })
+    try select.select(supernet, architect, step: step)
   }
 }

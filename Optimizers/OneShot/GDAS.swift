@@ -18,7 +18,13 @@ import Tensor
 /// Differences: those of ``DARTS``; the unrolled variant, whose momentum was silently zero, is left out. Weight decay
 /// and momentum do not change the weights of operations that a step did not draw, as in Li and Talwalkar's code; in
 /// NAS-Bench-1Shot1's, which executes them times zero, both do. Cutout's probability grows over the epochs, which in
-/// the scripts is so for DARTS alone.
+/// the scripts is so for DARTS alone; `cutout-ramp=constant` is their way.
+///
+/// The Hessian, whose eigenvalues can end a search early (``StopSettings``), is that of the mixture without noise. Its
+/// weights are the probabilities with which operations are drawn; a loss with drawn operations is no smooth function of
+/// the architecture. Two settings of ``DARTS`` are missing. Noise on the softmaxed weights (``PerturbSettings``): steps
+/// of the network's weights already execute operations that noise has chosen. Selection by removal
+/// (``SelectSettings``): it takes an alternative out of a mixture, and GDAS never trains one.
 public struct GDAS: Optimizer {
   public static let method = Method(
     name: "gdas", title: "GDAS", family: .oneShot,
@@ -30,7 +36,7 @@ public struct GDAS: Optimizer {
       Setting(
         "tau-min", \GDAS.lowestTemperature, 1e-3...1e3, log: true,
         "temperature at the end of its fall, after the last epoch"),
-    ],
+    ] + StopSettings.settings(at: \GDAS.stop),
     presets: [SupernetSettings.quick(\GDAS.supernet) { $0.architect.learningRate = 0.003 }])
 
   public var supernet = SupernetSettings { $0.epochs = 100 }
@@ -39,6 +45,7 @@ public struct GDAS: Optimizer {
   public var highestTemperature = 10.0
   /// The temperature of the Gumbel-softmax at the end of its linear fall, which is one epoch after the last.
   public var lowestTemperature = 1.0
+  public var stop = StopSettings()
 
   public init() {}
 
@@ -48,6 +55,7 @@ public struct GDAS: Optimizer {
         "the temperature cannot fall from \(highestTemperature) to \(lowestTemperature); set 'tau-min' to at most "
           + "'tau-max'")
     }
+    try stop.validate(epochs: supernet.epochs)
   }
 
   public func search(_ session: Session) throws {
@@ -71,7 +79,7 @@ public struct GDAS: Optimizer {
         }
         try supernet.train(batch) { cell in try Torch.withoutGradients { try gates(cell) } }
       },
-      gates: gates,
+      gates: gates, relaxation: { _ in try architect.softmax(shape) }, stop: stop,
       choose: { try architect.configuration(shape) })
   }
 }

@@ -11,7 +11,7 @@ import Supernet
 ///
 /// Differences: those of ``DARTS``. The architecture begins to learn after 15 epochs, as in the paper and its code;
 /// NAS-Bench-1Shot1's script has the option but defaults to 0. Cutout's probability grows over the epochs, which in the
-/// scripts is so for DARTS alone.
+/// scripts is so for DARTS alone; `cutout-ramp=constant` is their way.
 public struct PCDARTS: Optimizer {
   public static let method = Method(
     name: "pc-darts", title: "PC-DARTS", family: .oneShot,
@@ -21,7 +21,8 @@ public struct PCDARTS: Optimizer {
     settings: SupernetSettings.settings(at: \PCDARTS.supernet) + ArchitectSettings.settings(at: \PCDARTS.architect) + [
       Setting(
         "channel-parts", \PCDARTS.channelParts, 1...64, log: true, "parts of the channels, of which operations see one")
-    ],
+    ] + StopSettings.settings(at: \PCDARTS.stop) + PerturbSettings.settings(at: \PCDARTS.perturb)
+      + SelectSettings.settings(at: \PCDARTS.select),
     presets: [
       SupernetSettings.quick(\PCDARTS.supernet) {
         $0.architect.learningRate = 0.003
@@ -33,17 +34,27 @@ public struct PCDARTS: Optimizer {
   public var architect = ArchitectSettings { $0.warmStartEpochs = 15 }
   /// The number of parts of the channels, of which operations see one.
   public var channelParts = 4
+  public var stop = StopSettings()
+  public var perturb = PerturbSettings()
+  public var select = SelectSettings()
 
   public init() {}
+
+  public func validate() throws {
+    try stop.validate(epochs: supernet.epochs)
+    try select.validate(beside: stop)
+  }
 
   public func search(_ session: Session) throws {
     let supernet = try Supernet(session, self.supernet, partial: channelParts)
     let shape = supernet.shape
-    let architect = try Architect(supernet, self.architect)
+    let architect = try Architect(supernet, self.architect, perturb: perturb)
     try supernet.run(
       architecture: architect.rows, state: architect.state,
       step: { try architect.alternate(supernet, $0) },
       gates: { _ in try architect.softmax(shape) },
+      stop: stop, furtherEpochs: select.epochs(shape),
       choose: { try architect.configuration(shape) })
+    try select.select(supernet, architect) { try architect.alternate(supernet, $0, $1) }
   }
 }

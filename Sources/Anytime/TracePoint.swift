@@ -13,7 +13,8 @@ public struct TracePoint: Hashable, Sendable, Codable {
   public var architecture: Architecture.ID
   /// What was measured, by name: `supernet loss` and `supernet accuracy` on the images that weights are trained
   /// on, `validation accuracy`, `spearman` and `kendall` (rank correlation of one-shot error and the table's mean
-  /// validation error over ``errors``), `eigenvalue` (the dominant one of the architecture's Hessian).
+  /// validation error over ``errors``), `eigenvalue` (the dominant one of the architecture's Hessian), `largest
+  /// eigenvalue` (the largest one with its sign, probed for early stopping).
   public var values: [String: Double]
   /// Per row of `ArchitectureParameters` its weights, each row summing to 1; empty for methods without any.
   public var weights: [[Double]]

@@ -37,26 +37,34 @@ extension Supernet {
     }
   }
 
-  /// The dominant eigenvalue of the search loss's Hessian by the architecture weights, on the first search images
-  /// (Zela et al., "Understanding and Robustifying Differentiable Architecture Search", ICLR 2020).
+  /// The eigenvalues, ascending, of the search loss's Hessian by the architecture weights (Zela et al.,
+  /// "Understanding and Robustifying Differentiable Architecture Search", ICLR 2020).
   ///
-  /// The whole Hessian is computed, by central differences of the gradient: there are only a few dozen weights.
-  func dominantEigenvalue(_ architecture: [Tensor], gates: (Int) throws -> CellGates) throws -> Double {
-    let batch = try data.batch(data.searchIndices.sorted()[..<min(250, data.searchIndices.count)])
+  /// The whole Hessian is computed, by central differences of the gradient: two gradients for each of a few dozen
+  /// weights. Nothing of the supernet changes.
+  ///
+  /// - Parameters:
+  ///   - images: The number of search images, always the same ones.
+  ///   - gates: The gates of a cell, a smooth function of the architecture weights.
+  func architectureEigenvalues(
+    _ architecture: [Tensor], images: Int, gates: (Int) throws -> CellGates
+  ) throws -> [Double] {
+    let batch = try data.batch(data.searchIndices.sorted()[..<min(images, data.searchIndices.count)])
     let hessian = try centralHessian(architecture) {
       try network.logits(batch.images, gates: gates, statistics: .batch).crossEntropy(batch.labels)
         .gradients(of: architecture).flatMap { try $0.doubles() }
     }
-    return symmetricEigenvalues(hessian).max { abs($0) < abs($1) } ?? 0
+    return symmetricEigenvalues(hessian)
   }
 }
 
-/// The Hessian by central differences of a gradient, made symmetric.
+/// The Hessian by central differences of a gradient, made symmetric. The parameters end as they were, to the bit.
 package func centralHessian(
   _ parameters: [Tensor], step: Double = 1e-2, gradient: () throws -> [Double]
 ) throws -> [[Double]] {
   var rows: [[Double]] = []
   for parameter in parameters {
+    let before = try parameter.copy()
     for index in 0..<parameter.count {
       var unit = [Float](repeating: 0, count: parameter.count)
       unit[index] = 1
@@ -65,7 +73,8 @@ package func centralHessian(
       let above = try gradient()
       try parameter.increase(by: direction, times: -2 * step)
       let below = try gradient()
-      try parameter.increase(by: direction, times: step)
+      // Copied, not added back: the sum would be rounded.
+      try parameter.assign(before)
       rows.append(zip(above, below).map { ($0 - $1) / (2 * step) })
     }
   }

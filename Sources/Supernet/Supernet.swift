@@ -46,6 +46,8 @@ public final class Supernet {
   /// The number of images seen in the epoch.
   private var seen = 0
   private var notes: [String: Double] = [:]
+  /// The number of epochs of the whole search, fine-tuning included.
+  private var plannedEpochs = 1
 
   /// Opens a supernet of the session's space, with fresh weights.
   ///
@@ -159,13 +161,18 @@ public final class Supernet {
     }
   }
 
-  /// The accuracy on images of the search half, with running statistics.
+  /// The accuracy on images of the search half.
   ///
-  /// - Parameter images: The number of images, from the start of the epoch's order; all if `nil`.
-  public func accuracy(images: Int? = nil, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
+  /// - Parameters:
+  ///   - images: The number of images, from the start of the epoch's order; all if `nil`.
+  ///   - usesBatchStatistics: Whether batch norm takes the statistics of every batch of 250 images, for gates that the
+  ///     supernet was not trained with; otherwise it takes the running ones.
+  public func accuracy(
+    images: Int? = nil, usesBatchStatistics: Bool = false, gates: (_ cell: Int) throws -> CellGates
+  ) throws -> Double {
     let indices = data.searchIndices[..<min(images ?? .max, data.searchIndices.count)]
     return try charged(.validation, images: indices.count, .evaluation) {
-      try accuracy(indices, .running, gates)
+      try accuracy(indices, usesBatchStatistics ? .batch : .running, gates)
     }
   }
 
@@ -219,7 +226,9 @@ public final class Supernet {
   }
 
   private func dropPath(images: Int) throws -> Tensor {
-    let keep = 1 - settings.dropPath * Double(epoch) / Double(max(1, settings.epochs - 1))
+    // Epochs of fine-tuning are like the last one.
+    let last = max(1, settings.epochs - 1)
+    let keep = 1 - settings.dropPath * Double(min(epoch, last)) / Double(last)
     return try Tensor(
       (0..<images).map { _ in random.chance(keep) ? Float(1 / keep) : 0 }, shape: [images])
   }
@@ -239,63 +248,150 @@ public final class Supernet {
   ///   - afterEpoch: Does further work before an architecture is chosen; its passes are charged too.
   ///   - gates: The gates of the whole supernet, to validate it; `nil` for methods that only train single
   ///     architectures.
+  ///   - relaxation: The gates as a smooth function of the architecture weights, without noise, for the Hessian's
+  ///     eigenvalues; those of the whole supernet if `nil`.
+  ///   - stop: When to end early. The search then returns, with budget left.
+  ///   - furtherEpochs: The number of epochs of fine-tuning that will follow, for the progress that is shown.
   ///   - choose: Returns the architecture that the method would return now.
   public func run(
     architecture: [Tensor] = [], state: [Tensor] = [], step: (Batch) throws -> Void,
     afterEpoch: (_ epoch: Int) throws -> Void = { _ in }, gates: ((_ cell: Int) throws -> CellGates)? = nil,
-    choose: () throws -> Configuration
+    relaxation: ((_ cell: Int) throws -> CellGates)? = nil, stop: StopSettings = StopSettings(),
+    furtherEpochs: Int = 0, choose: () throws -> Configuration
   ) throws {
+    plannedEpochs = settings.epochs + furtherEpochs
     let checkpoint = Checkpoint(
       session: session, tensors: network.parameters + network.buffers + descent.velocities + state)
     do {
       if let found = try checkpoint.read() { (epoch, random) = (found.epoch, found.random) }
     } catch let error as CheckpointError { try error.setAside() }
-    let steps = data.weightIndices.count / settings.batchSize
     while epoch < settings.epochs {
-      data.sort()
-      data.shuffle(using: &random)
-      (lossSum, correct, seen, notes) = (0, 0, 0, [:])
-      let progress = Double(epoch) / Double(max(1, settings.epochs - 1))
       let rate =
         settings.leastLearningRate + 0.5 * (settings.learningRate - settings.leastLearningRate)
         * (1 + cos(.pi * Double(epoch) / Double(settings.epochs)))
-      let augmentation = SearchData.Augmentation(
-        cropsAndFlips: settings.augment == .cropAndFlip
-          || settings.augment == .auto && task.dataset.name == .cifar10,
-        cutout: settings.cutout, cutoutProbability: progress)
-      for number in 0..<steps {
-        session.planned = (Double(epoch) + Double(number) / Double(steps)) / Double(settings.epochs)
-        let range = number * settings.batchSize..<(number + 1) * settings.batchSize
-        let search = range.clamped(to: 0..<data.searchIndices.count)
-        let (images, labels) = try data.batch(data.weightIndices[range], augmentation, using: &random)
-        let (searchImages, searchLabels) = try data.batch(data.searchIndices[search])
-        try step(
-          Batch(
-            images: images, labels: labels, searchImages: searchImages, searchLabels: searchLabels,
-            learningRate: rate, epoch: epoch))
-      }
+      try makeSteps(learningRate: rate, step)
       try afterEpoch(epoch)
       if let gates, settings.validates { note("validation accuracy", try accuracy(gates: gates)) }
       let configuration = try choose()
-      guard let chosen = session.space.architecture(configuration) else { throw SessionError.noArchitecture }
+      guard var chosen = session.space.architecture(configuration) else { throw SessionError.noArchitecture }
+      let returned = try returnedEpoch(stop, architecture, relaxation ?? gates)
+      if let returned { chosen = recommendation(after: returned) ?? chosen }
       try session.recommend(chosen)
       epoch += 1
-      if seen > 0 {
-        note("supernet loss", lossSum / Double(seen / settings.batchSize))
-        note("supernet accuracy", Double(correct) / Double(seen))
-      }
-      let errors = try session.unchargedWork { try probe(architecture, gates) }
-      let weights = try architecture.map { try $0.softmax().doubles() }
-      guard weights.joined().allSatisfy(\.isFinite), notes.values.allSatisfy(\.isFinite) else {
-        throw diverged("its architecture weights are no numbers")
-      }
-      session.trace.append(
-        TracePoint(
-          epoch: epoch, amount: session.spent, architecture: chosen.id, values: notes, weights: weights,
-          errors: errors))
+      let errors = try session.unchargedWork { try probe(architecture, relaxation ?? gates) }
+      try record(chosen, weights: architecture.map { try $0.softmax().doubles() }, errors: errors)
+      // Started again, a search that has stopped makes its last epoch anew, and stops again.
+      if returned != nil { return }
       try checkpoint.write(epoch: epoch, random: random)
     }
   }
+
+  /// Makes the steps of one epoch, with the images of both halves in a new random order.
+  private func makeSteps(learningRate: Double, _ step: (Batch) throws -> Void) throws {
+    data.sort()
+    data.shuffle(using: &random)
+    forgetEpoch()
+    let steps = data.weightIndices.count / settings.batchSize
+    let augmentation = SearchData.Augmentation(
+      cropsAndFlips: settings.augment == .cropAndFlip
+        || settings.augment == .auto && task.dataset.name == .cifar10,
+      cutout: settings.cutout, cutoutProbability: settings.cutoutProbability(epoch: epoch))
+    for number in 0..<steps {
+      session.planned = (Double(epoch) + Double(number) / Double(steps)) / Double(plannedEpochs)
+      let range = number * settings.batchSize..<(number + 1) * settings.batchSize
+      let search = range.clamped(to: 0..<data.searchIndices.count)
+      let (images, labels) = try data.batch(data.weightIndices[range], augmentation, using: &random)
+      let (searchImages, searchLabels) = try data.batch(data.searchIndices[search])
+      try step(
+        Batch(
+          images: images, labels: labels, searchImages: searchImages, searchLabels: searchLabels,
+          learningRate: learningRate, epoch: epoch))
+    }
+  }
+
+  /// Forgets what was seen and noted in the last epoch.
+  private func forgetEpoch() { (lossSum, correct, seen, notes) = (0, 0, 0, [:]) }
+
+  /// Adds what the supernet is like now to the trace.
+  private func record(
+    _ chosen: Architecture, weights: [[Double]], errors: [Architecture.ID: Double] = [:]
+  ) throws {
+    if seen > 0 {
+      note("supernet loss", lossSum / Double(seen / settings.batchSize))
+      note("supernet accuracy", Double(correct) / Double(seen))
+    }
+    guard weights.joined().allSatisfy(\.isFinite), notes.values.allSatisfy(\.isFinite) else {
+      throw diverged("its architecture weights are no numbers")
+    }
+    session.trace.append(
+      TracePoint(
+        epoch: epoch, amount: session.spent, architecture: chosen.id, values: notes, weights: weights,
+        errors: errors))
+  }
+
+  // MARK: The early end
+
+  private static let probedEigenvalue = "largest eigenvalue"
+
+  /// Probes the Hessian's largest eigenvalue for early stopping, if it is due, and notes it.
+  ///
+  /// The trace is all that the rule remembers, so that a run that goes on from a checkpoint stops where an unbroken
+  /// one does.
+  ///
+  /// - Returns: The epoch, from 0, whose architecture is returned, if the search ends here; `nil` if it goes on.
+  private func returnedEpoch(
+    _ stop: StopSettings, _ architecture: [Tensor], _ gates: ((Int) throws -> CellGates)?
+  ) throws -> Int? {
+    guard stop.rule == .eigenvalue, let gates, !architecture.isEmpty, epoch % stop.every == 0,
+      epoch < settings.epochs - 1
+    else { return nil }
+    let images = min(settings.batchSize, data.searchIndices.count)
+    let gradients = 2 * architecture.map(\.count).reduce(0, +)
+    let eigenvalue = try charged(.validation, images: gradients * images, .architecture) {
+      try architectureEigenvalues(architecture, images: images, gates: gates).last ?? 0
+    }
+    note(Self.probedEigenvalue, eigenvalue)
+    let earlier = session.trace.suffix(epoch).compactMap { $0.values[Self.probedEigenvalue] }
+    return stop.returnedEpoch(eigenvalues: earlier + [eigenvalue])
+  }
+
+  /// The architecture that was recommended after an epoch, counted from 0.
+  private func recommendation(after epoch: Int) -> Architecture? {
+    let table = session.benchmark.table
+    return session.trace.suffix(self.epoch).dropFirst(epoch).first.flatMap { table.row(of: $0.architecture) }
+      .map { table.architecture($0) }
+  }
+
+  // MARK: Fine-tuning
+
+  /// Begins to fine-tune weights after ``run``: their momentum is zero, and nothing depends on the order of images
+  /// in the last epoch. A run that is killed later on begins here again, from the checkpoint of the last epoch.
+  public func beginTuning() throws {
+    for velocity in velocities { try velocity.assign(try velocity.zeros()) }
+    data.sort()
+    forgetEpoch()
+  }
+
+  /// Trains for one epoch beyond those of the settings. Dropped paths and cutout are those of the last epoch.
+  ///
+  /// - Parameters:
+  ///   - learningRate: The learning rate of the weights in all steps.
+  ///   - step: Makes one step.
+  public func tune(learningRate: Double, step: (Batch) throws -> Void) throws {
+    try makeSteps(learningRate: learningRate, step)
+    epoch += 1
+  }
+
+  /// Recommends the architecture that fine-tuning has ended with, and traces it.
+  ///
+  /// - Parameter weights: The architecture weights of every row, each row summing to 1.
+  public func finishTuning(_ configuration: Configuration, weights: [[Double]]) throws {
+    guard let chosen = session.space.architecture(configuration) else { throw SessionError.noArchitecture }
+    try session.recommend(chosen)
+    try record(chosen, weights: weights)
+  }
+
+  // MARK: Diagnostics
 
   /// Probes the Hessian's eigenvalue and the one-shot errors of a fixed sample of architectures, each if it is due;
   /// returns the errors.
@@ -306,7 +402,8 @@ public final class Supernet {
     if let gates, !architecture.isEmpty, settings.hessianEvery > 0,
       isLast || epoch % settings.hessianEvery == 0
     {
-      note("eigenvalue", try dominantEigenvalue(architecture, gates: gates))
+      let eigenvalues = try architectureEigenvalues(architecture, images: 250, gates: gates)
+      note("eigenvalue", eigenvalues.max { abs($0) < abs($1) } ?? 0)
     }
     guard settings.correlationCells > 0, isLast || epoch % settings.correlationEvery == 0 else { return [:] }
     var sample = RandomGenerator(seed: 0, stream: "probed cells")

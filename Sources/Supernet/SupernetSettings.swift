@@ -20,9 +20,10 @@ public struct SupernetSettings: Configurable {
   public var dropPath = 0.0
   /// The random changes of training images.
   public var augment = Augment.auto
-  /// The side of the square that is cut out of training images; 0 for none. Its probability grows linearly to 1, as in
-  /// the script of DARTS; those of other methods cut it out of every image.
+  /// The side of the square that is cut out of training images; 0 for none.
   public var cutout = 0
+  /// The probability that it is cut out of an image, and how it grows over the epochs.
+  public var cutoutProbability = 1.0, cutoutRamp = CutoutRamp.linear
   /// Whether the supernet is validated after every epoch, which is charged.
   public var validates = true
   /// The number of batches over which batch norm's statistics are averaged anew before an architecture is evaluated; 0
@@ -42,6 +43,27 @@ public struct SupernetSettings: Configurable {
     case none
     case cropAndFlip = "crop-flip"
   }
+
+  /// The growth of cutout's probability over the epochs.
+  public enum CutoutRamp: String, CaseIterable, Sendable {
+    /// From zero at the first epoch to the whole probability at the last, as in the script of DARTS.
+    case linear
+    /// The whole probability in every epoch, as in the scripts of other methods.
+    case constant
+  }
+
+  /// The probability that a square is cut out of a training image.
+  ///
+  /// - Parameter epoch: The number of epochs before this one; those beyond the last are like it.
+  package func cutoutProbability(epoch: Int) -> Double {
+    switch cutoutRamp {
+    case .linear: cutoutProbability * progress(epoch: epoch)
+    case .constant: cutoutProbability
+    }
+  }
+
+  /// The part of linear schedules that is done in an epoch: 0 in the first, 1 in the last and in those beyond it.
+  func progress(epoch: Int) -> Double { min(1, Double(epoch) / Double(max(1, epochs - 1))) }
 
   /// The device that a supernet is trained on.
   public enum Device: String, CaseIterable, Sendable {
@@ -68,6 +90,12 @@ public struct SupernetSettings: Configurable {
     Setting("drop-path", \SupernetSettings.dropPath, 0...0.9, "probability at the last epoch of dropping a block"),
     Setting("augment", \SupernetSettings.augment, "changes of training images; auto: crop-flip for CIFAR-10"),
     Setting("cutout", \SupernetSettings.cutout, 0...64, "side of the square cut out of training images; 0 for none"),
+    Setting(
+      "cutout-probability", \SupernetSettings.cutoutProbability, 0...1,
+      "probability that a square is cut out of a training image"),
+    Setting(
+      "cutout-ramp", \SupernetSettings.cutoutRamp,
+      "growth of cutout's probability: linear from 0 to its value at the last epoch, or none"),
     Setting("validate", \SupernetSettings.validates, "whether to validate the supernet after every epoch, charged"),
     Setting(
       "recalibration", \SupernetSettings.recalibration, 0...10_000,
