@@ -15,25 +15,23 @@ public struct Restarted: Optimizer {
     citation: "Liu, Simonyan and Yang, ICLR 2019, section 3.1",
     settings: [
       Setting("method", \Restarted.optimizer, "method that is restarted"),
-      Setting(
-        "limit", \Restarted.limit, 0...1e12,
-        "budget of each run, in the policy's currency; 0: until the run ends by itself"),
+      Setting("share", \Restarted.share, 0.001...1, "greatest part of the budget that a run may spend"),
     ])
 
   /// The method that is restarted.
   public var optimizer: (any Optimizer)?
-  /// The budget of each run, in the policy's currency; 0 for runs that end by themselves.
-  public var limit = 0.0
+  /// The greatest part of the budget that a run may spend.
+  public var share = 1.0
 
   public init() {}
 
   public var inner: [any Optimizer] { optimizer.map { [$0] } ?? [] }
 
   public func validate() throws {
-    if let optimizer, !optimizer.ends, limit == 0 {
+    if let optimizer, !optimizer.ends, share == 1 {
       throw SettingError(
         "a run of \(type(of: optimizer).method.name) does not end before its budget does, so it would never be "
-          + "restarted; give each run a 'limit'")
+          + "restarted; give each run a 'share' of the budget, as in 0.1")
     }
   }
 
@@ -41,7 +39,7 @@ public struct Restarted: Optimizer {
     guard let optimizer else { return }
     while true {
       let run = try session.run(
-        optimizer, limit: limit > 0 ? limit : nil, name: "run \(session.children.count + 1)")
+        optimizer, limit: share < 1 ? share * session.horizon : nil, name: "run \(session.children.count + 1)")
       guard run.amount > 0 else { throw run.spentNothing }
       try session.train(run.incumbent)
     }

@@ -51,7 +51,7 @@ public struct ChildRun: Hashable, Sendable, Codable {
   public let method: String
   /// The method's settings that differ from its defaults, by name, in canonical text; `nil` in runs that were stored
   /// before settings were.
-  public let settings: [String: String]?
+  public internal(set) var settings: [String: String]?
   public let end: End
   /// Why it came to no result, in one sentence.
   public let failure: String?
@@ -67,6 +67,13 @@ public struct ChildRun: Hashable, Sendable, Codable {
   public let ledger: [RunResult.LedgerTotal]
   /// The runs inside this one.
   public let children: [ChildRun]
+
+  /// The same without its settings, for comparisons of what they lead to.
+  package var withoutSettings: ChildRun {
+    var run = self
+    run.settings = nil
+    return run
+  }
 }
 
 extension Session {

@@ -27,6 +27,8 @@ struct Plan: Sendable {
       watched, on: benchmark, policy: policy, horizon: horizon, seed: seed, checkpoint: checkpoint)
     guard !watched.watch.isEndless else { throw Trouble.endless }
     result.overheadSeconds = 0
+    // That settings differ is no effect of theirs.
+    if isOnPoints { result.children = result.children.map(\.withoutSettings) }
     return Seen(result: result, calls: watched.watch.calls)
   }
 }

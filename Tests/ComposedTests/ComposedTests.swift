@@ -103,10 +103,10 @@ private func all(_ children: [ChildRun]) -> [ChildRun] { children.flatMap { [$0]
     #expect(result.trajectory[first].architecture == result.children[0].incumbent?.architecture?.id)
   }
 
-  @Test("restarted: a method that never ends needs a limit, and gets it each time") func limit() throws {
+  @Test("restarted: a method that never ends needs a share of the budget, and gets it each time") func limit() throws {
     let method = Restarted {
       $0.optimizer = RandomSearch()
-      $0.limit = 300
+      $0.share = 0.1
     }
     let result = try run(method)
     #expect(result.children.map(\.end).dropLast().allSatisfy { $0 == .limit } && result.children.count == 10)
@@ -224,7 +224,7 @@ private func all(_ children: [ChildRun]) -> [ChildRun] { children.flatMap { [$0]
 
   @Test("tuned: a blackbox method is tuned with budgets as fidelities") func blackbox() throws {
     let method = Tuned {
-      ($0.tuner, $0.optimizer, $0.budgets) = (Hyperband(), RegularizedEvolution(), [100, 300])
+      ($0.tuner, $0.optimizer, $0.budgets) = (Hyperband(), RegularizedEvolution { $0.sample = 3 }, [100, 300])
       $0.space = HyperparameterSpace([Parameter("population", .integer(5...50, log: true))])
     }
     try method.validate()
@@ -334,7 +334,7 @@ private struct Script: Optimizer {
       - restarted: {method: {guess: {epochs: 5}}}
       - verified: {method: guess, share: 0.5}
       - tuned: {by: bohb, method: {guess: {preset: quick}}, space: {learning-rate: {log: [1e-3, 1]}}, epochs: [2, 6]}
-      - tuned: {by: {tpe: {startup: 5}}, method: {restarted: {method: random-search, limit: 50}}, space: {limit: [10, 90]}, budgets: [100]}
+      - tuned: {by: {tpe: {startup: 5}}, method: {restarted: {method: random-search, share: 0.5}}, space: {share: [0.1, 0.9]}, budgets: [100]}
       - guess: {vary: {learning-rate: [0.001, 0.1], epochs: [3, 10]}}
       - guess: {label: each, vary-each: {learning-rate: [0.001, 0.1], epochs: [3, 10]}}
       - guess: {label: planned, horizons: [2, 10]}
@@ -379,7 +379,7 @@ private struct Script: Optimizer {
       (
         "- restarted: {method: tpe}",
         "e.yaml, line 6: a run of tpe does not end before its budget does, so it would never be restarted; give each "
-          + "run a 'limit'"
+          + "run a 'share' of the budget, as in 0.1"
       ),
       (
         "- verified: {method: tpe}",
