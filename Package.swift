@@ -142,7 +142,7 @@ let package = Package(
     .testTarget(
       name: "ComposedTests",
       dependencies: [
-        "Composed", "Blackbox", "OneShot", "Anytime", "Experiments", "OptimizerConformance", "SearchSpaces",
+        "Composed", "Blackbox", "OneShot", "Supernet", "Anytime", "Experiments", "OptimizerConformance", "SearchSpaces",
         "TabularBenchmark",
       ]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),

@@ -3,9 +3,11 @@ import Blackbox
 import Composed
 import Experiments
 import Foundation
+import OneShot
 import OptimizerConformance
 import SearchSpaces
 import Statistics
+import Supernet
 import Synchronization
 import TabularBenchmark
 import Testing
@@ -231,6 +233,25 @@ private func all(_ children: [ChildRun]) -> [ChildRun] { children.flatMap { [$0]
     let result = try run(method, 5_000)
     #expect(Set(result.children[0].children.dropLast().map(\.amount)) == [100, 300])
     #expect(result.trajectory.last?.epochs == 18)
+  }
+
+  @Test("tuned: a supernet's hyperparameters, with kills in the middle of a supernet") func supernets() async throws {
+    let darts = DARTS {
+      ($0.supernet.epochs, $0.supernet.batchSize) = (2, 32)
+      ($0.supernet.channels, $0.supernet.cellsPerStack) = (4, 1)
+    }
+    let tuned = Tuned {
+      ($0.tuner, $0.optimizer, $0.epochs) = (BOHB(), darts, [1, 2])
+      $0.space = HyperparameterSpace(named: "cs2") ?? HyperparameterSpace()
+    }
+    try tuned.validate()
+    let conformance = OptimizerConformance(tuned)
+    #expect(try await conformance.failures() == [])
+    let result = try run(tuned, 400)
+    let inner = try #require(result.children.first?.children)
+    #expect(inner.count > 2 && inner.allSatisfy { $0.method == "darts" })
+    // As sixteen pixels of 32 are half an image, so are four of the seven here.
+    #expect(inner.allSatisfy { $0.settings?["cutout"] == "4" })
   }
 
   @Test("a run that is killed at any call and started again ends with the same bits") func resumption() async throws {
