@@ -84,7 +84,8 @@ struct StudyEffects {
     /// The number of a run that ended well. A run without an incumbent is worse than any with one.
     func value(_ result: RunResult) -> Double? {
       switch self {
-      case .regret(let metric): result.finalRegret(metric) ?? .infinity
+      case .regret(let metric):
+        result.trajectory.isEmpty ? .infinity : result.finalRegret(metric).flatMap { $0.isNaN ? nil : $0 }
       case .supernetAccuracy: result.supernetAccuracy
       }
     }
