@@ -20,9 +20,11 @@ public struct Chart: Sendable {
     /// The method's name and family.
     package let method: String
     package let family: Method.Family
+    /// Whether it is an ``Envelope`` over lines of the method.
+    package let isEnvelope: Bool
 
-    package init(label: String, method: String, family: Method.Family) {
-      (self.label, self.method, self.family) = (label, method, family)
+    package init(label: String, method: String, family: Method.Family, isEnvelope: Bool = false) {
+      (self.label, self.method, self.family, self.isEnvelope) = (label, method, family, isEnvelope)
     }
   }
 

@@ -52,6 +52,12 @@ public enum CurveCenter: String, CaseIterable, Sendable {
 extension RegretRuns {
   /// The methods' labels with what determines their styles.
   var names: [Chart.Line] { methods.map { Chart.Line(label: $0.label, method: $0.method, family: $0.family) } }
+
+  /// Those of charts of regret, envelopes last.
+  var regretNames: [Chart.Line] {
+    names
+      + envelopes.map { Chart.Line(label: $0.label, method: $0.method, family: $0.family, isEnvelope: true) }
+  }
 }
 
 extension Chart {
@@ -80,29 +86,34 @@ extension Chart {
     let axis = Axis(
       regret: "\(center.name) \(metric.rawValue) regret [percent points]",
       of: points.flatMap { [$0.low, $0.y, $0.high] } + (levels ?? []).map(\.value), scale: y)
-    let showsBands = bands ?? (runs.methods.count <= bandedLines)
+    let names = runs.regretNames
+    let showsBands = bands ?? (names.count <= bandedLines)
     var caption = runs.caption
     if showsBands, let band = center.band, series.contains(where: \.hasBand) {
       caption += ", band: \(band)"
       let isRanged = runs.methods.contains { (2...rangedRuns).contains($0.runs.count) }
       if center == .median, isRanged { caption += " (of \(rangedRuns) runs or fewer: least to greatest)" }
     }
+    if series.contains(where: { series in runs.envelopes.contains { $0.label == series.label } }) {
+      caption += ", envelope: final results of the entry planned for the most epochs that has ended by then"
+    }
     if y == .log, points.contains(where: { $0.y < axis.range.lowerBound }) { caption += ", lower edge: zero regret" }
     return Chart(
       title: runs.results.experiment.name, caption: caption,
       description: "Regret of the incumbent over the budget spent, by method",
-      x: Axis(budget: runs.currency.unit, from: first, to: runs.end, scale: x), y: axis, methods: runs.names,
+      x: Axis(budget: runs.currency.unit, from: first, to: runs.end, scale: x), y: axis, methods: names,
       series: series, levels: levels ?? [], showsBands: showsBands, isOfRuns: center == .runs)
   }
 
-  /// A line of means or medians begins where every run has an incumbent: before, it would show the survivors only.
+  /// A line of means or medians begins where every run has an incumbent: before, it would show the survivors only. All
+  /// runs of an envelope have one.
   private static func lines(_ curves: Curves, _ metric: RegretMetric, _ center: CurveCenter) -> [Series] {
     curves.curves.filter { $0.metric == metric }.map { curve in
       let runs = curve.points.compactMap { $0?.n }.max() ?? 0
       return Series(
         label: curve.label,
         points: zip(curves.grid, curve.points).compactMap { x, summary in
-          guard let summary, summary.n == runs, summary.mean.isFinite else { return nil }
+          guard let summary, curve.isEnvelope || summary.n == runs, summary.mean.isFinite else { return nil }
           return center.point(x, summary)
         }, hasBand: runs > 1)
     }

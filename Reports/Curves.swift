@@ -13,7 +13,7 @@ public struct Curves: Sendable {
   public let runs: RegretRuns
   /// Amounts of the currency, from the first incumbent of any run to the end, exactly.
   public let grid: [Double]
-  /// A curve per method and metric, without test curves where the table has no test accuracy.
+  /// A curve per method and metric, without test curves where the table has no test accuracy; then those of envelopes.
   public let curves: [Curve]
   /// The metric of outputs that show one: by default test, if any run has it.
   public let defaultMetric: RegretMetric
@@ -29,6 +29,8 @@ public struct Curves: Sendable {
     public let runs: Int
     /// One per point of the grid; `nil` where no run has an incumbent, and after the last run's end.
     public let points: [Summary?]
+    /// Whether it is the curve of an ``Envelope``, each point of which may be of other runs.
+    public var isEnvelope = false
   }
 
   /// Statistics over runs.
@@ -77,7 +79,7 @@ public struct Curves: Sendable {
     defaultMetric = metric ?? runs.defaultMetric
     let grid = runs.grid(gridSize, scale: scale)
     self.grid = grid
-    curves = runs.methods.flatMap { method in
+    let methods = runs.methods.flatMap { method in
       let last =
         runs.currency == runs.results.experiment.policy.currency
         ? runs.end : method.runs.map(\.end).max() ?? 0
@@ -97,8 +99,29 @@ public struct Curves: Sendable {
           points: points)
       }
     }
+    curves = methods + runs.envelopes.flatMap { Self.curves($0, on: grid, bootstrap: bootstrap) }
   }
 
+  private static func curves(_ envelope: Envelope, on grid: [Double], bootstrap: Bool) -> [Curve] {
+    RegretMetric.allCases.compactMap { metric in
+      let summaries = envelope.stages.map { stage -> Summary? in
+        let values = stage.values(metric)
+        var summary = Summary(values)
+        if bootstrap {
+          let stream = "\(envelope.label) \(metric.rawValue) \(stage.epochs)"
+          summary?.interval = MeanBand(values.map { [$0] }, stream: stream).intervals.first ?? nil
+        }
+        return summary
+      }
+      guard summaries.contains(where: { $0 != nil }) else { return nil }
+      return Curve(
+        label: envelope.label, method: envelope.method, metric: metric,
+        runs: envelope.stages.map { $0.values(metric).count }.max() ?? 0,
+        points: grid.map { amount in
+          envelope.stages.lastIndex { $0.amount <= amount }.flatMap { summaries[$0] }
+        }, isEnvelope: true)
+    }
+  }
 }
 
 /// Bootstrap intervals of the mean of many curves on a common grid: whole runs are resampled, so that all points

@@ -23,7 +23,7 @@ public struct CurveExport: Sendable {
     vega,
   ]
 
-  /// A row per method, metric and point of the grid.
+  /// A row per method, metric and point of the grid. All runs of an envelope have a result.
   public static let csv = CurveExport(fileName: "curves.csv") { curves in
     var table = CSV([
       "experiment", "space", "method", "metric", "accounting", "spent", "currency", "runs", "n", "mean",
@@ -35,7 +35,8 @@ public struct CurveExport: Sendable {
         table.add([
           .text(curves.results.experiment.name), .text(curves.results.experiment.space), .text(curve.label),
           .text(curve.metric.rawValue), .text(curves.runs.accounting.rawValue), .number(spent),
-          .text(curves.runs.currency.rawValue), .count(curve.runs), .count(point.n), .number(point.mean),
+          .text(curves.runs.currency.rawValue), .count(curve.isEnvelope ? point.n : curve.runs), .count(point.n),
+          .number(point.mean),
           .number(point.standardError), .number(point.interval?.lowerBound),
           .number(point.interval?.upperBound), .number(point.median), .number(point.lowerQuartile),
           .number(point.upperQuartile),

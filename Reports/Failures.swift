@@ -84,9 +84,45 @@ package struct ChildSpending {
 
   /// `40 finished, 2 failed`.
   package var endsText: String {
-    let texts: [(ChildRun.End, String)] = [
-      (.finished, "finished"), (.limit, "spent the limit"), (.budget, "spent the budget"), (.failed, "failed"),
-    ]
-    return texts.compactMap { end, text in ends[end].map { "\($0) \(text)" } }.joined(separator: ", ")
+    [ChildRun.End.finished, .limit, .budget, .failed]
+      .compactMap { end in ends[end].map { "\($0) \(Self.text(end))" } }.joined(separator: ", ")
+  }
+
+  static func text(_ end: ChildRun.End) -> String {
+    switch end {
+    case .finished: "finished"
+    case .limit: "spent the limit"
+    case .budget: "spent the budget"
+    case .failed: "failed"
+    }
+  }
+}
+
+/// A run in a child session, one of those of a whole run.
+struct InnerRun {
+  /// The names of the child and of those above it, joined by slashes.
+  let name: String
+  let run: ChildRun
+  /// The settings in which runs of the same method in the same session differ, by name.
+  let differing: [String]
+
+  /// All inner runs, each before those that it ran itself.
+  static func all(_ children: [ChildRun], in prefix: String = "") -> [InnerRun] {
+    var settings: [String: [[String: String]]] = [:]
+    for child in children { settings[child.method, default: []].append(child.settings ?? [:]) }
+    let differing = settings.mapValues { all in
+      Set(all.flatMap(\.keys)).filter { name in Set(all.map { $0[name] }).count > 1 }.sorted()
+    }
+    return children.flatMap { child in
+      let name = prefix + child.name
+      let own = child.settings == nil ? [] : differing[child.method] ?? []
+      return [InnerRun(name: name, run: child, differing: own)] + all(child.children, in: name + "/")
+    }
+  }
+
+  /// A setting's value, of numbers four digits.
+  static func short(_ value: String) -> String {
+    if let number = Double(value) { return value.count > 7 && Int(value) == nil ? Numbers.digits(number, 4) : value }
+    return SettingValue(text: value)?.flow ?? value
   }
 }

@@ -31,9 +31,10 @@ public struct MethodStyle: Hashable, Sendable {
   /// The colours on white paper and on the dark page.
   package static var colours: [(light: String, dark: String)] { palette.map { ($0.light, $0.dark) } }
 
-  /// Dashes of a family: the first for a method, the others for its further variants.
-  private static func patterns(of family: Method.Family) -> [[Double]] {
-    switch family {
+  /// Dashes of a family: the first for a method, the others for its further variants. Envelopes have strokes in groups.
+  private static func patterns(of line: Chart.Line) -> [[Double]] {
+    if line.isEnvelope { return [[5, 2, 5, 7], [5, 2, 5, 2, 5, 7], [5, 2, 5, 2, 5, 2, 5, 7], [9, 2, 2, 7]] }
+    return switch line.family {
     case .blackbox: [[], [18, 3], [18, 3, 3, 3], [18, 3, 3, 3, 3, 3]]
     case .oneShot: [[7, 4], [7, 4, 2, 4], [7, 4, 2, 4, 2, 4], [4, 3]]
     case .composed: [[2, 3], [2, 3, 2, 3, 10, 3], [2, 3, 10, 3, 10, 3], [1, 2]]
@@ -60,7 +61,7 @@ public struct MethodStyle: Hashable, Sendable {
     var taken: Set<MethodStyle> = []
     for index in distinct.indices.filter({ isFirst[$0] }) + distinct.indices.filter({ !isFirst[$0] }) {
       let line = distinct[index]
-      let patterns = patterns(of: line.family)
+      let patterns = patterns(of: line)
       // The same colour with the family's next dash; where all are taken, the next colour.
       let first = colour(of: line.method)
       let choices = palette.indices.lazy.flatMap { step in

@@ -33,6 +33,8 @@ public struct RegretRuns: Sendable {
   public let end: Double
   /// In the experiment's order.
   public let methods: [MethodRuns]
+  /// The envelopes of methods that are planned for several numbers of epochs; empty without such.
+  public let envelopes: [Envelope]
 
   /// The runs of one method.
   public struct MethodRuns: Sendable {
@@ -106,8 +108,11 @@ public struct RegretRuns: Sendable {
     self.reference = reference
     let experiment = results.experiment
     let isOwn = currency == experiment.policy.currency
+    // By method and run, where its final result is known.
+    var ends: [[Double]] = []
     methods = results.methods.map { method in
-      MethodRuns(
+      ends.append([])
+      return MethodRuns(
         label: method.entry.label, method: method.entry.method, family: method.family,
         runs: method.endedRuns.map { seed, result in
           var points = result.trajectory
@@ -119,6 +124,10 @@ public struct RegretRuns: Sendable {
           }
           let spent = result.ledger.reduce(0) { $0 + $1.amount }
           let amounts = points.map(\.amount)
+          // A run that its budget cut short has no final result, nor one whose final training would end too late.
+          let isWhole =
+            !result.ledger.contains { $0.kind == .lost } && points.last?.spent == result.trajectory.last?.spent
+          ends[ends.count - 1].append(isWhole ? max(result.spent[currency], amounts.last ?? 0) : .infinity)
           let tests = points.compactMap(\.testRegret)
           return Run(
             seed: seed,
@@ -130,6 +139,7 @@ public struct RegretRuns: Sendable {
     }
     let most = methods.flatMap { $0.runs.map(\.end) }.max()
     end = isOwn ? experiment.horizon : most ?? 0
+    envelopes = Self.envelopes(results, methods, ends: ends)
   }
 
   /// Test where any run has it, else validation.

@@ -58,7 +58,7 @@ extension HTMLReport {
     guard !children.isEmpty else { return nil }
     let kinds = Ledger.Kind.allCases.filter { kind in children.contains { $0.kinds[kind] != nil } }
     func money(_ amount: Double?) -> HTML { amount.map { "\(Numbers.amount($0))" } ?? "–" }
-    return HTMLTable(
+    let table = HTMLTable(
       caption: "Child runs of \(method.entry.label): mean per run of it, in \(unit)",
       columns: ["Child", "Method", "Runs", "Of the budget", "Amount"]
         + kinds.map { Self.titles[$0.rawValue] ?? $0.rawValue },
@@ -66,7 +66,51 @@ extension HTMLReport {
         let words = [child.method, child.endsText, Numbers.share(child.amount / experiment.horizon)]
         return ("\(child.name)", words.map { "\($0)" } + [money(child.amount)] + kinds.map { money(child.kinds[$0]) })
       }
-    ).html
+    )
+    return "\(table.html)\(innerRuns(method))"
+  }
+
+  /// The number of a run's inner runs that are listed.
+  private static let shownInnerRuns = 200
+
+  /// The inner runs of a method's first run, one by one.
+  private func innerRuns(_ method: MethodResults) -> HTML? {
+    guard let first = method.endedRuns.first, !first.result.children.isEmpty else { return nil }
+    let runs = InnerRun.all(first.result.children)
+    let shown = runs.prefix(Self.shownInnerRuns)
+    let title = "Inner runs of \(method.entry.label), seed \(String(first.seed))"
+    let rows = shown.enumerated().map { index, inner -> (name: HTML, cells: [HTML]) in
+      let run = inner.run
+      let failure = run.failure.map { ": \($0)" } ?? ""
+      let trained = run.incumbent.map { $0.epochs > 0 ? "\($0.epochs)" : "recommended only" }
+      let cells = [
+        run.method, settings(inner), ChildSpending.text(run.end) + failure, Numbers.amount(run.amount),
+        run.incumbent?.validationAccuracy.map { Numbers.percent($0) } ?? "–", trained ?? "nothing",
+      ]
+      return ("\(index + 1) \(inner.name)", cells.map { "\($0)" })
+    }
+    return """
+      <details><summary>\(title)</summary>
+      \(HTMLTable(
+        caption: title
+          + (runs.count > shown.count ? ": the first \(shown.count) of \(runs.count)" : "")
+          + ", with the settings that differ among runs of one method beside each other, and what each returned",
+        columns: [
+          "Run", "Method", "Settings", "End", "Spent, \(unit)", "Validation accuracy, %", "Trained for epochs",
+        ], rows: rows, isWords: true
+      ).html)</details>
+
+      """
+  }
+
+  /// The settings in which an inner run differs from others.
+  private func settings(_ inner: InnerRun) -> String {
+    let method = registry.methods.first { $0.method.name == inner.run.method }?.method
+    let texts = inner.differing.map { name in
+      let given = inner.run.settings?[name] ?? method?.settings.first { $0.name == name }?.defaultValue
+      return "\(name) \(given.map(InnerRun.short) ?? "default")"
+    }
+    return texts.isEmpty ? "–" : texts.joined(separator: ", ")
   }
 
   private func mean(_ method: MethodResults, _ value: (RunResult) -> Double) -> Double {

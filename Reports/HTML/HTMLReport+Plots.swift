@@ -16,6 +16,15 @@ extension HTMLReport {
     guard hasResults else { return "<p>No run has a result yet.</p>\n" }
     let metrics = RegretMetric.allCases.filter { metric in curves.curves.contains { $0.metric == metric } }
     let isMany = curves.runs.methods.contains { $0.runs.count > Chart.singleRuns }
+    let envelopes = curves.runs.envelopes
+    let envelope: HTML =
+      envelopes.isEmpty
+      ? ""
+      : """
+       An envelope is what a method reaches if it is planned for each budget: the final results of the entry planned \
+      for the most epochs that has ended by then, as COCO shows algorithms that depend on their budget (Tušar, Hansen \
+      and Brockhoff 2017).
+      """
     let charged: HTML =
       variants.count > 1
       ? " With final training charged, an incumbent counts when its own training has ended too." : ""
@@ -26,9 +35,10 @@ extension HTMLReport {
         band between the quartiles (of \(Chart.rangedRuns) runs or fewer, from the least to the greatest), the mean \
         with one of a standard error\
         \(isMany ? "; single runs are those of the first \(Chart.singleRuns) seeds" : ""). A line begins where \
-        every run of the method has a result. On a logarithmic axis, the lower edge stands for zero.\(charged)
+        every run of the method has a result. On a logarithmic axis, the lower edge stands for zero.\(charged)\
+        \(envelope)
         """,
-      lines: lines, units: (unit, " %"),
+      lines: lines + envelopes.map { ($0.label, swatch($0.label)) }, units: (unit, " %"),
       tables: variants.flatMap { variant in metrics.reversed().map { regretTable(variant, $0) } }
     ).html(isLive: vega != nil)
   }
@@ -38,11 +48,12 @@ extension HTMLReport {
     return HTMLTable(
       caption: "\(metric.rawValue.capitalized) regret in percent points\(accounting): mean ± standard error, "
         + "median [quartiles], runs with a result",
-      columns: ["Budget"] + variant.runs.methods.map(\.label),
+      columns: ["Budget"] + variant.runs.methods.map(\.label) + variant.runs.envelopes.map(\.label),
       rows: Self.parts.map { part in
         let amount = part * variant.runs.end
-        let cells = variant.runs.methods.map { method -> HTML in
-          let values = method.runs.compactMap { $0.curve(metric)?.value(at: amount) }
+        let values = variant.runs.methods.map { $0.runs.compactMap { $0.curve(metric)?.value(at: amount) } }
+        let cells = (values + variant.runs.envelopes.map { $0.stage(at: amount)?.values(metric) ?? [] }).map {
+          values -> HTML in
           guard let summary = Curves.Summary(values) else { return "–" }
           return """
             <span class="pair">\(Numbers.percent(summary.mean, error: summary.standardError))</span> \

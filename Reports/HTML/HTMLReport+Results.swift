@@ -36,8 +36,14 @@ extension HTMLReport {
     let empty: HTML =
       row.emptyRuns > 0 ? " \(Numbers.count(row.emptyRuns, "run", "runs")) ended before a first result." : ""
     let trainings = row.evaluationsText ?? "no"
-    let isOneShot = results.methods.contains { $0.entry.label == row.label && $0.family == .oneShot }
-    let work: HTML = isOneShot ? "for what \(trainings) trainings cost" : "after \(trainings) trainings"
+    let method = results.methods.first { $0.entry.label == row.label }
+    let hasSupernet =
+      switch method?.family {
+      case .oneShot?: true
+      case .composed?: method?.endedRuns.contains { $0.result.ledger.contains { $0.kind == .supernet } } ?? false
+      case .blackbox?, nil: false
+      }
+    let work: HTML = hasSupernet ? "for what \(trainings) trainings cost" : "after \(trainings) trainings"
     return """
       \(name(row.label)) reaches \(row.meanText ?? "") percent points\(spread) \(work) in \(runs)\(end).\(empty)\
       \(failed)\(victories(row.label))
@@ -52,7 +58,7 @@ extension HTMLReport {
   /// A method's label with its line's colour and dash.
   func name(_ label: String) -> HTML { "<span class=\"method\">\(swatch(label))\(label)</span>" }
 
-  var styles: [String: MethodStyle] { MethodStyle.byLabel(curves.runs.names) }
+  var styles: [String: MethodStyle] { MethodStyle.byLabel(curves.runs.regretNames) }
 
   func swatch(_ label: String) -> HTML {
     guard let style = styles[label] else { return "" }

@@ -120,7 +120,7 @@ public struct HTMLReport: Sendable {
       <title>\(experiment.name): \(Numbers.count(results.methods.count, "method", "methods")), space \
       \(experiment.space)</title>
       <style>
-      \(HTML(markup: style))\(HTML(markup: Self.darkColours))</style>
+      \(HTML(markup: style))\(HTML(markup: Self.darkColours))\(factorStyle)</style>
       </head>
       <body>
       <a class="skip" href="#main">Skip to the results</a>
@@ -155,7 +155,7 @@ public struct HTMLReport: Sendable {
       ("failures", "Failed runs", failures),
       ("regret", "Regret over budget", try regretPlot()), ("ranks", "Rank over budget", try rankPlot()),
       ("targets", "Targets reached", try targetPlot()),
-      ("significance", "Critical differences", significanceTables),
+      ("significance", "Critical differences", significanceTables), ("factors", "Settings that vary", factors),
       ("supernet", "Supernets over epochs", try supernets()), ("cells", "Cells that were found", cells),
       ("ledger", "Where the budget went", ledger), ("settings", "Settings", settings),
       ("provenance", "Provenance", provenance), ("reproduce", "How to reproduce", reproduction),

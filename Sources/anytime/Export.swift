@@ -6,7 +6,7 @@ import Reports
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write results to files, without running anything again.",
-    subcommands: [ExportCurves.self, ExportLatex.self, ExportIOH.self, ExportTrace.self],
+    subcommands: [ExportCurves.self, ExportLatex.self, ExportIOH.self, ExportTrace.self, ExportFactors.self],
     defaultSubcommand: ExportCurves.self)
 }
 

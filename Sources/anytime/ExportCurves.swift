@@ -21,6 +21,9 @@ struct ExportCurves: ParsableCommand {
         experiment.json     all that determines the runs (table checksum, horizon, seeds, policy, settings, version),
                             and the failed runs with their reasons, which are in no other file
 
+      Methods with 'horizons' have one more curve, 'LABEL, envelope': at each budget the final results of the entry \
+      planned for the most epochs that has ended by then.
+
       EXAMPLES
         anytime export curves first.sqlite -o results/
         anytime export curves first.sqlite --accounting final-training-charged --bootstrap -o charged/

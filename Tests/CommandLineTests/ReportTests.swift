@@ -26,6 +26,30 @@ import Testing
     #expect(page.contains(checksum) && page.contains("<svg class=\"cell\""))
   }
 
+  @Test("settings that vary are a file of runs; without any, a sentence says how to get them") func factors() throws {
+    defer { program.remove() }
+    try Data(
+      """
+      space: mini
+      horizon: 30
+      seeds: 2
+      methods:
+        - regularized-evolution: {label: ageing, sample: 2, vary: {population: [5, 10]}}
+
+      """.utf8
+    ).write(to: program.folder.appending(path: "f.yaml"))
+    try program.run("run f.yaml --quiet")
+    let outcome = try program.run("export factors f.sqlite -o factors.csv")
+    #expect(outcome.status == 0 && outcome.output == "factors.csv\n", "\(outcome.errors)")
+    let text = try String(contentsOf: program.folder.appending(path: "factors.csv"), encoding: .utf8)
+    #expect(text.split(separator: "\n").count == 5 && text.contains(",label,seed,factor.population,final_test_regret,"))
+    #expect(text.contains("\nf,ageing,vary,regularized-evolution,ageing (population 5),0,5,"))
+    #expect(try program.run("export factors f.sqlite -o /dev/stdout").output == text)
+    try program.run("run \(Self.experiment) --quiet")
+    let none = try program.run("export factors e.sqlite")
+    #expect(none.status == 1 && none.errors.contains("'e' has no factors; give a method settings that vary"))
+  }
+
   @Test("a report without Vega says so, and how to get it") func withoutVega() throws {
     defer { program.remove() }
     try program.run("run \(Self.experiment) --quiet")

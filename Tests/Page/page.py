@@ -25,8 +25,9 @@ methods:
   - regularized-evolution: {label: "</script><i>'big' & \\"old\\"</i>", population: 50}
   - tpe
   - hyperband
+  - regularized-evolution: {label: varied, sample: 5, vary: {population: [10, 40]}}
 """
-METHODS = 5
+METHODS = 7
 
 
 class Checks:
@@ -151,6 +152,8 @@ def check_structure(browser, check):
     silent = browser.evaluate("[...document.querySelectorAll('svg')].filter(s => !s.closest('[role=img], [role=graphics-document][aria-label]') && "
                               "!s.closest('[aria-hidden]')).map(s => s.outerHTML.slice(0, 80))")
     check(silent == [], f"pictures that say nothing to a screen reader: {silent}")
+    dots = browser.evaluate("document.querySelectorAll('#factors svg.factor circle').length")
+    check(dots == 24, f"{dots} runs of a setting that varies are drawn")
     dead = browser.evaluate("[...document.querySelectorAll('a[href^=\"#\"]')].filter(a => !document.querySelector(a.hash)).length")
     check(dead == 0, f"{dead} links lead nowhere")
 

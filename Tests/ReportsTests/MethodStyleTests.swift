@@ -7,16 +7,20 @@ private let blackbox = [
   "random-search", "regularized-evolution", "local-search", "reinforce", "tpe", "hyperband", "bohb", "dehb", "smac",
 ]
 private let oneShot = ["darts", "gdas", "pc-darts", "enas", "random-search-ws", "spos"]
+private let composed = ["restarted", "verified", "tuned"]
 
-private func lines(_ blackbox: [String], _ oneShot: [String] = []) -> [Chart.Line] {
+private func lines(_ blackbox: [String], _ oneShot: [String] = [], _ composed: [String] = []) -> [Chart.Line] {
   blackbox.map { Chart.Line(label: $0, method: $0, family: .blackbox) }
     + oneShot.map { Chart.Line(label: $0, method: $0, family: .oneShot) }
+    + composed.map { Chart.Line(label: $0, method: $0, family: .composed) }
 }
 
 @Suite("Styles of methods") struct MethodStyleTests {
-  @Test("tell fifteen methods apart: colours within a family, dashes between families") func fifteen() {
-    let styles = MethodStyle.byLabel(lines(blackbox, oneShot))
-    #expect(Set(styles.values).count == 15)
+  @Test("tell eighteen methods apart: colours within a family, dashes between families") func eighteen() {
+    let styles = MethodStyle.byLabel(lines(blackbox, oneShot, composed))
+    #expect(Set(styles.values).count == 18)
+    #expect(composed.allSatisfy { styles[$0]?.pattern == [2, 3] })
+    #expect(Set(composed.compactMap { styles[$0]?.colour }).count == 3)
     #expect(blackbox.allSatisfy { styles[$0]?.pattern == [] })
     #expect(oneShot.allSatisfy { styles[$0]?.pattern == [7, 4] })
     #expect(Set(blackbox.compactMap { styles[$0]?.colour }).count == 9)
@@ -24,7 +28,8 @@ private func lines(_ blackbox: [String], _ oneShot: [String] = []) -> [Chart.Lin
   }
 
   @Test("are the same whatever else is drawn") func fixed() {
-    let all = MethodStyle.byLabel(lines(blackbox, oneShot))
+    let all = MethodStyle.byLabel(lines(blackbox, oneShot, composed))
+    for name in composed { #expect(MethodStyle.byLabel(lines(["x"], ["y"], [name]))[name] == all[name], "\(name)") }
     for name in blackbox { #expect(MethodStyle.byLabel(lines([name]))[name] == all[name], "\(name)") }
     for name in oneShot { #expect(MethodStyle.byLabel(lines(["x"], [name]))[name] == all[name], "\(name)") }
   }
@@ -39,13 +44,30 @@ private func lines(_ blackbox: [String], _ oneShot: [String] = []) -> [Chart.Lin
   }
 
   @Test("of a method's variants share its colour and differ in their dash, within the family") func variants() {
-    for family in [Method.Family.blackbox, .oneShot] {
+    for family in [Method.Family.blackbox, .oneShot, .composed] {
       let variants = (0..<4).map { Chart.Line(label: "\($0)", method: "tpe", family: family) }
       let styles = MethodStyle.byLabel(variants)
       #expect(Set(styles.values).count == 4 && Set(styles.values.map(\.colour)).count == 1)
-      let names = lines(blackbox, oneShot) + variants
-      #expect(Set(MethodStyle.byLabel(names).values).count == 19)
+      let names = lines(blackbox, oneShot, composed) + variants
+      #expect(Set(MethodStyle.byLabel(names).values).count == 22)
     }
+  }
+
+  @Test("of families and of envelopes have dashes that no other has, short enough to be seen in a legend")
+  func patterns() {
+    var patterns: [[[Double]]] = [.blackbox, .oneShot, .composed].map { (family: Method.Family) in
+      let variants = (0..<4).map { Chart.Line(label: "\($0)", method: "tpe", family: family) }
+      return MethodStyle.byLabel(variants).values.map(\.pattern)
+    }
+    let envelopes = (0..<4).map { Chart.Line(label: "\($0)", method: "tpe", family: .oneShot, isEnvelope: true) }
+    patterns.append(MethodStyle.byLabel(envelopes).values.map(\.pattern))
+    let all = patterns.flatMap { $0 }
+    #expect(Set(all).count == 16)
+    // gnuplot takes four strokes with their gaps; a swatch of the page is 30 points long.
+    #expect(all.allSatisfy { $0.count % 2 == 0 && $0.count <= 8 })
+    #expect(all.allSatisfy { $0.reduce(0, +) <= 35 })
+    let styles = MethodStyle.byLabel(lines(blackbox, oneShot, composed) + envelopes)
+    #expect(Set(styles.values).count == 22 && Set(envelopes.compactMap { styles[$0.label]?.colour }).count == 1)
   }
 
   @Test("differ for readers who see no red or no green, in grey, and from the page behind them")
