@@ -3,21 +3,23 @@ import Experiments
 import Foundation
 
 extension RegretRuns {
-  /// The caption of all outputs, in a line: space, budget, runs, policy, accounting, table, version.
+  /// The caption of all outputs, in a line: space, budget, runs, policy, accounting, table, numerics that may differ on
+  /// other machines, version.
   public var caption: String {
     Curves.caption(results, accounting: accounting)
   }
 }
 
 extension Curves {
-  /// The caption of curves, in a line: space, budget, runs, policy, accounting, table, version.
+  /// The caption of curves, in a line, as ``RegretRuns/caption``.
   public static func caption(_ results: ExperimentResults, accounting: Accounting? = nil) -> String {
     let experiment = results.experiment
     let budget =
       "\(Numbers.digits(experiment.horizon, 12)) \(experiment.policy.currency.unit)"
     let own: Accounting = experiment.policy.chargeFinalTraining ? .finalTrainingCharged : .recommendedNow
     return "space \(experiment.space), \(budget), \(results.runCounts), policy \(experiment.policy), "
-      + "\((accounting ?? own).text), table \(results.tableChecksum), AnytimeNAS \(anytimeVersion)"
+      + "\((accounting ?? own).text), table \(results.tableChecksum), "
+      + (results.numericsText.map { $0 + ", " } ?? "") + "AnytimeNAS \(anytimeVersion)"
   }
 }
 
@@ -32,6 +34,13 @@ extension ExperimentResults {
       Numbers.count($0, "run", "runs") + " " + $1
     }
     return others.isEmpty ? text : text + " (\(others.joined(separator: ", ")))"
+  }
+
+  /// What trained the networks of runs, where that is not what gives the same bits on every machine; `nil` otherwise.
+  var numericsText: String? {
+    let unpinned = Set(methods.filter { !$0.runs.isEmpty }.compactMap(\.unpinnedNumerics)).sorted()
+    guard !unpinned.isEmpty else { return nil }
+    return "networks were trained by \(unpinned.joined(separator: " and ")) (other machines may give other bits)"
   }
 
   /// The seeds of every method whose runs are not done yet, for methods that lack any.

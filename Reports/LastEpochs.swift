@@ -16,7 +16,8 @@ public struct LastEpochs: Hashable, Sendable {
   public let mean: Double
   /// `nil` for a single run.
   public let standardError: Double?
-  /// The 95 % interval of the mean over runs by Student's t distribution; `nil` for a single run.
+  /// The 95 % interval of the mean over runs by Student's t distribution, cut at zero, as no recommendation's regret is
+  /// below; `nil` for a single run.
   public let interval: ClosedRange<Double>?
   /// The number of runs.
   public let n: Int
@@ -39,14 +40,17 @@ public struct LastEpochs: Hashable, Sendable {
     epochs = runs.map(\.regrets.count).max() ?? 0
     n = means.count
     standardError = means.standardError
-    interval = means.meanInterval()
+    interval = means.meanInterval().map { max($0.lowerBound, 0)...max($0.upperBound, 0) }
   }
 
   /// The mean with its standard error, in percent points.
   var meanText: String { Numbers.percent(mean, error: standardError) }
-  /// The interval in percent points.
+  /// The interval in percent points; `at most` where it begins at zero, the least possible regret.
   var intervalText: String? {
-    interval.map { "\(Numbers.percent($0.lowerBound)) to \(Numbers.percent($0.upperBound))" }
+    interval.map { interval in
+      let upper = Numbers.percent(interval.upperBound)
+      return interval.lowerBound > 0 ? "\(Numbers.percent(interval.lowerBound)) to \(upper)" : "at most \(upper)"
+    }
   }
 }
 

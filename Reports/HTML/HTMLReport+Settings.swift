@@ -59,6 +59,9 @@ extension HTMLReport {
 
   var reproduction: HTML? {
     let file = "\(FileNames.name(experiment.name)).yaml"
+    let exceptions = [
+      experiment.policy.chargeOverhead ? "charged own time is measured" : nil, results.numericsText,
+    ].compactMap { $0 }.joined(separator: ", and ")
     return """
       <p>Save this as <code>\(file)</code>:</p>
       <pre tabindex="0"><code>\(experiment.yaml(registry: registry))</code></pre>
@@ -67,7 +70,7 @@ extension HTMLReport {
       ./anytime report \(Self.shell(file))</code></pre>
       <p>A run is a function of its method, settings, space, table, policy, horizon and seed: the same table, whose \
       checksum is <code>\(results.tableChecksum)</code>, gives the same numbers on any machine and any number of \
-      threads\(experiment.policy.chargeOverhead ? ", except that charged own time is measured" : "").</p>
+      threads\(exceptions.isEmpty ? "" : ", except that " + exceptions).</p>
 
       """
   }

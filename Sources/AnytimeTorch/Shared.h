@@ -54,8 +54,11 @@ struct NoRecording {
   ~NoRecording() { at::GradMode::set_enabled(before); }
 };
 
-// The loops of our own operations do the same in the same order whatever the width of the vectors: no fused
-// multiply-add, sums in explicit lanes. So every processor gives the same bits.
+// These loops do the same in the same order whatever the width of the vectors, so every processor gives the same bits,
+// and it is no matter that the processor alone chooses among the versions, not ANYTIME_VECTORS: each result is a sum of
+// its own, in explicit lanes, which no compiler reorders without -ffast-math, and no multiply-add is fused. The pragma
+// sees to the latter: AVX-512 brings fused ones, and clang makes them within an expression where it is not told
+// otherwise (-ffp-contract=on).
 #define VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
 #pragma clang fp contract(off)
 

@@ -140,7 +140,7 @@ const char *ct_level(void) {
     std::string level = "unknown";
     if (start != std::string::npos) {
       const auto from = start + name.size();
-      level = text.substr(from, text.find_first_of(" \n", from) - from);
+      level = text.substr(from, text.find_first_of("\n", from) - from);
     }
     const char *limit = std::getenv("ONEDNN_MAX_CPU_ISA");
     return limit ? level + ", oneDNN " + limit : level;

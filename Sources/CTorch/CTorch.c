@@ -63,12 +63,13 @@ static const ct_functions missing = {
 
 #ifdef __x86_64__
 // The last bits of libtorch's own kernels depend on their level of vector instructions. That of AVX2, which every
-// x86-64 processor of the last ten years has, gives equal results everywhere. Set before anything can have read it.
+// x86-64 processor of the last ten years has, gives equal results everywhere; older ones get the lowest, not each its
+// own. Set before anything can have read it.
 __attribute__((constructor)) static void pin_level(void) {
   __builtin_cpu_init();
-  if (!__builtin_cpu_supports("avx2")) return;
-  setenv("ATEN_CPU_CAPABILITY", "avx2", 1);
-  setenv("ONEDNN_MAX_CPU_ISA", "AVX2", 1);
+  const int is_recent = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  setenv("ATEN_CPU_CAPABILITY", is_recent ? "avx2" : "default", 1);
+  setenv("ONEDNN_MAX_CPU_ISA", is_recent ? "AVX2" : "SSE41", 1);
 }
 #endif
 

@@ -147,11 +147,14 @@ public struct MethodResults: Sendable {
   /// The number of stored runs of the same method and settings that were made by another revision of the method, with
   /// other images or another library. They are not among ``runs``.
   public let otherRuns: Int
+  /// What trained the runs' networks, where other machines may give other bits: see ``RunIdentity/unpinnedNumerics``.
+  public let unpinnedNumerics: String?
 
   public init(
     entry: MethodEntry, title: String, family: Method.Family, runs: [(seed: UInt64, result: RunResult)],
-    digest: String = "", otherRuns: Int = 0
+    digest: String = "", otherRuns: Int = 0, unpinnedNumerics: String? = nil
   ) {
+    self.unpinnedNumerics = unpinnedNumerics
     self.digest = digest
     self.otherRuns = otherRuns
     self.entry = entry

@@ -31,6 +31,10 @@ public struct Numerics: Hashable, Sendable, Codable {
   /// The name of the library that computes, with its version and instruction level.
   public var library: String
 
+  /// Debian 12's library at the level that the program pins: the one whose bits are known to be the same on every
+  /// x86-64 processor with AVX2.
+  public static let pinnedLibrary = "libtorch 1.13.0 AVX2, oneDNN AVX2"
+
   public init(images: String, library: String) {
     self.images = images
     self.library = library
@@ -70,6 +74,14 @@ public struct RunIdentity: Hashable, Sendable, Codable {
     self.horizon = horizon
     self.policy = Settings(of: policy).values
     self.numerics = numerics
+  }
+
+  /// The library, level and device that train networks, where other machines may give other bits: all but
+  /// ``Numerics/pinnedLibrary`` on the processor. `nil` where nothing is trained, or where it was not stored.
+  public var unpinnedNumerics: String? {
+    guard let numerics else { return nil }
+    let device = settings["device"].map { " on " + $0 } ?? ""
+    return device.isEmpty && numerics.library == Numerics.pinnedLibrary ? nil : numerics.library + device
   }
 
   /// The SHA-256 of the canonical JSON of all fields, in 64 hexadecimal digits.

@@ -335,7 +335,7 @@ public struct RunStore: Sendable {
         return MethodResults(
           entry: entry, title: method.title, family: method.family,
           runs: try results(of: identity, seeds: experiment.seeds(of: entry)), digest: identity.digest,
-          otherRuns: try otherRuns(than: identity))
+          otherRuns: try otherRuns(than: identity), unpinnedNumerics: identity.unpinnedNumerics)
       })
   }
 

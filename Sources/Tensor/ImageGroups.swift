@@ -162,8 +162,19 @@ public struct ImageGroups {
     with(try values.channels(range), channels: range.count)
   }
 
+  /// Refuses images of another size or number. In groups, the shapes of ``values`` do not tell: 17 images and 18 have
+  /// two groups, 3x4 pixels and 4x3 are twelve.
+  private func check(_ other: Self) throws(TorchError) {
+    guard other.images == images, other.height == height, other.width == width else {
+      throw TorchError(
+        description: "\(images) images of \(height)x\(width) pixels and \(other.images) of "
+          + "\(other.height)x\(other.width) do not fit")
+    }
+  }
+
   /// Concatenates images of the same size and number along the channels.
   public static func concatenated(_ first: Self, _ others: [Self]) throws(TorchError) -> Self {
+    for other in others { try first.check(other) }
     let all = [first] + others
     let handles: [OpaquePointer?] = all.map(\.values.handle)
     return first.with(
@@ -171,13 +182,20 @@ public struct ImageGroups {
       channels: all.reduce(0) { $0 + $1.channels })
   }
 
-  /// The sum of images of the same size and number.
-  public static func + (a: Self, b: Self) throws(TorchError) -> Self { a.with(try a.values + b.values) }
+  /// The sum of images of the same size, number and channels.
+  public static func + (a: Self, b: Self) throws(TorchError) -> Self {
+    try a.check(b)
+    guard a.channels == b.channels else {
+      throw TorchError(description: "images of \(a.channels) and of \(b.channels) channels do not fit")
+    }
+    return a.with(try a.values + b.values)
+  }
 
-  /// The weighted sum of images of the same size and number, as a single node of the graph.
+  /// The weighted sum of images of the same size, number and channels, as a single node of the graph.
   ///
   /// - Parameter weights: One number per summand.
   public static func mixture(_ first: Self, _ others: [Self], weights: Tensor) throws(TorchError) -> Self {
+    for other in others { try first.check(other) }
     let handles: [OpaquePointer?] = ([first] + others).map(\.values.handle)
     return first.with(try Tensor(owning: torch.mixture(weights.handle, handles, Int32(handles.count))))
   }
@@ -188,6 +206,7 @@ public struct ImageGroups {
   /// - Parameter weights: One number for the first images, then one for each of the others.
   public static func weightedConcatenation(_ first: Self, _ others: [Self], weights: Tensor) throws(TorchError) -> Self
   {
+    for other in others { try first.check(other) }
     let handles: [OpaquePointer?] = ([first] + others).map(\.values.handle)
     return first.with(try Tensor(owning: torch.weighted_concatenation(weights.handle, handles, Int32(handles.count))))
   }

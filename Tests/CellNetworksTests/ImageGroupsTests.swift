@@ -251,4 +251,33 @@ import Testing
     #expect(throws: TorchError.self) { try x + ImageGroups(Tensor.zeros([17, 3, 4, 3])) }
     #expect(throws: TorchError.self) { try ImageGroups.concatenated(x, [ImageGroups(Tensor.zeros([17, 3, 4, 3]))]) }
   }
+  @Test("are added and concatenated with as many of the same size alone, whatever the shape of their groups")
+  func others() throws {
+    let weights = try Tensor([1, 2], shape: [2])
+    func expectRefusals() throws {
+      let x = try ImageGroups(Tensor.zeros([17, 3, 3, 4]))
+      for (shape, reason) in [
+        ([18, 3, 3, 4], "17 images of 3x4 pixels and 18 of 3x4 do not fit"),
+        ([17, 3, 4, 3], "17 images of 3x4 pixels and 17 of 4x3 do not fit"),
+        ([1, 3, 3, 4], "17 images of 3x4 pixels and 1 of 3x4 do not fit"),
+      ] {
+        let other = try ImageGroups(Tensor.zeros(shape))
+        for combined in [
+          { try x + other }, { try .mixture(x, [other], weights: weights) }, { try .concatenated(x, [x, other]) },
+          { try .weightedConcatenation(x, [other], weights: weights) },
+        ] as [() throws -> ImageGroups] {
+          #expect(#expect(throws: TorchError.self) { try combined() }?.description == reason)
+        }
+      }
+      let one = try ImageGroups(Tensor.zeros([17, 1, 3, 4]))
+      let error = #expect(throws: TorchError.self) { try x + one }
+      #expect(error?.description == "images of 3 and of 1 channels do not fit")
+      #expect(throws: TorchError.self) { try ImageGroups.mixture(x, [one], weights: weights) }
+      #expect(throws: TorchError.self) { try ImageGroups.weightedConcatenation(x, [one], weights: weights) }
+      #expect(try (x + x).channels == 3)
+      #expect(try ImageGroups.concatenated(x, [one]).channels == 4)
+    }
+    try expectRefusals()
+    try Torch.twiceDifferentiable { try expectRefusals() }
+  }
 }

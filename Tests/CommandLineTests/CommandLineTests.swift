@@ -28,12 +28,14 @@ struct Program {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
   }
 
+  /// - Parameter emulator: The words of a command that runs the program; by default it runs by itself.
   func start(
-    _ arguments: String, environment: [String: String] = [:]
+    _ arguments: String, environment: [String: String] = [:], emulator: [String] = []
   ) throws -> (process: Process, output: URL, errors: URL) {
     let process = Process()
-    process.executableURL = Self.url
-    process.arguments = arguments.split(separator: " ").map(String.init)
+    let words = emulator + [Self.url.path] + arguments.split(separator: " ").map(String.init)
+    process.executableURL = URL(filePath: words[0])
+    process.arguments = Array(words.dropFirst())
     process.currentDirectoryURL = folder
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     // Files, not pipes: nothing can fill up.
@@ -48,9 +50,9 @@ struct Program {
   }
 
   @discardableResult func run(
-    _ arguments: String, environment: [String: String] = [:]
+    _ arguments: String, environment: [String: String] = [:], emulator: [String] = []
   ) throws -> Outcome {
-    let (process, output, errors) = try start(arguments, environment: environment)
+    let (process, output, errors) = try start(arguments, environment: environment, emulator: emulator)
     process.waitUntilExit()
     func text(_ url: URL) throws -> String { String(decoding: try Data(contentsOf: url), as: UTF8.self) }
     return Outcome(status: process.terminationStatus, output: try text(output), errors: try text(errors))

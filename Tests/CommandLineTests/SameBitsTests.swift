@@ -85,4 +85,52 @@ import Testing
     #expect(traces[0].split(separator: "\n").count > 8 * Self.methods.count)
     for trace in traces { #expect(trace == traces[0]) }
   }
+  // MARK: Emulated processors
+
+  /// QEMU's program for another x86-64 processor, where it is installed.
+  static let qemu: String? = {
+    #if arch(x86_64)
+      ["/usr/bin/qemu-x86_64", "/usr/local/bin/qemu-x86_64"].first(where: FileManager.default.isExecutableFile)
+    #else
+      nil
+    #endif
+  }()
+
+  /// Of QEMU 7.2, which knows no AVX-512: the oldest with AVX2, and all that it can do, as one of another maker.
+  static let recent = ["Haswell-noTSX", "max"]
+  /// One of 2008: neither AVX nor fused multiply-adds.
+  static let old = "Nehalem"
+
+  /// What a run of two small supernets prints, and its losses and weights: one all of kernels of this package, one all
+  /// of the library's.
+  private func emulated(_ cpu: String?) throws -> (output: String, trace: String) {
+    let name = "on-\(cpu ?? "this")"
+    let outcome = try program.run(
+      "compare --space mini --table tiny.table --horizon 1000000 --seeds 1 --store \(name).sqlite --quiet --threads 1 "
+        + "--method darts:preset=quick,batch-size=16,epochs=1 "
+        + "--method darts:preset=quick,batch-size=64,epochs=1,order=second,hessian=exact",
+      emulator: try cpu.map { [try #require(Self.qemu), "-cpu", $0] } ?? [])
+    #expect(outcome.status == 0, "\(name): \(outcome.errors)")
+    try run("export trace \(name).sqlite -o \(name)", on: [:])
+    return (outcome.output, try text("\(name)/experiment-trace.csv"))
+  }
+
+  @Test(
+    "an emulated processor with AVX2 gives these bits too, and one without says that it may give others",
+    .enabled(if: isSlow, "takes minutes: set ANYTIME_SLOW_TESTS=1"),
+    .enabled(if: qemu != nil, "there is no qemu-x86_64: on x86-64, run 'apt-get install qemu-user'"))
+  func emulation() throws {
+    defer { program.remove() }
+    try run(
+      "table build tiny.table --space mini --epochs 1 --repeats 1 --images 64 --validation 64 --test 64 "
+        + "--batch-size 16 --downscale 4 --channels 5 --learning-rate 0.5 --workers 1 --quiet", on: [:])
+    let here = try emulated(nil)
+    #expect(here.trace.split(separator: "\n").count > 40)
+    for cpu in Self.recent {
+      let there = try emulated(cpu)
+      #expect(there.trace == here.trace, "\(cpu)")
+      #expect(there.output.contains("trained by") == here.output.contains("trained by"), "\(cpu): \(there.output)")
+    }
+    #expect(try emulated(Self.old).output.contains(" NO AVX, oneDNN SSE41 (other machines may give other bits)"))
+  }
 }

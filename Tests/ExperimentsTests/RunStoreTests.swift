@@ -56,6 +56,26 @@ private struct Scripted: Optimizer {
   }
 }
 
+@Suite("Numerics of runs") struct NumericsTests {
+  private func unpinned(_ library: String?, device: String? = nil) throws -> String? {
+    RunIdentity(
+      method: "gdas", revision: 1, settings: try Settings(GDAS.method, device.map { ["device": $0] } ?? [:]),
+      space: "mini", tableChecksum: "0", horizon: 1, policy: .fair,
+      numerics: library.map { Numerics(images: "i", library: $0) }
+    ).unpinnedNumerics
+  }
+
+  @Test("are named unless they are those that are the same on every machine") func names() throws {
+    let pinned = "libtorch 1.13.0 AVX2, oneDNN AVX2"
+    #expect(try unpinned(pinned) == nil && unpinned(pinned, device: "cpu") == nil && unpinned(nil) == nil)
+    for other in [
+      "libtorch 1.13.0 NO AVX, oneDNN SSE41", "libtorch 1.13.0 NO AVX", "libtorch 2.6.0 AVX2, oneDNN AVX2",
+      "libtorch 1.13.0 AVX512, oneDNN AVX2",
+    ] { #expect(try unpinned(other) == other) }
+    #expect(try unpinned(pinned, device: "cuda:1") == pinned + " on cuda:1")
+  }
+}
+
 @Suite("The run store", .serialized) struct RunStoreTests {
   let folder: URL
   let registry = Registry(blackboxMethods + oneShotMethods + [Scripted.self])
@@ -100,6 +120,26 @@ private struct Scripted: Optimizer {
     let stored = try RunStore(reading: path, registry: registry).results(of: identity, seeds: [.max])
     #expect(stored.map(\.seed) == [.max] && stored.first?.result == first)
     #expect(try store.seeds(of: identity) == [.max])
+  }
+
+  @Test("tells with the results what trained networks, where other machines may give other bits")
+  func numerics() throws {
+    defer { remove() }
+    let store = try RunStore(path: path, registry: registry)
+    let result = try Anytime.run(
+      RandomSearch(), on: OptimizerConformance.benchmark(), policy: .fair, horizon: 600, seed: 0)
+    for (name, library) in [("old", "libtorch 1.13.0 NO AVX, oneDNN SSE41"), ("pinned", Numerics.pinnedLibrary)] {
+      var experiment = try experiment(["random-search", "gdas"], seeds: "1")
+      experiment.name = name
+      let identities = try experiment.identities(
+        tableChecksum: "0", registry: registry, numerics: Numerics(images: "i", library: library))
+      try store.save(experiment, tableChecksum: "0", identities: identities)
+      for identity in identities.values { try store.add(result, identity: identity, seed: 0) }
+      let stored = try #require(try store.experiments().first { $0.name == name })
+      let results = try store.results(of: stored, registry: registry)
+      #expect(results.missingRuns == 0)
+      #expect(results.methods.map(\.unpinnedNumerics) == [nil, name == "old" ? library : nil])
+    }
   }
 
   @Test("writes architectures as the text that it always wrote, and reads them back") func architectures() throws {

@@ -169,11 +169,25 @@ private func many(_ count: Int, _ first: Double) -> [Double] { (0..<count).map {
   }
 
   @Test("have an interval over runs by Student's t") func interval() throws {
-    let last = try #require(last(try results([[0.005], [0.01], [0.015]])))
-    // SciPy's interval of 1, 2 and 3, in percent points.
-    #expect(abs(last.mean - 0.02) < 1e-12)
-    #expect(abs((last.interval?.lowerBound ?? 0) + 0.0048413771175033027) < 1e-12)
+    let last = try #require(last(try results([[0.025], [0.03], [0.035]])))
+    // SciPy's interval of 5, 6 and 7, in percent points.
+    #expect(abs(last.mean - 0.06) < 1e-12)
+    #expect(abs((last.interval?.lowerBound ?? 0) - 0.0351586228824967) < 1e-12)
+    #expect(abs((last.interval?.upperBound ?? 0) - 0.0848413771175033) < 1e-12)
+  }
+
+  @Test("have no part of the interval below zero, the least possible regret") func cut() throws {
+    let example = try results([[0.005], [0.01], [0.015]])
+    let last = try #require(self.last(example))
+    // SciPy's interval of 1, 2 and 3, in percent points, begins at -0.484.
+    #expect(abs(last.mean - 0.02) < 1e-12 && last.interval?.lowerBound == 0)
     #expect(abs((last.interval?.upperBound ?? 0) - 0.0448413771175033) < 1e-12)
+    #expect(Leaderboard(example).text.contains("enas 2.000 ± 0.577 % (at most 4.484)"))
+    let report = HTMLReport(example, registry: Registry([]), table: nil, vega: nil)
+    #expect(String(decoding: try report.render(), as: UTF8.self).contains("<td>at most 4.484</td>"))
+    let csv = try readCSV(try CurveExport.leaderboard.render(Curves(example)))
+    #expect(csv.first { $0.contains("enas") }?.dropLast().last == "0.0")
+    #expect(self.last(try results([[0], [0], [0]]))?.interval == 0...0)
   }
 
   @Test("are absent for blackbox methods, and where test regret is a running minimum") func absent() throws {

@@ -13,9 +13,11 @@ struct HandMade {
   var final = 0.0
 
   /// Results of some methods with a trajectory per run, seeds from 0 on.
+  ///
+  /// - Parameter numerics: What trained networks and is not pinned, by label.
   static func results(
     name: String = "test", horizon: Double = 100, policy: BudgetPolicy = .fair, seeds: Int? = nil,
-    oneShot: Set<String> = [], _ methods: [(label: String, runs: [[HandMade]])]
+    oneShot: Set<String> = [], numerics: [String: String] = [:], _ methods: [(label: String, runs: [[HandMade]])]
   ) throws -> ExperimentResults {
     let settings = try Settings(Method(name: "m", title: "M", summary: "", citation: ""))
     let entries = methods.map { MethodEntry(label: $0.label, method: $0.label, settings: settings) }
@@ -28,7 +30,7 @@ struct HandMade {
         MethodResults(
           entry: entry, title: entry.label, family: oneShot.contains(entry.label) ? .oneShot : .blackbox,
           runs: method.runs.enumerated().map { (UInt64($0), $1.map { $0 }.result(horizon)) },
-          digest: String(repeating: "d", count: 64))
+          digest: String(repeating: "d", count: 64), unpinnedNumerics: numerics[entry.label])
       })
   }
 }

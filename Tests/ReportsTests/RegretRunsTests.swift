@@ -244,3 +244,35 @@ import Testing
       SignificanceTable(RegretRuns(try HandMade.results([("a", [steps((1, 1))]), ("b", [[]])]))).rows.isEmpty)
   }
 }
+
+@Suite("Captions") struct CaptionTests {
+  private let methods: [(label: String, runs: [[HandMade]])] = [
+    ("darts", [steps((2, 0.1))]), ("gdas", [steps((2, 0.2))]), ("tpe", [steps((2, 0.3))]), ("none", []),
+  ]
+
+  /// Texts of all outputs that have a caption.
+  private func texts(_ results: ExperimentResults) throws -> [String] {
+    let curves = Curves(results, gridSize: 3)
+    let page = HTMLReport(results, registry: Registry([]), table: nil, vega: nil)
+    return [
+      curves.runs.caption, Leaderboard(results).text, try Chart.regret(curves).caption,
+      String(decoding: try CurveExport.latex()[0].render(curves), as: UTF8.self),
+      String(decoding: try page.render(), as: UTF8.self),
+    ]
+  }
+
+  @Test("say what trained networks, where other machines may give other bits, and nothing else")
+  func numerics() throws {
+    let old = "libtorch 1.13.0 NO AVX, oneDNN SSE41"
+    let pinned = try texts(HandMade.results(methods))
+    let some = try texts(HandMade.results(numerics: ["darts": old, "gdas": old + " on cuda"], methods))
+    let words = "networks were trained by \(old) and \(old) on cuda (other machines may give other bits)"
+    for (without, with) in zip(pinned, some) {
+      #expect(!without.contains("trained by") && with.contains(", table 0123456789abcdef, \(words), AnytimeNAS "))
+      #expect(with.replacing(words + ", ", with: "").replacing(", except that " + words, with: "") == without)
+    }
+    #expect(some.last?.contains("any number of threads, except that \(words).</p>") == true)
+    // A method without runs has not trained anything.
+    #expect(try texts(HandMade.results(numerics: ["none": old], methods)) == pinned)
+  }
+}
