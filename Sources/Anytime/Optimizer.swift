@@ -24,6 +24,9 @@ public protocol Optimizer: Configurable {
   /// What the method is called, where it comes from, and what can be set.
   static var method: Method { get }
 
+  /// Whether runs with these settings depend on images, as ``Method/usesImages`` says; a setting may decide it.
+  var usesImages: Bool { get }
+
   /// Searches until the budget is spent.
   ///
   /// - Throws: Whatever ``Session/evaluate(_:epochs:)`` throws. ``BudgetExhausted`` ends the run
@@ -33,6 +36,7 @@ public protocol Optimizer: Configurable {
 
 extension Optimizer {
   public static var settings: [Setting] { method.settings }
+  public var usesImages: Bool { Self.method.usesImages }
 }
 
 /// A description of a search method.
@@ -54,7 +58,8 @@ public struct Method: Sendable {
   public let summary: String
   /// The papers, with authors and year.
   public let citation: String
-  /// Whether the method trains networks on images: its runs then depend on the images and on how numbers are computed.
+  /// Whether the method makes networks that see images: its runs then depend on the images and on how numbers are
+  /// computed. See ``Optimizer/usesImages``.
   public let usesImages: Bool
   /// Whether the method gains by trainings of several epoch counts.
   public let usesFidelities: Bool

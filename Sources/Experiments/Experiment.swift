@@ -49,11 +49,13 @@ public struct Experiment: Hashable, Sendable, Codable {
   ) throws -> [String: RunIdentity] {
     var identities: [String: RunIdentity] = [:]
     for entry in methods {
-      let method = try registry.method(named: entry.method).method
+      let type = try registry.method(named: entry.method)
+      // Settings that the method does not have any more are reported when it runs.
+      let usesImages = (try? type.init(settings: entry.settings))?.usesImages ?? type.method.usesImages
       identities[entry.label] = RunIdentity(
-        method: entry.method, revision: method.revision, settings: entry.settings, space: space,
+        method: entry.method, revision: type.method.revision, settings: entry.settings, space: space,
         tableChecksum: tableChecksum, horizon: horizon, policy: policy,
-        numerics: method.usesImages ? numerics : nil)
+        numerics: usesImages ? numerics : nil)
     }
     return identities
   }

@@ -87,7 +87,10 @@ public final class Supernet {
     self.random = random
     descent = try GradientDescent(
       network.parameters, rule: .sgd, momentum: settings.momentum, weightDecay: settings.weightDecay)
-    if session.policy.clock == .measured { calibration = try measuredCalibration() }
+    if session.policy.clock == .measured {
+      calibration = try cost.calibration(
+        session.benchmark, task: task, batch: data.batch(data.weightIndices[..<settings.batchSize]))
+    }
   }
 
   // MARK: Passes
@@ -113,11 +116,7 @@ public final class Supernet {
     try session.work(
       kind,
       cost: { measured in
-        let seconds =
-          calibration.map { $0 * measured } ?? cost.seconds(network.work, images: images, passes)
-        return Spending(
-          seconds: seconds, epochs: seconds / cost.secondsPerEpoch,
-          evaluations: seconds / cost.secondsPerTraining)
+        cost.spending(seconds: calibration.map { $0 * measured } ?? cost.seconds(network.work, images: images, passes))
       }
     ) {
       network.work = Work()
@@ -319,38 +318,9 @@ public final class Supernet {
     }
     return errors
   }
-
-  /// The benchmark seconds per CPU second of this machine, by a few training steps of a stand-alone network of the
-  /// table. Nothing of the search depends on it: its generator is its own.
-  private func measuredCalibration() throws -> Double {
-    let rows = session.benchmark.rows
-    let cell =
-      switch session.benchmark.table.architecture(rows[rows.count / 2]) {
-      case .cell(let cell): cell
-      }
-    let image = task.imageShape
-    var random = RandomGenerator(seed: 0, stream: "calibration")
-    let net = try CellNetwork(
-      cell, settings: task.network, channels: image.channels, height: image.height, width: image.width,
-      classes: 10, random: &random)
-    let descent = try GradientDescent(net.parameters, rule: .nesterov, momentum: 0.9, weightDecay: 1e-4)
-    let batch = try data.batch(data.weightIndices[..<settings.batchSize])
-    func step() throws {
-      try net(batch.images, training: true).crossEntropy(batch.labels).backward()
-      try descent.step(learningRate: 1e-3)
-    }
-    for _ in 0..<3 { try step() }
-    let start = Session.threadSeconds
-    for _ in 0..<20 { try step() }
-    let here = (Session.threadSeconds - start) / Double(20 * settings.batchSize)
-    let work = Work(
-      of: cell, settings: task.network, channels: image.channels, height: image.height, width: image.width,
-      classes: 10)
-    return cost.seconds(work, images: 1, .training) / here
-  }
 }
 
-/// An error in opening a supernet.
+/// An error in opening a supernet, or in scoring networks.
 public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
   case noSupernet(String)
   case noCosts
@@ -358,6 +328,7 @@ public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
   case fewImages(Int, batch: Int)
   case clock(device: String)
   case network(String)
+  case noArchitectures(String)
 
   public var description: String {
     switch self {
@@ -370,6 +341,8 @@ public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
     case .clock(let device):
       "the policy's measured clock counts CPU seconds, which mean nothing on \(device); use 'clock: model'"
     case .network(let problem): "\(problem); set fewer 'channels' or 'cells-per-stack'"
+    case .noArchitectures(let space):
+      "the space \(space) has no architectures, whose networks could be scored; use another method"
     case .fewImages(let images, let batch):
       "weights are trained on \(images) images, fewer than the batch of \(batch); set a smaller 'batch-size'"
     }

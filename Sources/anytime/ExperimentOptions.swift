@@ -130,7 +130,10 @@ func perform(
   }
   var runner = try makeRunner(nil)
   var before = try runner.results()
-  if methods.contains(where: \.usesImages) {
+  let needsImages = try experiment.methods.contains { entry in
+    try registry.method(named: entry.method).init(settings: entry.settings).usesImages
+  }
+  if needsImages {
     do {
       // If this fails, it should fail before the first run.
       let (images, library) = try SearchTask(of: table).numerics()

@@ -22,7 +22,7 @@ private func settings(_ type: any Optimizer.Type, _ changes: [String: String] = 
   return brief.merging(changes) { $1 }.filter { known.contains($0.key) }
 }
 
-private let trained = oneShotMethods.filter { $0.method.name != "trace" }
+private let trained = oneShotMethods.filter { $0.method.family == .oneShot && $0.method.name != "trace" }
 
 private func result(
   _ type: any Optimizer.Type, _ changes: [String: String] = [:], policy: BudgetPolicy = .fair,
