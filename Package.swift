@@ -25,6 +25,7 @@ let package = Package(
     .library(name: "OptimizerConformance", targets: ["OptimizerConformance"]),
     .library(name: "Blackbox", targets: ["Blackbox"]),
     .library(name: "OneShot", targets: ["OneShot", "Supernet"]),
+    .library(name: "Composed", targets: ["Composed"]),
     .library(name: "Experiments", targets: ["Experiments"]),
     .library(name: "Reports", targets: ["Reports"]),
     .executable(name: "anytime", targets: ["anytime"]),
@@ -90,6 +91,10 @@ let package = Package(
       name: "OneShot", dependencies: ["Supernet", "Anytime", "SearchSpaces", "Statistics", "Tensor"],
       path: "Optimizers/OneShot"),
 
+    .target(
+      name: "Composed", dependencies: ["Anytime", "SearchSpaces"],
+      path: "Optimizers/Composed"),
+
     // Curves, exports, plots
     .target(
       name: "Reports",
@@ -103,7 +108,7 @@ let package = Package(
     .executableTarget(
       name: "anytime",
       dependencies: [
-        "Blackbox", "OneShot", "Supernet", "TableBuilder", "Tensor", "Reports", "Experiments", "Anytime",
+        "Blackbox", "OneShot", "Composed", "Supernet", "TableBuilder", "Tensor", "Reports", "Experiments", "Anytime",
         "OptimizerConformance", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -134,6 +139,12 @@ let package = Package(
         "OneShot", "Supernet", "Anytime", "Experiments", "OptimizerConformance", "Mutation",
       ],
       resources: [.copy("Resources/supernet-golden.json")]),
+    .testTarget(
+      name: "ComposedTests",
+      dependencies: [
+        "Composed", "Blackbox", "OneShot", "Anytime", "Experiments", "OptimizerConformance", "SearchSpaces",
+        "TabularBenchmark",
+      ]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
     .testTarget(
       name: "MutationTests",

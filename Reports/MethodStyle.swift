@@ -2,7 +2,7 @@ import Anytime
 
 /// A method's colour and dash, the same in all figures: the colour tells methods apart, the dash families.
 ///
-/// Within a family every known method has a colour of its own. Two families share colours, so that there are few
+/// Within a family every known method has a colour of its own. Families share colours, so that there are few
 /// enough of them to be told apart by readers who see no red, and in shades of grey.
 public struct MethodStyle: Hashable, Sendable {
   /// The colour on white paper: six hexadecimal digits.
@@ -17,9 +17,9 @@ public struct MethodStyle: Hashable, Sendable {
   /// apart on paper and 18 on the dark page, in lightness alone 3; all have a contrast of at least 3 to 1 against
   /// their background. Next to each other stand colours that differ much in lightness too.
   private static let palette: [(light: String, dark: String, methods: [String])] = [
-    ("003699", "0F89FF", ["random-search", "random-search-ws"]),
-    ("CC074A", "F46390", ["regularized-evolution", "pc-darts"]),
-    ("2B8F77", "57B2AB", ["local-search", "gdas"]),
+    ("003699", "0F89FF", ["random-search", "random-search-ws", "restarted"]),
+    ("CC074A", "F46390", ["regularized-evolution", "pc-darts", "tuned"]),
+    ("2B8F77", "57B2AB", ["local-search", "gdas", "verified"]),
     ("B98A3C", "C6916D", ["reinforce", "spos"]),
     ("7D03E4", "B09BFD", ["tpe", "enas"]),
     ("2A3700", "C2B842", ["hyperband"]),
@@ -36,6 +36,7 @@ public struct MethodStyle: Hashable, Sendable {
     switch family {
     case .blackbox: [[], [18, 3], [18, 3, 3, 3], [18, 3, 3, 3, 3, 3]]
     case .oneShot: [[7, 4], [7, 4, 2, 4], [7, 4, 2, 4, 2, 4], [4, 3]]
+    case .composed: [[2, 3], [2, 3, 2, 3, 10, 3], [2, 3, 10, 3, 10, 3], [1, 2]]
     }
   }
 

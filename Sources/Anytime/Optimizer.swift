@@ -24,7 +24,8 @@ public protocol Optimizer: Configurable {
   /// What the method is called, where it comes from, and what can be set.
   static var method: Method { get }
 
-  /// Whether runs with these settings depend on images, as ``Method/usesImages`` says; a setting may decide it.
+  /// Whether runs with these settings depend on images. By default, as ``Method/usesImages`` of the method, or of one
+  /// that it runs, says.
   var usesImages: Bool { get }
 
   /// Searches until the budget is spent.
@@ -32,11 +33,22 @@ public protocol Optimizer: Configurable {
   /// - Throws: Whatever ``Session/evaluate(_:epochs:)`` throws. ``BudgetExhausted`` ends the run
   ///   normally; so does returning.
   func search(_ session: Session) throws
+
+  /// The methods that this one runs, as its settings say.
+  var inner: [any Optimizer] { get }
+  /// Whether a search ends by itself, however great the budget is. By default, those of one-shot methods do, when
+  /// their epochs are over.
+  var ends: Bool { get }
 }
 
 extension Optimizer {
   public static var settings: [Setting] { method.settings }
-  public var usesImages: Bool { Self.method.usesImages }
+  public var inner: [any Optimizer] { [] }
+  public var ends: Bool { Self.method.family == .oneShot }
+
+  public var usesImages: Bool { Self.method.usesImages || inner.contains(where: \.usesImages) }
+  /// Whether the method, or one that it runs, gains by trainings of several epoch counts.
+  public var usesFidelities: Bool { Self.method.usesFidelities || inner.contains(where: \.usesFidelities) }
 }
 
 /// A description of a search method.
@@ -47,6 +59,8 @@ public struct Method: Sendable {
     case blackbox
     /// By training one network that shares the weights of all.
     case oneShot = "one-shot"
+    /// By running other methods.
+    case composed
   }
 
   /// The name on the command line and in experiment files, in kebab-case.
@@ -122,13 +136,17 @@ public struct Registry: Sendable {
   public static func problem(with type: any Optimizer.Type) -> String? {
     let method = type.method
     // What experiment files and the command line mean by these names is no setting.
-    var names: Set = ["preset", "label", "seeds"]
+    var names: Set = ["preset", "label", "seeds", "vary", "vary-each", "horizons"]
     for setting in method.settings {
       guard setting.owner == type else { return "setting '\(setting.name)' is a property of \(setting.owner)" }
       guard names.insert(setting.name).inserted else { return "two settings are called '\(setting.name)'" }
-      guard setting.domain == nil || setting.canonical(setting.defaultValue) == setting.defaultValue else {
-        return "the default \(setting.defaultValue) of '\(setting.name)' is not in \(setting.range)"
-      }
+      guard setting.domain != nil else { continue }
+      do {
+        let canonical = try setting.canonical(setting.defaultValue, Registry([]))
+        guard canonical == setting.defaultValue else {
+          return "the default \(setting.defaultValue) of '\(setting.name)' is not in \(setting.range)"
+        }
+      } catch { return "the default of '\(setting.name)': \(error)" }
     }
     for preset in method.presets {
       guard Swift.type(of: preset.method) == type else { return "preset '\(preset.name)' is of another method" }
@@ -136,6 +154,7 @@ public struct Registry: Sendable {
         return "preset '\(preset.name)': \(error)"
       }
     }
+    guard !method.settings.contains(where: \.isRequired) else { return nil }
     do { try type.init().validate() } catch { return "the defaults: \(error)" }
     return nil
   }
@@ -146,5 +165,12 @@ public struct Registry: Sendable {
   public func method(named name: String) throws -> any Optimizer.Type {
     for type in methods where type.method.name == name { return type }
     throw UnknownWord(name, kind: "method", known: methods.map { $0.method.name })
+  }
+
+  /// The method of a name, with settings.
+  ///
+  /// - Throws: ``UnknownWord`` or ``SettingError``.
+  public func optimizer(named name: String, _ settings: Settings) throws -> any Optimizer {
+    try method(named: name).init(settings: settings, in: self)
   }
 }

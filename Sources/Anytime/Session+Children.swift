@@ -16,6 +16,18 @@ public struct ChildRun: Hashable, Sendable, Codable {
     case failed
   }
 
+  /// An architecture that was recommended.
+  public struct Recommendation: Hashable, Sendable, Codable {
+    public let architecture: Architecture
+    /// How often.
+    public let count: Int
+
+    private enum CodingKeys: String, CodingKey {
+      case architecture = "cell"
+      case count
+    }
+  }
+
   /// What a run would return.
   public struct Incumbent: Hashable, Sendable, Codable {
     /// The architecture; `nil` where points of another objective were searched.
@@ -37,11 +49,16 @@ public struct ChildRun: Hashable, Sendable, Codable {
   public let name: String
   /// The method's name.
   public let method: String
+  /// The method's settings that differ from its defaults, by name, in canonical text; `nil` in runs that were stored
+  /// before settings were.
+  public let settings: [String: String]?
   public let end: End
   /// Why it came to no result, in one sentence.
   public let failure: String?
   /// `nil` if nothing was evaluated or recommended.
   public let incumbent: Incumbent?
+  /// The architectures that it recommended, the last one first; `nil` if it recommended none.
+  public let recommendations: [Recommendation]?
   /// What was spent of the child's budget, in the policy's currency.
   public let amount: Double
   /// What was really spent, in every currency.
@@ -54,7 +71,8 @@ public struct ChildRun: Hashable, Sendable, Codable {
 
 extension Session {
   /// Runs another method in a child session, with a budget within this one's, random numbers of its own, and incumbents
-  /// of its own. What it spends is spent here too, entry by entry.
+  /// of its own. What it spends is spent here too, entry by entry; and what it found is found here too, at the moment
+  /// when it was: a run returns the best of all its trainings, and its last recommendation until there is one.
   ///
   /// A child that ended before an interruption is not run again afterwards: what it came to is taken up.
   ///
@@ -84,33 +102,48 @@ extension Session {
     let base = checkpoint?.appendingPathExtension("c\(names.count)")
     let child = Session(child: name, of: self, objective: objective, limit: limit, checkpoint: base)
     let method = type(of: optimizer).method.name
-    if let base, let record = try ChildRecord(at: base), record.isOf(child, name, method, in: account) {
+    let settings = Settings(of: optimizer).values
+    let before = (spent, ledger.total)
+    if let base, let record = try ChildRecord(at: base), record.isOf(child, name, method, settings, in: account),
+      record.events.allSatisfy({ $0.isOf(benchmark) })
+    {
       account.ledgers = record.ledgers
       thinking = record.thinking
-      return took(record.child)
+      return took(record.child, record.events, before: before)
     }
     var end = ChildRun.End.finished
     var failure: String?
     do {
-      do { try optimizer.search(child) } catch let error as RunFailure { (end, failure) = (.failed, error.description) }
-      // What it thought after its last call is paid too.
-      try child.think()
+      try answering {
+        do { try optimizer.search(child) } catch let error as RunFailure {
+          (end, failure) = (.failed, error.description)
+        }
+        // What it thought after its last call is paid too.
+        try child.think()
+      }
     } catch is BudgetExhausted {
       if end == .finished { end = isWhole(child, limit: limit) ? .limit : .budget }
     }
     thinking &+= child.thinking
     let result = ChildRun(
-      name: name, method: method, end: end, failure: failure, incumbent: child.incumbent, amount: child.spent,
-      spent: child.ledger.total, ledger: child.ledger.summary, children: child.children)
+      name: name, method: method, settings: settings, end: end, failure: failure, incumbent: child.incumbent,
+      recommendations: child.recommendations, amount: child.spent, spent: child.ledger.total,
+      ledger: child.ledger.summary, children: child.children)
+    let events = child.incumbents.events
     if let base {
-      try ChildRecord(child: result, seed: child.seed, ledgers: account.ledgers, thinking: thinking).write(at: base)
+      try ChildRecord(
+        child: result, events: events, seed: child.seed, ledgers: account.ledgers, thinking: thinking
+      ).write(at: base)
       // What the child kept of itself is of no use any more.
       removeCheckpoints(base, keeping: ChildRecord.url(at: base))
     }
-    return took(result)
+    return took(result, events, before: before)
   }
 
-  private func took(_ child: ChildRun) -> ChildRun {
+  private func took(
+    _ child: ChildRun, _ events: [Incumbents.Event], before: (amount: Double, total: Spending)
+  ) -> ChildRun {
+    adopt(events, before: before)
     if child.end == .budget { endedInChild = true }
     children.append(child)
     return child
@@ -121,6 +154,18 @@ extension Session {
     limit.map { $0 <= child.horizon + 1e-9 * horizon } ?? false
   }
 
+  /// The architectures that were recommended, the last one first.
+  private var recommendations: [ChildRun.Recommendation]? {
+    var rows: [Int] = []
+    var counts: [Int: Int] = [:]
+    for row in recommended.reversed() {
+      if counts[row] == nil { rows.append(row) }
+      counts[row, default: 0] += 1
+    }
+    if rows.isEmpty { return nil }
+    return rows.map { .init(architecture: benchmark.table.architecture($0), count: counts[$0] ?? 0) }
+  }
+
   /// What the run would return now.
   private var incumbent: ChildRun.Incumbent? {
     if objective != nil {
@@ -129,7 +174,7 @@ extension Session {
     return incumbents.current.map { event in
       .init(
         architecture: benchmark.table.architecture(event.row), point: nil,
-        epochs: event.fidelity.map { fidelities[$0] } ?? 0,
+        epochs: event.fidelity.map { benchmark.table.epochs[$0] } ?? 0,
         validationAccuracy: event.fidelity.flatMap {
           benchmark.table.value(.validationAccuracy, row: event.row, epochs: $0, repeat: event.number)
         })
@@ -140,6 +185,8 @@ extension Session {
 /// What is kept of a child that has ended, until the whole run has.
 private struct ChildRecord: Codable {
   let child: ChildRun
+  /// What made its incumbents.
+  let events: [Incumbents.Event]
   /// The child's, which is derived from the run's and from the names of all sessions in between.
   let seed: UInt64
   /// The ledgers of the parent and of those above as the child left them, to the bit.
@@ -149,14 +196,16 @@ private struct ChildRecord: Codable {
 
   static func url(at base: URL) -> URL { base.appendingPathExtension("done") }
 
-  init(child: ChildRun, seed: UInt64, ledgers: [Ledger], thinking: UInt64) {
-    (self.child, self.seed, self.ledgers, self.thinking) = (child, seed, ledgers, thinking)
+  init(child: ChildRun, events: [Incumbents.Event], seed: UInt64, ledgers: [Ledger], thinking: UInt64) {
+    (self.child, self.events, self.seed, self.ledgers, self.thinking) = (child, events, seed, ledgers, thinking)
   }
 
   /// Whether this is what became of a child that is about to run: a file may be another run's.
-  func isOf(_ session: Session, _ name: String, _ method: String, in account: Account) -> Bool {
+  func isOf(
+    _ session: Session, _ name: String, _ method: String, _ settings: [String: String], in account: Account
+  ) -> Bool {
     func budget(_ ledger: Ledger) -> [String] { ["\(ledger.horizon)", ledger.currency.rawValue] }
-    return child.name == name && child.method == method && seed == session.seed
+    return child.name == name && child.method == method && child.settings == settings && seed == session.seed
       && ledgers.map(budget) == account.ledgers.map(budget)
   }
 

@@ -95,13 +95,16 @@ public final class Session {
   /// Draws which repeat of a training an evaluation sees.
   private var repeats: RandomGenerator
   private(set) var incumbents = Incumbents()
+  /// The rows of all recommendations, in order.
+  private(set) var recommended: [Int] = []
   /// The best evaluation of another objective: at the highest fidelity seen, as rule 8 has it.
   private(set) var best: (point: Configuration, epochs: Int, accuracy: Double)?
   /// What supernets were like after their epochs.
   @_spi(Instruments) public var trace: [TracePoint] = []
-  /// Names of children, and what those that have ended came to.
+  /// Names of children.
   var names: Set<String> = []
-  var children: [ChildRun] = []
+  /// What the children that have ended came to, in order.
+  public internal(set) var children: [ChildRun] = []
   /// Whether a child ended because all that was left here was spent.
   var endedInChild = false
   /// Whether an objective is evaluating a point: its calls are then not the optimizer's.
@@ -200,19 +203,43 @@ public final class Session {
   public func recommend(_ architecture: Architecture) throws {
     let row = try row(of: architecture)
     try think()
+    recommended.append(row)
     incumbents.add(.init(spent: ledger.total, amount: ledger.spent, row: row), benchmark, policy)
     resumeThinking()
   }
 
-  private func row(of architecture: Architecture) throws -> Int {
-    guard objective == nil, let row = benchmark.table.row(of: architecture), benchmark.contains(row: row) else {
-      throw SessionError.notInTheTable(architecture)
+  /// Takes up what a child found: a run would return the best of all its trainings, whichever session made them.
+  ///
+  /// - Parameter before: What was spent here when the child began; events have what the child had spent.
+  func adopt(_ events: [Incumbents.Event], before: (amount: Double, total: Spending)) {
+    for var event in events {
+      event.amount = min(before.amount + event.amount, ledger.spent)
+      event.spent += before.total
+      incumbents.add(event, benchmark, policy)
     }
+  }
+
+  /// The highest epoch count of stand-alone trainings.
+  package var fullEpochs: Int { benchmark.table.epochs.last ?? 0 }
+
+  /// The side of the images that the table's architectures were trained on, in pixels; `nil` if it does not say.
+  package var imageSide: Int? {
+    do {
+      let images = try StatedTask(of: benchmark.table).dataset
+      return StatedTask.datasets[images.name].map { $0 / images.downscale }
+    } catch { return nil }
+  }
+
+  private func row(of architecture: Architecture) throws -> Int {
+    // An objective may train architectures to answer with; an optimizer that searches one may not.
+    guard objective == nil || isAnswering, let row = benchmark.table.row(of: architecture),
+      benchmark.contains(row: row)
+    else { throw SessionError.notInTheTable(architecture) }
     return row
   }
 
-  /// The index of an epoch count, the last one for `nil`.
-  private func fidelity(of epochs: Int?) throws -> Int {
+  /// The index of an epoch count among some, the last one for `nil`.
+  private func fidelity(of epochs: Int?, in fidelities: [Int]) throws -> Int {
     guard let epochs else { return fidelities.count - 1 }
     guard let fidelity = fidelities.firstIndex(of: epochs) else {
       throw SessionError.noSuchFidelity(epochs, available: fidelities)
@@ -223,9 +250,9 @@ public final class Session {
   private func evaluate(row: Int, epochs: Int?) throws -> Evaluation {
     try think()
     let table = benchmark.table
-    let fidelity = try fidelity(of: epochs)
+    let fidelity = try fidelity(of: epochs, in: table.epochs)
     let number = benchmark.drawRepeat(row: row, fidelity: fidelity, using: &repeats)
-    let epochs = fidelities[fidelity]
+    let epochs = table.epochs[fidelity]
     guard let seconds = table.value(.seconds, row: row, epochs: fidelity, repeat: number),
       let validation = table.value(.validationAccuracy, row: row, epochs: fidelity, repeat: number)
     else { throw SessionError.notInTheTable(table.architecture(row)) }
@@ -253,7 +280,7 @@ public final class Session {
   private func evaluate(_ point: Configuration, epochs: Int?, by objective: any Objective) throws -> Evaluation {
     try think()
     defer { resumeThinking() }
-    let epochs = fidelities[try fidelity(of: epochs)]
+    let epochs = fidelities[try fidelity(of: epochs, in: fidelities)]
     let before = spent
     let evaluation = try answering { try objective.evaluate(point, epochs: epochs, in: self) }
     // An evaluation that did not end by the horizon reveals nothing.
@@ -272,8 +299,8 @@ public final class Session {
     return evaluation
   }
 
-  /// Calls an objective, whose own time and calls are not the optimizer's thinking.
-  private func answering<Result>(_ body: () throws -> Result) rethrows -> Result {
+  /// Calls an objective or a child, whose own time and calls are not this optimizer's thinking.
+  func answering<Result>(_ body: () throws -> Result) rethrows -> Result {
     let before = isAnswering
     isAnswering = true
     defer { isAnswering = before }
@@ -384,6 +411,7 @@ public final class Session {
     /// This session's and those above.
     fileprivate var ledgers: [Ledger]
     fileprivate var incumbents: Incumbents
+    fileprivate var recommended: [Int]
     fileprivate var trained: [Int: Trained]
     fileprivate var trace: [TracePoint]
     fileprivate var thinking: UInt64
@@ -392,7 +420,7 @@ public final class Session {
 
     /// Whether all rows and indices are a benchmark's: a state may come from a file.
     public func isOf(_ benchmark: Benchmark) -> Bool {
-      incumbents.isOf(benchmark)
+      incumbents.isOf(benchmark) && recommended.allSatisfy { benchmark.contains(row: $0) }
         && trained.allSatisfy {
           benchmark.contains(row: $0.key) && benchmark.table.epochs.contains($0.value.epochs)
             && $0.value.seconds.isFinite
@@ -403,14 +431,16 @@ public final class Session {
   public var state: State {
     get {
       State(
-        random: random, repeats: repeats, ledgers: account.ledgers, incumbents: incumbents, trained: trained,
-        trace: trace, thinking: thinking, children: children)
+        random: random, repeats: repeats, ledgers: account.ledgers, incumbents: incumbents,
+        recommended: recommended, trained: trained, trace: trace, thinking: thinking,
+        children: children)
     }
     set {
       random = newValue.random
       repeats = newValue.repeats
       account.ledgers = newValue.ledgers
       incumbents = newValue.incumbents
+      recommended = newValue.recommended
       trained = newValue.trained
       trace = newValue.trace
       thinking = newValue.thinking

@@ -55,10 +55,12 @@ extension Configurable {
 public struct Setting: Sendable {
   /// The name on the command line, in experiment files and in run stores, in kebab-case.
   public let name: String
-  /// The values that it may have, as a dimension that can be searched; `nil` for a file.
+  /// The values that it may have, as a dimension that can be searched; `nil` if they form none.
   ///
   /// `Parameter.text(of:)` gives the canonical text of a sampled value.
   public let domain: Parameter.Domain?
+  /// What its values are, if they form no dimension.
+  public let kind: Kind
   /// What it does, in a few words.
   public let summary: String
   /// The initial value of the property, in canonical text.
@@ -66,14 +68,27 @@ public struct Setting: Sendable {
   /// The part that declares it, where several methods may share it.
   public let part: (any Configurable.Type)?
 
+  /// The kinds of values.
+  public enum Kind: Hashable, Sendable {
+    /// A word or a number: one of ``Setting/domain``.
+    case value
+    /// The path of a file.
+    case file
+    /// A method with its settings; there is no default.
+    case method
+    /// A list or mapping, described in a few words.
+    case structure(String)
+  }
+
   let property: AnyKeyPath & Sendable
   /// The type that has the property.
   let owner: any Configurable.Type
-  /// The canonical text of a value as a user enters it; `nil` if it is none.
-  let canonical: @Sendable (String) -> String?
+  /// The canonical text of a value as a user enters it; `nil` if it is none. The registry knows the methods that are
+  /// values.
+  let canonical: @Sendable (String, Registry) throws -> String?
   private let read: @Sendable (any Configurable) -> String
   /// Sets the property to a value in canonical text, and says whether it is one.
-  private let write: @Sendable (inout any Configurable, String) -> Bool
+  private let write: @Sendable (inout any Configurable, String, Registry) throws -> Bool
   /// Checks the part that declares the setting.
   let validatePart: (@Sendable (any Configurable) throws -> Void)?
 
@@ -108,8 +123,9 @@ public struct Setting: Sendable {
   public init<Root: Configurable, Choice: RawRepresentable<String> & CaseIterable & Sendable>(
     _ name: String, _ property: WritableKeyPath<Root, Choice> & Sendable, _ summary: String
   ) {
-    self.init(
-      name, property, .categorical(Choice.allCases.map(\.rawValue)), summary, text: \.rawValue, value: Choice.init)
+    self.init(name, property, .categorical(Choice.allCases.map(\.rawValue)), summary, text: \.rawValue) {
+      Choice(rawValue: $0)
+    }
   }
 
   /// A flag: `true` or `false`.
@@ -127,21 +143,34 @@ public struct Setting: Sendable {
   ///   - entered: The value of a text as a user enters it, where that is not the canonical one.
   init<Root: Configurable, Value>(
     _ name: String, _ property: WritableKeyPath<Root, Value> & Sendable, _ domain: Parameter.Domain?,
-    _ summary: String, text: @escaping @Sendable (Value) -> String, value: @escaping @Sendable (String) -> Value?,
-    entered: (@Sendable (String) -> Value?)? = nil
+    _ summary: String, kind: Kind = .value, text: @escaping @Sendable (Value) -> String,
+    entered: (@Sendable (String, Registry) throws -> Value?)? = nil, value: @escaping @Sendable (String) -> Value?
+  ) {
+    self.init(
+      name, property, domain, summary, kind: kind, text: text, entered: entered ?? { text, _ in value(text) },
+      value: { text, _ in value(text) })
+  }
+
+  /// A value of any kind, of which a registry may have to know the methods.
+  init<Root: Configurable, Value>(
+    _ name: String, _ property: WritableKeyPath<Root, Value> & Sendable, _ domain: Parameter.Domain?,
+    _ summary: String, kind: Kind, text: @escaping @Sendable (Value) -> String,
+    entered: @escaping @Sendable (String, Registry) throws -> Value?,
+    value: @escaping @Sendable (String, Registry) throws -> Value?
   ) {
     self.name = name
     self.domain = domain
+    self.kind = kind
     self.summary = summary
     self.property = property
     defaultValue = text(Root()[keyPath: property])
     owner = Root.self
     part = nil
     validatePart = nil
-    canonical = { (entered ?? value)($0).map(text) }
+    canonical = { try entered($0, $1).map(text) }
     read = { text(Self.cast($0, to: Root.self)[keyPath: property]) }
-    write = { root, canonical in
-      guard let value = value(canonical) else { return false }
+    write = { root, canonical, registry in
+      guard let value = try value(canonical, registry) else { return false }
       var changed = Self.cast(root, to: Root.self)
       changed[keyPath: property] = value
       root = changed
@@ -155,6 +184,7 @@ public struct Setting: Sendable {
   ) {
     name = inner.name
     domain = inner.domain
+    kind = inner.kind
     summary = inner.summary
     property = part
     defaultValue = inner.text(in: Whole()[keyPath: part])
@@ -163,9 +193,9 @@ public struct Setting: Sendable {
     canonical = inner.canonical
     validatePart = { try Self.cast($0, to: Whole.self)[keyPath: part].validate() }
     read = { inner.text(in: Self.cast($0, to: Whole.self)[keyPath: part]) }
-    write = { whole, text in
+    write = { whole, text, registry in
       var changed = Self.cast(whole, to: Whole.self)
-      let isValue = inner.set(text, in: &changed[keyPath: part])
+      let isValue = try inner.set(text, in: &changed[keyPath: part], registry)
       whole = changed
       return isValue
     }
@@ -187,11 +217,24 @@ public struct Setting: Sendable {
   ///
   /// - Returns: Whether the text is a value; if not, nothing is changed.
   public func set<Root: Configurable>(_ text: String, in root: inout Root) -> Bool {
+    // Without a registry no method is known, and methods alone make this throw.
+    do { return try set(text, in: &root, Registry([])) } catch { return false }
+  }
+
+  /// Sets the property.
+  ///
+  /// - Parameter registry: Knows the methods that are values.
+  /// - Returns: Whether the text is a value; if not, nothing is changed.
+  /// - Throws: ``UnknownWord`` or ``SettingError`` for a value that is a method with wrong settings.
+  func set<Root: Configurable>(_ text: String, in root: inout Root, _ registry: Registry) throws -> Bool {
     var value: any Configurable = root
-    guard write(&value, text) else { return false }
+    guard try write(&value, text, registry) else { return false }
     root = Self.cast(value, to: Root.self)
     return true
   }
+
+  /// Whether a method cannot do without a value, for which there is no default.
+  public var isRequired: Bool { kind == .method && defaultValue.isEmpty }
 
   /// The texts among which one is chosen; empty for numbers and files.
   public var choices: [String] { if case .categorical(let choices)? = domain { choices } else { [] } }
@@ -202,7 +245,12 @@ public struct Setting: Sendable {
     case .integer(let range, _)?: "\(range.lowerBound) to \(range.upperBound)"
     case .real(let range, _)?: "\(plain(range.lowerBound)) to \(plain(range.upperBound))"
     case .categorical(let choices)?, .ordinal(let choices)?: choices.joined(separator: " | ")
-    case nil: "the path of a file"
+    case nil:
+      switch kind {
+      case .value, .file: "the path of a file"
+      case .method: "a method, as in tpe or {tpe: {gamma: 0.2}}"
+      case .structure(let description): description
+      }
     }
   }
 

@@ -21,7 +21,8 @@ public struct SettingFile: Hashable, Sendable {
 
   /// A file by its ``text``.
   init?(text: String) {
-    guard let space = text.firstIndex(of: " ") else { return nil }
+    guard let space = text.firstIndex(of: " "), text[..<space].count == 16, text[..<space].allSatisfy(\.isHexDigit)
+    else { return nil }
     digest = String(text[..<space])
     path = String(text[text.index(after: space)...])
   }
@@ -36,12 +37,14 @@ extension Setting {
     _ name: String, _ property: WritableKeyPath<Root, SettingFile> & Sendable, _ summary: String
   ) {
     self.init(
-      name, property, nil, summary, text: \.text, value: { SettingFile(text: $0) },
-      entered: { SettingFile(path: $0) })
+      name, property, nil, summary, kind: .file, text: \.text,
+      // The value of a method inside another one comes back as canonical text.
+      entered: { text, _ in SettingFile(path: text) ?? SettingFile(text: text) },
+      value: { SettingFile(text: $0) })
   }
 
   /// A value in canonical text as a user enters it: of a file its path.
   package func entry(_ text: String) -> String {
-    domain == nil ? SettingFile(text: text)?.path ?? text : text
+    kind == .file ? SettingFile(text: text)?.path ?? text : text
   }
 }

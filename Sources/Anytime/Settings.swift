@@ -13,9 +13,10 @@ public struct Settings: Hashable, Sendable, Codable {
   ///
   /// Whether they contradict each other is seen when a method is made of them: `Optimizer.init(settings:)`.
   ///
+  /// - Parameter registry: Knows the methods that are values of settings.
   /// - Throws: ``UnknownWord`` for a name that the method does not have, ``SettingError`` for a value out of
   ///   range.
-  public init(_ method: Method, _ given: [String: String] = [:]) throws {
+  public init(_ method: Method, _ given: [String: String] = [:], in registry: Registry = Registry([])) throws {
     var given = given
     var values: [String: String] = [:]
     if let name = given.removeValue(forKey: "preset") {
@@ -26,7 +27,7 @@ public struct Settings: Hashable, Sendable, Codable {
     }
     for (name, text) in given.sorted(by: { $0.key < $1.key }) {
       let setting = try method.setting(named: name)
-      guard let value = setting.canonical(text) else { throw setting.error(text, of: method) }
+      guard let value = try setting.canonical(text, registry) else { throw setting.error(text, of: method) }
       values[name] = value == setting.defaultValue ? nil : value
     }
     self.values = values
@@ -68,7 +69,7 @@ extension Setting {
   /// Says that a text is no value.
   fileprivate func error(_ text: String, of method: Method) -> SettingError {
     SettingError(
-      domain == nil
+      kind == .file
         ? "the file '\(text)' of setting '\(name)' of \(method.name) cannot be read; check its path"
         : "'\(text)' is no value for setting '\(name)' of \(method.name): use \(range)")
   }
@@ -77,14 +78,41 @@ extension Setting {
 extension Optimizer {
   /// The method with settings that were read from text.
   ///
-  /// - Throws: ``UnknownWord`` or ``SettingError`` for stored settings that the method does not have any more, and
-  ///   for settings that contradict each other.
-  public init(settings: Settings) throws {
+  /// - Parameter registry: Knows the methods that are values of settings.
+  /// - Throws: ``UnknownWord`` or ``SettingError`` for stored settings that the method does not have any more, for
+  ///   settings that contradict each other, and for one that is missing.
+  public init(settings: Settings, in registry: Registry = Registry([])) throws {
     self.init()
     for (name, text) in settings.values.sorted(by: { $0.key < $1.key }) {
       let setting = try Self.method.setting(named: name)
-      guard setting.set(text, in: &self) else { throw setting.error(text, of: Self.method) }
+      guard try setting.set(text, in: &self, registry) else { throw setting.error(text, of: Self.method) }
     }
+    for setting in Self.settings where setting.isRequired && settings.values[setting.name] == nil {
+      throw SettingError("\(Self.method.name) needs the setting '\(setting.name)': \(setting.range)")
+    }
+    try check()
+  }
+
+  /// The same method with other values of some settings.
+  ///
+  /// - Parameters:
+  ///   - changes: Values by the settings' names, as a user writes them.
+  ///   - registry: Knows the methods that are values of settings.
+  /// - Throws: ``UnknownWord`` or ``SettingError``.
+  public func with(_ changes: [String: String], in registry: Registry = Registry([])) throws -> Self {
+    var changed = self
+    for (name, text) in changes.sorted(by: { $0.key < $1.key }) {
+      let setting = try Self.method.setting(named: name)
+      guard let value = try setting.canonical(text, registry), try setting.set(value, in: &changed, registry) else {
+        throw setting.error(text, of: Self.method)
+      }
+    }
+    try changed.check()
+    return changed
+  }
+
+  /// Checks the settings against each other.
+  private func check() throws {
     for setting in Self.settings { try setting.validatePart?(self) }
     try validate()
   }

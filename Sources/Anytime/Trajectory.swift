@@ -89,15 +89,23 @@ struct Incumbents: Codable {
   /// A stand-alone training, by index of its epoch count and by repeat; a recommendation without them.
   struct Event: Codable {
     /// In every currency, at the moment when the result was known.
-    let spent: Spending
+    var spent: Spending
     /// In the policy's currency.
-    let amount: Double
+    var amount: Double
     let row: Int
     var fidelity: Int?
     var number = 0
+
+    /// Whether its row and indices are a benchmark's.
+    func isOf(_ benchmark: Benchmark) -> Bool {
+      benchmark.contains(row: row) && (0..<benchmark.table.repeats).contains(number)
+        && fidelity.map { benchmark.table.epochs.indices.contains($0) } ?? true
+    }
   }
 
   private(set) var points: [TrajectoryPoint] = []
+  /// What made each point, for the session above.
+  private(set) var events: [Event] = []
   /// The event that made the incumbent.
   private(set) var current: Event?
   private var bestAccuracy = 0.0
@@ -136,6 +144,7 @@ struct Incumbents: Codable {
       changed = true
     }
     guard changed, let incumbent = current else { return }
+    events.append(event)
     points.append(
       TrajectoryPoint(
         amount: event.amount, spent: event.spent, architecture: table.id(incumbent.row),
@@ -148,12 +157,8 @@ struct Incumbents: Codable {
 
   /// Whether all rows and indices are a benchmark's.
   func isOf(_ benchmark: Benchmark) -> Bool {
-    let table = benchmark.table
-    return fullyTrained.allSatisfy { benchmark.contains(row: $0) }
-      && current.map { event in
-        benchmark.contains(row: event.row) && (0..<table.repeats).contains(event.number)
-          && event.fidelity.map { table.epochs.indices.contains($0) } ?? true
-      } ?? true
+    fullyTrained.allSatisfy { benchmark.contains(row: $0) } && events.allSatisfy { $0.isOf(benchmark) }
+      && current?.isOf(benchmark) ?? true
   }
 
   private static func validationRegret(_ event: Event, _ benchmark: Benchmark, _ policy: BudgetPolicy) -> Double {

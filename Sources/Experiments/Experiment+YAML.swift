@@ -8,16 +8,68 @@ extension Experiment {
       "name: \(Self.quoted(name))", "table: \(Self.quoted(table))", "space: \(Self.quoted(space))",
       "policy: \(policyText)", "horizon: \(horizon)", "seeds: \(Self.text(of: seeds))", "methods:",
     ]
-    for entry in methods {
-      let known = (try? registry.method(named: entry.method))?.method.settings ?? []
-      let settings = entry.settings.values.sorted { $0.key < $1.key }.map { name, value in
-        "\(name): \(Self.quoted(known.first { $0.name == name }?.entry(value) ?? value))"
+    for (label, group) in groups {
+      guard let first = group.first else { continue }
+      let known = (try? registry.method(named: first.method))?.method.settings ?? []
+      func quoted(_ value: String, of name: String) -> String {
+        let setting = known.first { $0.name == name }
+        if setting?.isStructured ?? false, let value = SettingValue(text: value) { return value.flow }
+        return Self.quoted(setting?.entry(value) ?? value)
       }
-      let own = entry.seeds.map { ["seeds: \(Self.text(of: $0))"] } ?? []
-      let parts = ["label: \(Self.quoted(entry.label))"] + own + settings
-      lines.append("  - \(entry.method): {\(parts.joined(separator: ", "))}")
+      let settings = Self.common(group).sorted { $0.key < $1.key }.map { "\($0): \(quoted($1, of: $0))" }
+      var parts = ["label: \(Self.quoted(label))"] + (first.seeds.map { ["seeds: \(Self.text(of: $0))"] } ?? [])
+      if let design = first.variation?.design {
+        let factors = Self.factors(group).map { factor in
+          (factor.name, "[\(factor.levels.map { quoted($0, of: factor.name) }.joined(separator: ", "))]")
+        }
+        parts.append(
+          design == .horizons
+            ? "horizons: \(factors.first?.1 ?? "[]")"
+            : "\(design.rawValue): {\(factors.map { "\($0): \($1)" }.joined(separator: ", "))}")
+      }
+      lines.append("  - \(first.method): {\((parts + settings).joined(separator: ", "))}")
     }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// The entries that were given as one, with the label that they have in common.
+  private var groups: [(label: String, entries: [MethodEntry])] {
+    var groups: [(label: String, entries: [MethodEntry])] = []
+    for entry in methods {
+      if let variation = entry.variation, let last = groups.last?.entries.last?.variation,
+        (last.study, last.design) == (variation.study, variation.design)
+      {
+        groups[groups.count - 1].entries.append(entry)
+      } else {
+        groups.append((entry.variation?.study ?? entry.label, [entry]))
+      }
+    }
+    return groups
+  }
+
+  /// The settings that entries have in common: of a factor, the value of those that do not show it.
+  private static func common(_ group: [MethodEntry]) -> [String: String] {
+    guard let first = group.first, first.variation != nil else { return group.first?.settings.values ?? [:] }
+    var common = first.settings.values
+    for name in Set(group.flatMap { $0.variation?.levels.keys.map { $0 } ?? [] }) {
+      common[name] = group.first { $0.variation?.levels[name] == nil }?.settings.values[name]
+    }
+    return common
+  }
+
+  /// The factors of a group with their levels, in the order in which they came.
+  package static func factors(_ group: [MethodEntry]) -> [Factor] {
+    var factors: [Factor] = []
+    for entry in group {
+      for (name, level) in (entry.variation?.levels ?? [:]).sorted(by: { $0.key < $1.key }) {
+        if let index = factors.firstIndex(where: { $0.name == name }) {
+          if !factors[index].levels.contains(level) { factors[index].levels.append(level) }
+        } else {
+          factors.append(Factor(name, [level]))
+        }
+      }
+    }
+    return factors
   }
 
   private var policyText: String {

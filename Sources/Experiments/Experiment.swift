@@ -43,19 +43,18 @@ public struct Experiment: Hashable, Sendable, Codable {
   /// The identity of each method's runs on a table, by the method's label.
   ///
   /// - Parameter numerics: The numerics of methods that train on images.
-  /// - Throws: ``UnknownWord`` for a method that the registry does not have.
+  /// - Throws: ``UnknownWord`` or ``SettingError`` for a method or setting that the registry does not have.
   public func identities(
     tableChecksum: String, registry: Registry, numerics: Numerics? = nil
   ) throws -> [String: RunIdentity] {
     var identities: [String: RunIdentity] = [:]
     for entry in methods {
-      let type = try registry.method(named: entry.method)
-      // Settings that the method does not have any more are reported when it runs.
-      let usesImages = (try? type.init(settings: entry.settings))?.usesImages ?? type.method.usesImages
+      let optimizer = try registry.optimizer(named: entry.method, entry.settings)
       identities[entry.label] = RunIdentity(
-        method: entry.method, revision: type.method.revision, settings: entry.settings, space: space,
+        method: entry.method, revision: type(of: optimizer).method.revision,
+        innerRevisions: optimizer.innerRevisions, settings: entry.settings, space: space,
         tableChecksum: tableChecksum, horizon: horizon, policy: policy,
-        numerics: usesImages ? numerics : nil)
+        numerics: optimizer.usesImages ? numerics : nil)
     }
     return identities
   }
@@ -178,5 +177,17 @@ public struct ExperimentResults: Sendable {
   /// The number of runs that are not finished yet.
   public var missingRuns: Int {
     methods.reduce(0) { $0 + experiment.seeds(of: $1.entry).count - $1.runs.count }
+  }
+}
+
+extension Optimizer {
+  /// The revisions of the methods that this one runs, and of those that they run; `nil` if there are none.
+  fileprivate var innerRevisions: [String: Int]? {
+    var revisions: [String: Int] = [:]
+    for method in inner {
+      revisions[type(of: method).method.name] = type(of: method).method.revision
+      revisions.merge(method.innerRevisions ?? [:]) { $1 }
+    }
+    return revisions.isEmpty ? nil : revisions
   }
 }

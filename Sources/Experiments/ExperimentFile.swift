@@ -31,6 +31,11 @@ extension Experiment {
   ///       - regularized-evolution: {population: 20, sample: 5}
   ///       - regularized-evolution: {label: big population, population: 200}
   ///       - darts: {preset: quick, seeds: 3, correlation: {cells: 100}}
+  ///       - gdas: {preset: quick, vary: {weight-decay: [1e-4, 3e-4, 9e-4]}}   # an entry per level
+  ///       - restarted: {method: {darts: {preset: quick}}}                     # a method of a method
+  ///
+  /// `vary` combines the levels of all its factors, `vary-each` varies one at a time. `horizons: [10, 20, 30]` plans a
+  /// method for each of these numbers of epochs.
   ///
   /// - Throws: ``ExperimentFileError``, which names the line and the nearest valid word.
   public init(yaml text: String, file: String, registry: Registry) throws {
@@ -43,7 +48,8 @@ extension Experiment {
   /// - Parameters:
   ///   - parts: The values by the keys of a file: `name`, `table`, `space`, `policy` (a name, perhaps followed by
   ///     `key=value` after commas), `horizon`, `seeds`, `holes`. Absent ones have their defaults.
-  ///   - methods: Methods with settings, as in `tpe` or `regularized-evolution:population=20,sample=5`.
+  ///   - methods: Methods with settings, as in `tpe` or `regularized-evolution:population=20,sample=5`; or in the
+  ///     words of a file, as in `restarted:{method: {darts: {preset: quick}}}`.
   /// - Throws: ``ExperimentFileError``.
   public init(parts: [String: String], methods: [String], registry: Registry) throws {
     func mapping(_ text: Substring) throws -> Node {
@@ -67,7 +73,12 @@ extension Experiment {
     let items = try methods.map { text -> Node in
       let words = text.split(separator: ":", maxSplits: 1)
       let name = Node(words.first.map(String.init) ?? "")
-      return words.count == 2 ? Node([(name, try mapping(words[1]))]) : name
+      guard words.count == 2 else { return name }
+      if words[1].hasPrefix("{") {
+        guard let node = try YAMLReader.root(of: String(words[1]), file: nil) else { return name }
+        return Node([(name, node)])
+      }
+      return Node([(name, try mapping(words[1]))])
     }
     pairs.append((Node("methods"), Node(items)))
     self = try ExperimentReader(file: nil, registry: registry).read(Node(pairs))
@@ -120,39 +131,6 @@ extension Experiment {
       return Array(bounds[0]...bounds[1])
     }
     throw SettingError("'\(text)' are no seeds; write how many, as in 50, or a range, as in 10-19")
-  }
-
-  /// Labels the methods that were given without a label: by the method's name, and by its settings too if the method
-  /// occurs more than once.
-  public static func labelled(_ entries: [Entry]) -> [MethodEntry] {
-    var methods: [MethodEntry] = []
-    for entry in entries {
-      let (method, settings) = (entry.method, entry.settings)
-      var name = entry.label ?? method.name
-      if entry.label == nil, entries.count(where: { $0.method.name == method.name }) > 1 {
-        let changed = method.settings.filter { settings.values[$0.name] != nil }
-        let text = changed.map { "\($0.name) \(settings.values[$0.name] ?? "")" }.joined(separator: ", ")
-        if !text.isEmpty { name += " (\(text))" }
-      }
-      methods.append(
-        MethodEntry(label: name, method: method.name, settings: settings, seeds: entry.seeds))
-    }
-    return methods
-  }
-
-  /// A method as the user gave it, perhaps without a label.
-  public struct Entry: Sendable {
-    public var label: String?
-    public var method: Method
-    public var settings: Settings
-    public var seeds: [UInt64]?
-
-    public init(label: String? = nil, method: Method, settings: Settings, seeds: [UInt64]? = nil) {
-      self.label = label
-      self.method = method
-      self.settings = settings
-      self.seeds = seeds
-    }
   }
 }
 
@@ -254,64 +232,140 @@ private struct ExperimentReader {
     guard let sequence = node.sequence, !sequence.isEmpty else {
       throw failure(node, SettingError("methods must be a list, an item as in '- random-search'"))
     }
-    let entries = try sequence.map { item -> Experiment.Entry in
-      let nameNode: Node
-      var values: [String: String] = [:]
-      var lines: [String: Node] = [:]
-      var label: String?
-      var labelNode = item
-      var seeds: [UInt64]?
-      if let mapping = item.mapping {
-        guard mapping.count == 1, let (key, value) = mapping.first(where: { _ in true }) else {
-          throw failure(item, SettingError("write one method an item, as in '- tpe: {gamma: 0.2}'"))
+    var methods: [MethodEntry] = []
+    let entries = try sequence.map(readEntry)
+    for (index, group) in try labelled(entries, sequence).enumerated() {
+      for entry in group {
+        guard !methods.contains(where: { $0.label == entry.label }) else {
+          throw failure(
+            sequence[index],
+            SettingError(
+              file == nil
+                ? "the method '\(entry.label)' is given twice with the same settings; leave one out"
+                : "two methods are called '\(entry.label)'; give one a 'label'"))
         }
-        nameNode = key
-        guard let settings = value.mapping else {
-          throw failure(value, SettingError("settings are a mapping, as in {population: 20}"))
-        }
-        for (key, value) in settings {
-          let name = try scalar(key)
-          if name == "label" {
-            label = try scalar(value)
-            labelNode = value
-          } else if name == "seeds" {
-            seeds = try readSeeds(value)
-          } else if let parts = value.mapping {
-            // correlation: {cells: 200} is short for correlation-cells: 200
-            for (key, value) in parts {
-              let part = "\(name)-\(try scalar(key))"
-              values[part] = try scalar(value)
-              lines[part] = key
-            }
-          } else {
-            values[name] = try scalar(value)
-            lines[name] = key
-          }
-        }
-      } else {
-        nameNode = item
+        methods.append(entry)
       }
-      let type = try located(nameNode) { try registry.method(named: try scalar(nameNode)) }
-      // One by one, so that a complaint has the setting's own line.
-      for (name, value) in values.sorted(by: { $0.key < $1.key }) {
-        try located(lines[name] ?? item) { _ = try Settings(type.method, [name: value]) }
-      }
-      let settings = try Settings(type.method, values)
-      try located(item) { _ = try type.init(settings: settings) }
-      if let label { try located(labelNode) { try Experiment.check(label, "the method's label") } }
-      return Experiment.Entry(label: label, method: type.method, settings: settings, seeds: seeds)
-    }
-    let methods = Experiment.labelled(entries)
-    for (index, entry) in methods.enumerated()
-    where methods[..<index].contains(where: { $0.label == entry.label }) {
-      throw failure(
-        sequence[index],
-        SettingError(
-          file == nil
-            ? "the method '\(entry.label)' is given twice with the same settings; leave one out"
-            : "two methods are called '\(entry.label)'; give one a 'label'"))
     }
     return methods
+  }
+
+  /// The entries with labels; an error of one gets its line.
+  private func labelled(_ entries: [Experiment.Entry], _ sequence: Node.Sequence) throws -> [[MethodEntry]] {
+    for (entry, item) in zip(entries, sequence) where !entry.factors.isEmpty {
+      try located(item) { _ = try Experiment.labelled([entry], registry: registry) }
+    }
+    return try Experiment.labelled(entries, registry: registry)
+  }
+
+  private func readEntry(_ item: Node) throws -> Experiment.Entry {
+    guard let mapping = item.mapping else {
+      let method = try located(item) { try registry.method(named: try scalar(item)).method }
+      return Experiment.Entry(method: method, settings: try readSettings([:], [:], of: method, item))
+    }
+    guard mapping.count == 1, let (nameNode, value) = mapping.first(where: { _ in true }) else {
+      throw failure(item, SettingError("write one method an item, as in '- tpe: {gamma: 0.2}'"))
+    }
+    let method = try located(nameNode) { try registry.method(named: try scalar(nameNode)).method }
+    guard let settings = value.mapping else {
+      throw failure(value, SettingError("settings are a mapping, as in {population: 20}"))
+    }
+    var entry = Experiment.Entry(method: method, settings: try Settings(method))
+    var values: [String: String] = [:]
+    var lines: [String: Node] = [:]
+    for (key, value) in settings {
+      let name = try scalar(key)
+      switch name {
+      case "label":
+        let label = try scalar(value)
+        try located(value) { try Experiment.check(label, "the method's label") }
+        entry.label = label
+      case "seeds": entry.seeds = try readSeeds(value)
+      case "vary", "vary-each", "horizons":
+        guard entry.factors.isEmpty, let design = Variation.Design(rawValue: name) else {
+          throw failure(key, SettingError("give one of vary, vary-each and horizons; vary takes several settings"))
+        }
+        entry.design = design
+        entry.factors = try readFactors(value, design, of: method)
+      default:
+        if let parts = value.mapping, !(method.settings.first { $0.name == name }?.isStructured ?? false) {
+          // correlation: {cells: 200} is short for correlation-cells: 200
+          for (key, value) in parts {
+            let part = "\(name)-\(try scalar(key))"
+            values[part] = try scalar(value)
+            lines[part] = key
+          }
+        } else {
+          values[name] =
+            method.settings.first { $0.name == name }?.isStructured ?? false
+            ? try readValue(value).text : try scalar(value)
+          lines[name] = key
+        }
+      }
+    }
+    entry.settings = try readSettings(values, lines, of: method, item)
+    return entry
+  }
+
+  /// - Parameters:
+  ///   - lines: Where each value is.
+  ///   - item: Where the method is.
+  private func readSettings(
+    _ values: [String: String], _ lines: [String: Node], of method: Method, _ item: Node
+  ) throws -> Settings {
+    // One by one, so that a complaint has the setting's own line.
+    for (name, value) in values.sorted(by: { $0.key < $1.key }) {
+      try located(lines[name] ?? item) { _ = try Settings(method, [name: value], in: registry) }
+    }
+    let settings = try Settings(method, values, in: registry)
+    try located(item) { _ = try registry.optimizer(named: method.name, settings) }
+    return settings
+  }
+
+  /// Reads `{weight-decay: [1e-4, 3e-4], momentum: [0, 0.9]}`, or the list of `horizons`.
+  private func readFactors(_ node: Node, _ design: Variation.Design, of method: Method) throws -> [Factor] {
+    func levels(_ name: String, _ node: Node) throws -> [String] {
+      let levels = try node.sequence?.map { item in
+        let level = try scalar(item)
+        try located(item) { _ = try Settings(method, [name: level], in: registry) }
+        return level
+      }
+      guard let levels, !levels.isEmpty, Set(levels).count == levels.count else {
+        throw failure(node, SettingError("levels of '\(name)' are a list without repetitions, as in [1e-4, 1e-3]"))
+      }
+      return levels
+    }
+    if design == .horizons {
+      guard method.settings.contains(where: { $0.name == "epochs" }) else {
+        throw failure(node, SettingError("\(method.name) is planned for no number of epochs, so it has no 'horizons'"))
+      }
+      return [Factor("epochs", try levels("epochs", node))]
+    }
+    guard let mapping = node.mapping, !mapping.isEmpty else {
+      throw failure(
+        node, SettingError("write the settings that vary with their levels, as in {weight-decay: [1e-4, 1e-3]}"))
+    }
+    return try mapping.map { key, value in
+      let name = try scalar(key)
+      // A misspelt name has its own line.
+      if !method.settings.contains(where: { $0.name == name }) {
+        throw failure(
+          key, UnknownWord(name, kind: "setting of \(method.name)", known: method.settings.map(\.name)))
+      }
+      return Factor(name, try levels(name, value))
+    }.sorted { $0.name < $1.name }
+  }
+
+  private func readValue(_ node: Node) throws -> SettingValue {
+    if let sequence = node.sequence { return .list(try sequence.map(readValue)) }
+    guard let mapping = node.mapping else { return .word(try scalar(node)) }
+    var values: [String: SettingValue] = [:]
+    for (key, value) in mapping {
+      guard values.updateValue(try readValue(value), forKey: try scalar(key)) == nil else {
+        throw failure(key, SettingError("'\(try scalar(key))' is given twice"))
+      }
+    }
+    return .mapping(values)
   }
 
   private func scalar(_ node: Node) throws -> String {

@@ -10,8 +10,13 @@ public struct MethodEntry: Hashable, Sendable, Codable {
   public var settings: Settings
   /// The method's own seeds, such as fewer than those of other methods; the experiment's seeds if `nil`.
   public var seeds: [UInt64]?
+  /// The settings in which it differs from other entries, if it is one of several that were given as one.
+  public var variation: Variation?
 
-  public init(label: String, method: String, settings: Settings, seeds: [UInt64]? = nil) {
+  public init(
+    label: String, method: String, settings: Settings, seeds: [UInt64]? = nil, variation: Variation? = nil
+  ) {
+    self.variation = variation
     self.label = label
     self.method = method
     self.settings = settings
@@ -37,6 +42,8 @@ public struct RunIdentity: Hashable, Sendable, Codable {
   public var method: String
   /// The method's ``Method/revision``.
   public var revision: Int
+  /// The revisions of the methods that it runs, by their names; `nil` for methods that run no others.
+  public var innerRevisions: [String: Int]?
   /// The settings that differ from their defaults, by name, so that a new setting does not change identities.
   public var settings: [String: String]
   public var space: String
@@ -51,11 +58,12 @@ public struct RunIdentity: Hashable, Sendable, Codable {
   public var numerics: Numerics?
 
   public init(
-    method: String, revision: Int, settings: Settings, space: String, tableChecksum: String, horizon: Double,
+    method: String, revision: Int, innerRevisions: [String: Int]? = nil, settings: Settings, space: String, tableChecksum: String, horizon: Double,
     policy: BudgetPolicy, numerics: Numerics? = nil
   ) {
     self.method = method
     self.revision = revision
+    self.innerRevisions = innerRevisions
     self.settings = settings.values
     self.space = space
     self.tableChecksum = tableChecksum
@@ -71,6 +79,7 @@ public struct RunIdentity: Hashable, Sendable, Codable {
   public var question: String {
     var question = self
     question.revision = 0
+    question.innerRevisions = nil
     question.numerics = nil
     return Self.digest(of: question)
   }

@@ -73,7 +73,7 @@ public struct Runner: Sendable {
     let checksum = benchmark.table.checksum
     var byMethod: [[Job]] = []
     for entry in experiment.methods {
-      let optimizer = try registry.method(named: entry.method).init(settings: entry.settings)
+      let optimizer = try registry.optimizer(named: entry.method, entry.settings)
       guard let identity = identities[entry.label] else { continue }
       let done = try store.seeds(of: identity, failed: !retryFailed)
       byMethod.append(

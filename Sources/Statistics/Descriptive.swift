@@ -50,13 +50,21 @@ extension [Double] {
     guard count == other.count, count > 1 else { return nil }
     var work = [Double](repeating: 0, count: 2 * count)
     let rho = gsl_stats_spearman(self, 1, other, 1, count, &work)
-    return rho.isNaN ? nil : rho
+    return rho.isNaN ? nil : Swift.min(Swift.max(rho, -1), 1)
   }
 
   /// Kendall's rank correlation tau-b with another sample of the same size (Kendall 1945): pairs in the same
   /// order minus pairs in opposite order, over the geometric mean of the numbers of pairs that are untied in
   /// either sample. Takes `n log n` steps (Knight, JASA 1966).
   public func kendall(_ other: [Double]) -> Double? {
+    guard let pairs = kendallPairs(other), pairs.untied.0 > 0, pairs.untied.1 > 0 else { return nil }
+    let scale = Double(pairs.untied.0).squareRoot() * Double(pairs.untied.1).squareRoot()
+    return Swift.min(Swift.max(Double(pairs.difference) / scale, -1), 1)
+  }
+
+  /// The pairs that ``kendall(_:)`` counts: those in the same order minus those in opposite order, and those untied
+  /// here and in the other sample.
+  func kendallPairs(_ other: [Double]) -> (difference: Int, untied: (Int, Int))? {
     guard count == other.count, count > 1, !(self + other).contains(where: \.isNaN) else { return nil }
     func pairs(_ count: Int) -> Int { count * (count - 1) / 2 }
     /// The number of pairs of equal elements in a sorted sequence.
@@ -78,10 +86,7 @@ extension [Double] {
     let opposite = values.sortCountingInversions()
     let tiedThere = ties(count) { values[$0] == values[$1] }
     let untied = (pairs(count) - tiedHere, pairs(count) - tiedThere)
-    guard untied.0 > 0, untied.1 > 0 else { return nil }
-    let difference = untied.0 - tiedThere + tiedInBoth - 2 * opposite
-    let tau = Double(difference) / (Double(untied.0).squareRoot() * Double(untied.1).squareRoot())
-    return Swift.min(Swift.max(tau, -1), 1)
+    return (untied.0 - tiedThere + tiedInBoth - 2 * opposite, untied)
   }
 
   /// Sorts by merging and returns the number of pairs that were in descending order.

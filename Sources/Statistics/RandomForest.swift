@@ -26,7 +26,7 @@ public struct RandomForest: Sendable {
 
   /// A node of a tree. The left child is the next node; the right child comes after the whole left branch. A leaf
   /// is its own right child, so that a walk stays there.
-  fileprivate struct Node {
+  package struct Node {
     var feature: Int32 = 0
     var right: Int32
     /// The greatest value of a number that goes to the left.
@@ -35,8 +35,31 @@ public struct RandomForest: Sendable {
     var categories: UInt64 = 0
     var mean: Double
 
+    /// A leaf.
+    ///
+    /// - Parameters:
+    ///   - index: Its own index among the nodes.
+    ///   - mean: The prediction.
+    package init(index: Int, mean: Double) {
+      right = Int32(index)
+      self.mean = mean
+    }
+
+    /// A split of a number.
+    package init(feature: Int, threshold: Double, right: Int) {
+      self.feature = Int32(feature)
+      self.right = Int32(right)
+      self.threshold = threshold
+      mean = 0
+    }
+
+    /// Whether a split sends a value of its feature to the left.
+    func sendsLeft(_ value: Double) -> Bool {
+      categories != 0 ? categories >> UInt64(UInt8(value)) & 1 == 1 : value <= threshold
+    }
+
     /// 1 if a sample goes to the left, else 0.
-    func goesLeft(
+    fileprivate func goesLeft(
       _ sample: UnsafeBufferPointer<Double>, _ codes: UnsafeMutableBufferPointer<UInt64>
     ) -> Int {
       // One of them at most: a number has no category, and nothing is below a threshold that is not set.
@@ -46,16 +69,16 @@ public struct RandomForest: Sendable {
     }
 
     /// The index of the node that a sample visits after this one, whose index is given.
-    func next(
+    fileprivate func next(
       _ index: Int, _ sample: UnsafeBufferPointer<Double>, _ codes: UnsafeMutableBufferPointer<UInt64>
     ) -> Int {
       goesLeft(sample, codes) == 1 ? index &+ 1 : Int(right)
     }
   }
 
-  fileprivate var nodes: [Node] = []
-  fileprivate var roots: [Int] = []
-  fileprivate let isCategorical: [Bool]
+  private(set) var nodes: [Node] = []
+  private(set) var roots: [Int] = []
+  let isCategorical: [Bool]
 
   /// Grows a forest.
   ///
@@ -81,6 +104,17 @@ public struct RandomForest: Sendable {
         }
       }
     }
+  }
+
+  /// Takes trees as they are.
+  ///
+  /// - Parameters:
+  ///   - nodes: The nodes of one tree after another; the left child of a split is the next node.
+  ///   - roots: The index of each tree's first node.
+  package init(nodes: [Node], roots: [Int], features: [Feature]) {
+    self.nodes = nodes
+    self.roots = roots
+    isCategorical = features.map { $0 == .categories }
   }
 
   /// The mean and the variance (divided by the number of trees) of the trees' predictions.
@@ -239,14 +273,14 @@ public struct RandomForest: Sendable {
       else {
         var sum = 0.0
         for sample in samples { sum += weights[sample].y }
-        nodes.append(Node(right: Int32(index), mean: sum / weight))
+        nodes.append(Node(index: index, mean: sum / weight))
         return
       }
       for number in 0..<triedCount {
         order.swapAt(number, number + random.below(order.count - number))
       }
       let whole = tally(samples)
-      nodes.append(Node(right: Int32(index), mean: whole.y / whole.x))
+      nodes.append(Node(index: index, mean: whole.y / whole.x))
 
       var best = Split()
       var start = 0

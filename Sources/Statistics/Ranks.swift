@@ -15,16 +15,20 @@ extension [Double] {
 
   /// The sum of `t^3 - t` over groups of `t` equal values, by which ties reduce the variance of rank statistics.
   var tieTerm: Double {
-    guard !isEmpty else { return 0 }
-    var sum = 0.0
+    tieSizes.reduce(0) { $0 + $1 * $1 * $1 - $1 }
+  }
+
+  /// The sizes of the groups of equal values, in the order of the values.
+  var tieSizes: [Double] {
+    guard !isEmpty else { return [] }
+    var sizes: [Double] = []
     let sorted = sorted()
     var start = 0
     for end in 1...count where end == count || sorted[start] != sorted[end] {
-      let size = Double(end - start)
-      sum += size * size * size - size
+      sizes.append(Double(end - start))
       start = end
     }
-    return sum
+    return sizes
   }
 
   /// P-values adjusted for testing several hypotheses by Holm's step-down procedure (Scandinavian Journal of

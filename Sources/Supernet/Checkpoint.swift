@@ -30,7 +30,7 @@ package struct Checkpoint {
   }
 
   private static let letters = Array("ANYTIMEC".utf8)
-  private static let version: UInt32 = 2
+  private static let version: UInt32 = 3
   /// The number of bytes before the header: letters, version, checksum, the header's length.
   private static let front = 8 + 4 + 4 + 8
   /// The offset of the checksum, which covers all bytes after it.

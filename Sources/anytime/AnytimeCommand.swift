@@ -1,6 +1,7 @@
 import Anytime
 import ArgumentParser
 import Blackbox
+import Composed
 import Foundation
 import OneShot
 import Reports
@@ -27,7 +28,7 @@ struct AnytimeCommand: AsyncParsableCommand {
     ])
 
   /// All methods that the program knows; nothing else lists them.
-  static let registry = Registry(blackboxMethods + oneShotMethods)
+  static let registry = Registry(blackboxMethods + oneShotMethods + composedMethods)
 
   static func main() async {
     Self.prepareProcess()

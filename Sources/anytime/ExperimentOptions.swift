@@ -113,8 +113,8 @@ func perform(
   let registry = AnytimeCommand.registry
   let benchmark = try experiment.openBenchmark()
   let table = benchmark.table
-  let methods = try experiment.methods.map { try registry.method(named: $0.method).method }
-  let needy = methods.filter(\.usesFidelities).map(\.name)
+  let methods = try experiment.methods.map { try registry.optimizer(named: $0.method, $0.settings) }
+  let needy = methods.filter(\.usesFidelities).map { type(of: $0).method.name }
   if table.epochs.count == 1, !needy.isEmpty {
     Console.say(
       "note: \(Set(needy).sorted().joined(separator: ", ")): made for several epoch counts, and the table has only one "
@@ -130,10 +130,7 @@ func perform(
   }
   var runner = try makeRunner(nil)
   var before = try runner.results()
-  let needsImages = try experiment.methods.contains { entry in
-    try registry.method(named: entry.method).init(settings: entry.settings).usesImages
-  }
-  if needsImages {
+  if methods.contains(where: \.usesImages) {
     do {
       // If this fails, it should fail before the first run.
       let (images, library) = try SearchTask(of: table).numerics()

@@ -129,8 +129,43 @@ private final class Shared<Value: Sendable>: Sendable {
       let found = try #require(child.incumbent?.architecture)
       let recommending = try session.run(Scripted { try $0.recommend(found) }, name: "recommending")
       #expect(recommending.incumbent?.architecture == found && recommending.incumbent?.validationAccuracy == nil)
+      #expect(recommending.recommendations?.map(\.architecture) == [found])
     }
-    #expect(result.trajectory.isEmpty)
+    #expect(result.trajectory.last?.architecture == result.children.first?.incumbent?.architecture?.id)
+  }
+
+  @Test("finds for its parent too, at the moment when it found") func found() throws {
+    /// Trains in three children what `alone` trains in one session: the same cells at the same epoch counts.
+    func cells(_ number: Int) throws -> [Architecture] {
+      var random = RandomGenerator(seed: UInt64(number))
+      return try (0..<4).map { _ in
+        try #require(benchmark.space.architecture(benchmark.space.sample(using: &random)))
+      }
+    }
+    let all = try (0..<3).map(cells)
+    let result = try run { session in
+      try session.recommend(all[0][0])
+      for (number, cells) in all.enumerated() {
+        try session.run(
+          Scripted { child in
+            try child.recommend(cells[1])
+            for (index, cell) in cells.enumerated() { try child.evaluate(cell, epochs: [6, 2, 18, 18][index]) }
+          }, name: "\(number)")
+        try session.recommend(all[2][3])
+      }
+    }
+    // Recommendations count until the first training, and then the best by epochs and validation accuracy.
+    let points = result.trajectory
+    #expect(points[0].architecture == all[0][0].id && points[1].architecture == all[0][1].id)
+    #expect(points[2].architecture == all[0][0].id && points[2].epochs == 6)
+    #expect(points.dropFirst(3).allSatisfy { $0.epochs == 18 })
+    #expect(zip(points, points.dropFirst()).allSatisfy { $0.amount <= $1.amount })
+    #expect(points.dropFirst(2).allSatisfy { $0.amount == $0.spent.seconds })
+    let best = try #require(
+      result.children.compactMap(\.incumbent).max { $0.validationAccuracy ?? 0 < $1.validationAccuracy ?? 0 })
+    #expect(points.last?.architecture == best.architecture?.id)
+    let last = try #require(points.last)
+    #expect(last.amount <= result.spent.seconds)
   }
 
   @Test("may have children of its own, whose entries all accounts above have") func nested() throws {

@@ -117,3 +117,23 @@ show("Nemenyi, first and second", z ** 2 * (4 * 5 / 6) / (average[0] - average[1
 print("# interval of the mean by Student's t")
 show("a", *stats.t.interval(0.95, len(a) - 1, np.mean(a), stats.sem(a)))
 show("three", *stats.t.interval(0.95, 2, 2, stats.sem([1, 2, 3])))
+
+print("# samples with an order: Kendall's tau-b and p between level and value, Jonckheere and Terpstra's J; H and p")
+levels = [a[:4], a[4:9], b[:6]]
+tied_levels = [tied[:5], other[:7], [v + 2 for v in tied[5:]]]
+for name, groups in [("no ties", levels), ("ties", tied_levels)]:
+    index = [level for level, group in enumerate(groups) for _ in group]
+    values = [v for group in groups for v in group]
+    j = sum((v < w) + (v == w) / 2 for g, h in itertools.combinations(groups, 2) for v in g for w in h)
+    show(name, *stats.kendalltau(index, values, method="asymptotic"), j)
+    show(name, *stats.kruskal(*groups))
+show("exact, single values", *stats.kendalltau(range(7), a[:7], method="exact"))
+small, index = a[:3] + [v + 3 for v in b[:2]] + [v + 5 for v in a[3:6]], (0, 0, 0, 1, 1, 2, 2, 2)
+count = lambda index: sum(small[i] < small[j] for i, j in itertools.product(range(8), repeat=2) if index[i] < index[j])
+dealt = np.array([count(way) for way in set(itertools.permutations(index))])
+show("exact, 3 levels: J, p, ways", count(index), 2 * min(np.mean(dealt <= count(index)), np.mean(dealt >= count(index))), len(dealt))
+
+print("# Spearman: rho, p")
+show("no ties", *stats.spearmanr(a[:9], b))
+show("ties", *stats.spearmanr(tied, other))
+show("long", *stats.spearmanr(long_a, long_b))

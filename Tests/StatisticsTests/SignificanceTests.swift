@@ -126,6 +126,81 @@ private func isClose(_ value: Double?, _ golden: Double, _ tolerance: Double = 1
   }
 }
 
+@Suite("Jonckheere and Terpstra's test is Kendall's, by SciPy") struct JonckheereTerpstraTests {
+  @Test("approximate, with and without ties") func approximate() throws {
+    // `kendalltau(method="asymptotic")` between level and value.
+    let test = try #require(
+      JonckheereTerpstra([Array(a.prefix(4)), Array(a[4..<9]), Array(b.prefix(6))], exact: false))
+    #expect(!test.isExact && test.statistic == 50 && test.z > 0)
+    #expect(isClose(test.tau, 0.29495980573848873) && isClose(test.pValue, 0.1674065874044971))
+    let ties = try #require(
+      JonckheereTerpstra([Array(tied.prefix(5)), Array(other.prefix(7)), tied.dropFirst(5).map { $0 + 2 }]))
+    #expect(!ties.isExact && ties.statistic == 75.5)
+    #expect(isClose(ties.tau, 0.5266871754703675) && isClose(ties.pValue, 0.011878400639729845))
+  }
+
+  @Test("exact, by all ways to deal values") func exact() throws {
+    let test = try #require(
+      JonckheereTerpstra([Array(a.prefix(3)), b.prefix(2).map { $0 + 3 }, a[3..<6].map { $0 + 5 }]))
+    #expect(test.isExact && test.statistic == 18 && isClose(test.pValue, 0.060714285714285714))
+    // `kendalltau(method="exact")`, and the test of two samples.
+    #expect(isClose(JonckheereTerpstra(a.prefix(7).map { [$0] })?.pValue, 0.06904761904761905))
+    let two = try #require(JonckheereTerpstra([b, a]))
+    let u = try #require(MannWhitney(a, b))
+    #expect(two.isExact && two.statistic == u.u && isClose(two.pValue, u.pValue))
+  }
+
+  @Test("the reverse order has the opposite trend") func reverse() throws {
+    let groups = [Array(tied.prefix(5)), Array(other.prefix(7)), Array(longA.prefix(6))]
+    let (up, down) = (
+      try #require(JonckheereTerpstra(groups)), try #require(JonckheereTerpstra(groups.reversed()))
+    )
+    #expect(isClose(up.z, -down.z) && isClose(up.tau, -down.tau) && isClose(up.pValue, down.pValue))
+  }
+
+  @Test("too many ways are approximated, and infinite values rank above all others") func large() throws {
+    let many = try #require(JonckheereTerpstra([(0..<33).map(Double.init), (33..<66).map(Double.init)]))
+    #expect(!many.isExact && many.statistic == 33 * 33 && many.pValue < 1e-10)
+    let few = try #require(JonckheereTerpstra([(0..<32).map(Double.init), (32..<64).map(Double.init)]))
+    // Two of all ways to choose 32 of 64.
+    #expect(few.isExact && abs(few.pValue * 1.8326241409425905e18 / 2 - 1) < 1e-12)
+    #expect(JonckheereTerpstra([[1], [2], [.infinity]]) == JonckheereTerpstra([[1], [2], [3]]))
+  }
+
+  @Test("is absent where it is undefined") func undefined() {
+    for groups: [[Double]] in [[], [[1, 2]], [[1, 2], []], [[1, 1], [1]], [[1, .nan], [2]]] {
+      #expect(JonckheereTerpstra(groups) == nil && KruskalWallis(groups) == nil)
+    }
+    #expect(JonckheereTerpstra([[1], [2]])?.pValue == 1)
+  }
+}
+
+@Suite("Kruskal and Wallis' test and Spearman's agree with SciPy") struct KruskalWallisTests {
+  @Test("H and its p-value, with and without ties") func groups() throws {
+    let test = try #require(KruskalWallis([Array(a.prefix(4)), Array(a[4..<9]), Array(b.prefix(6))]))
+    #expect(isClose(test.statistic, 1.3275000000000006) && isClose(test.pValue, 0.5149167715599177))
+    #expect(isClose(test.epsilonSquared, 1.3275000000000006 / 14))
+    let ties = try #require(
+      KruskalWallis([Array(tied.prefix(5)), Array(other.prefix(7)), tied.dropFirst(5).map { $0 + 2 }]))
+    #expect(isClose(ties.statistic, 5.922655122655128) && isClose(ties.pValue, 0.051750170025374964))
+    #expect(KruskalWallis([[1, 1], [2, 2, 2], [.infinity]])?.epsilonSquared == 1)
+  }
+
+  @Test("Spearman's correlation and its p-value") func spearman() throws {
+    for (first, second, rho, pValue) in [
+      (Array(a.prefix(9)), b, 0.5333333333333333, 0.13922686754397814),
+      (tied, other, 0.2903225806451613, 0.4157957573877449),
+      (longA, longB, 0.08841806590218025, 0.4354392135606499),
+    ] {
+      let test = try #require(Spearman(first, second))
+      #expect(isClose(test.rho, rho) && isClose(test.pValue, pValue))
+    }
+    #expect(try #require(Spearman(longA, longA)).pValue < 1e-100)
+    #expect(Spearman([1, 2], [1, 2]) == nil && Spearman([1, 1, 1], [1, 2, 3]) == nil)
+    #expect(Spearman([1, 2, .nan], [1, 2, 3]) == nil && Spearman([1, 2, 3], [1, 2]) == nil)
+  }
+}
+
 @Suite("Effect sizes, bootstrap and distributions") struct EffectTests {
   @Test("A12 and Cliff's delta count pairs") func effects() throws {
     let effect = try #require(EffectSize(a, b))

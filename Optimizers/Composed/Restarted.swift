@@ -1,0 +1,69 @@
+import Anytime
+
+/// Runs a method again and again, with new random numbers, until the budget is spent. What each run returns is trained
+/// stand-alone, and the best by validation accuracy is the incumbent.
+///
+/// So DARTS' authors choose among four searches with different seeds (Liu, Simonyan and Yang, "DARTS", ICLR 2019,
+/// section 3.1).
+///
+/// Differences: the trainings are charged, there are as many runs as the budget pays for, and a training is one of the
+/// table's at the highest epoch count.
+public struct Restarted: Optimizer {
+  public static let method = Method(
+    name: "restarted", title: "Restarted", family: .composed,
+    summary: "Runs a method again and again and trains what each run returns.",
+    citation: "Liu, Simonyan and Yang, ICLR 2019, section 3.1",
+    settings: [
+      Setting("method", \Restarted.optimizer, "method that is restarted"),
+      Setting(
+        "limit", \Restarted.limit, 0...1e12,
+        "budget of each run, in the policy's currency; 0: until the run ends by itself"),
+    ])
+
+  /// The method that is restarted.
+  public var optimizer: (any Optimizer)?
+  /// The budget of each run, in the policy's currency; 0 for runs that end by themselves.
+  public var limit = 0.0
+
+  public init() {}
+
+  public var inner: [any Optimizer] { optimizer.map { [$0] } ?? [] }
+
+  public func validate() throws {
+    if let optimizer, !optimizer.ends, limit == 0 {
+      throw SettingError(
+        "a run of \(type(of: optimizer).method.name) does not end before its budget does, so it would never be "
+          + "restarted; give each run a 'limit'")
+    }
+  }
+
+  public func search(_ session: Session) throws {
+    guard let optimizer else { return }
+    while true {
+      let run = try session.run(
+        optimizer, limit: limit > 0 ? limit : nil, name: "run \(session.children.count + 1)")
+      guard run.amount > 0 else { throw run.spentNothing }
+      try session.train(run.incumbent)
+    }
+  }
+}
+
+extension Session {
+  /// Trains what a run returned, unless the run has fully trained it.
+  ///
+  /// - Returns: What the training showed; `nil` if there was nothing to train.
+  @discardableResult
+  func train(_ incumbent: ChildRun.Incumbent?) throws -> Evaluation? {
+    guard let incumbent, let architecture = incumbent.architecture, incumbent.epochs < fullEpochs else { return nil }
+    return try evaluate(architecture)
+  }
+}
+
+extension ChildRun {
+  /// Why a method that runs others again and again would not end.
+  var spentNothing: RunFailure {
+    RunFailure(
+      failure.map { "its first run failed before it spent anything: \($0)" }
+        ?? "a run of \(method) spends nothing, so there would be no end of runs")
+  }
+}

@@ -1,0 +1,111 @@
+import Anytime
+import SearchSpaces
+
+/// Searches the hyperparameters of a method by another method. Each inner search, and the stand-alone training of the
+/// architecture that it returns, is charged; the training's validation error is what the hyperparameters are judged by.
+///
+/// Zela, Siems and Hutter, "NAS-Bench-1Shot1", ICLR 2020, section 5 (`optimizers/bohb_one_shot`): BOHB over the
+/// hyperparameters of DARTS, GDAS and PC-DARTS, for 25 to 100 epochs, as in `by: {bohb: {…}}`, `epochs: [25, 50, 100]`.
+/// A configuration that is promoted is searched with anew.
+///
+/// Differences: everything is charged, where the paper's curves count the searches of all workers but no training of
+/// an architecture; one search runs at a time; the first configuration is drawn like the others, where the paper's is
+/// the default; and what counts are all trainings so far, by validation.
+public struct Tuned: Optimizer {
+  public static let method = Method(
+    name: "tuned", title: "Tuned", family: .composed,
+    summary: "Searches the hyperparameters of a method by another method, all of it charged.",
+    citation: "Zela, Siems and Hutter, ICLR 2020, section 5",
+    settings: [
+      Setting("by", \Tuned.tuner, "blackbox method that searches the hyperparameters"),
+      Setting("method", \Tuned.optimizer, "method whose hyperparameters are searched"),
+      HyperparameterSpace.setting("space", \Tuned.space, "hyperparameters with their ranges"),
+      Setting(
+        "epochs", \Tuned.epochs, 1...100_000,
+        "epochs of a one-shot method's searches, as fidelities; its own if not given"),
+      Setting(
+        "budgets", \Tuned.budgets, 1...1_000_000_000,
+        "budgets of a blackbox method's searches in the policy's currency, as fidelities"),
+    ])
+
+  /// The method that searches the hyperparameters.
+  public var tuner: (any Optimizer)?
+  /// The method whose hyperparameters are searched.
+  public var optimizer: (any Optimizer)?
+  /// The hyperparameters, with their ranges.
+  public var space = HyperparameterSpace()
+  /// The numbers of epochs of the inner searches, as fidelities; the method's own alone if empty.
+  public var epochs: [Int] = []
+  /// The budgets of the inner searches, as fidelities, for methods that do not end by themselves.
+  public var budgets: [Int] = []
+
+  public init() {}
+
+  public var inner: [any Optimizer] { [tuner, optimizer].compactMap { $0 } }
+
+  public func validate() throws {
+    guard let tuner, let optimizer else { return }
+    let (by, method) = (type(of: tuner).method, type(of: optimizer).method)
+    guard by.family == .blackbox, !by.usesImages else {
+      throw SettingError("\(by.name) searches architectures only; give 'by' a blackbox method, as in bohb")
+    }
+    let hasEpochs = method.settings.contains { $0.name == "epochs" }
+    guard epochs.isEmpty || hasEpochs else {
+      throw SettingError("\(method.name) has no epochs that could be fidelities; give 'budgets' instead of 'epochs'")
+    }
+    guard budgets.isEmpty || !optimizer.ends else {
+      throw SettingError("a run of \(method.name) ends with its epochs; give 'epochs' instead of 'budgets'")
+    }
+    guard optimizer.ends || !budgets.isEmpty else {
+      throw SettingError(
+        "a run of \(method.name) does not end before its budget does, so nothing would be tuned; give 'budgets', as "
+          + "in [100, 300]")
+    }
+    try space.validate(for: optimizer)
+    for fidelity in epochs { _ = try optimizer.with(["epochs": "\(fidelity)"]) }
+  }
+
+  public func search(_ session: Session) throws {
+    guard let tuner, let optimizer else { return }
+    try session.run(tuner, on: Tuning(self, of: optimizer, imageSide: session.imageSide), name: "search")
+  }
+}
+
+/// The run of a method with given hyperparameters, and the training of what it returns.
+private struct Tuning: Objective {
+  let optimizer: any Optimizer
+  let hyperparameters: HyperparameterSpace
+  let space: SearchSpace
+  let fidelities: [Int]
+  /// What a fidelity is; `nil` where the method's own number of epochs is the only one.
+  let fidelity: Fidelity?
+
+  enum Fidelity { case epochs, budget }
+
+  init(_ tuned: Tuned, of optimizer: any Optimizer, imageSide: Int?) {
+    self.optimizer = optimizer
+    hyperparameters = imageSide.map { tuned.space.scaled(to: $0) } ?? tuned.space
+    space = SearchSpace(name: tuned.space.name, parameters: ParameterSpace(hyperparameters.parameters))
+    fidelity = !tuned.budgets.isEmpty ? .budget : !tuned.epochs.isEmpty ? .epochs : nil
+    let all = tuned.budgets + tuned.epochs
+    fidelities = all.isEmpty ? [optimizer.epochs ?? 1] : all
+  }
+
+  func evaluate(_ point: Configuration, epochs: Int, in session: Session) throws -> Evaluation {
+    var settings = hyperparameters.values(of: point)
+    if fidelity == .epochs { settings["epochs"] = "\(epochs)" }
+    let before = session.spent
+    let run = try session.run(
+      optimizer.with(settings), limit: fidelity == .budget ? Double(epochs) : nil,
+      name: "run \(session.children.count + 1)")
+    guard run.amount > 0 else { throw run.spentNothing }
+    let accuracy = try session.train(run.incumbent)?.validationAccuracy ?? run.incumbent?.validationAccuracy
+    // A search that failed at once has found nothing, which is the worst that it could.
+    return Evaluation(epochs: epochs, validationAccuracy: accuracy ?? 0, seconds: session.spent - before)
+  }
+}
+
+extension Optimizer {
+  /// The number of epochs that the settings say; `nil` for methods without.
+  fileprivate var epochs: Int? { Self.settings.first { $0.name == "epochs" }.flatMap { Int($0.text(in: self)) } }
+}
