@@ -164,7 +164,7 @@ public final class Supernet {
   public func accuracy(images: Int? = nil, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
     let indices = data.searchIndices[..<min(images ?? .max, data.searchIndices.count)]
     return try charged(.validation, images: indices.count, .evaluation) {
-      try accuracy(indices, .running, gates)
+      try scores(indices, .running, gates).accuracy
     }
   }
 
@@ -176,16 +176,17 @@ public final class Supernet {
     let range = (images ?? 0..<data.searchIndices.count).clamped(to: 0..<data.searchIndices.count)
     let clean = settings.recalibration * settings.batchSize
     return try charged(.validation, images: range.count + clean, .evaluation) {
-      try accuracy(of: configuration, data.searchIndices[range], recalibration: settings.recalibration)
+      try scores(of: configuration, data.searchIndices[range], recalibration: settings.recalibration).accuracy
     }
   }
 
   /// The number of images of the search half.
   public var searchImages: Int { data.searchIndices.count }
 
-  func accuracy(
-    of configuration: Configuration, _ indices: ArraySlice<Int64>, recalibration: Int
-  ) throws -> Double {
+  /// - Parameter needsLoss: Whether the mean cross-entropy is computed too; it is no number otherwise.
+  private func scores(
+    of configuration: Configuration, _ indices: ArraySlice<Int64>, recalibration: Int, needsLoss: Bool = false
+  ) throws -> (accuracy: Double, loss: Double) {
     let gates = shape.gates(of: configuration)
     if recalibration > 0 {
       try Torch.withoutGradients {
@@ -196,20 +197,25 @@ public final class Supernet {
         }
       }
     }
-    return try accuracy(indices, recalibration > 0 ? .clean : .running) { _ in gates }
+    return try scores(indices, recalibration > 0 ? .clean : .running, needsLoss: needsLoss) { _ in gates }
   }
 
-  private func accuracy(
-    _ indices: ArraySlice<Int64>, _ statistics: SupernetNetwork.Statistics, _ gates: (Int) throws -> CellGates
-  ) throws -> Double {
+  private func scores(
+    _ indices: ArraySlice<Int64>, _ statistics: SupernetNetwork.Statistics, needsLoss: Bool = false,
+    _ gates: (Int) throws -> CellGates
+  ) throws -> (accuracy: Double, loss: Double) {
     try Torch.withoutGradients {
       var correct = 0
+      var loss = needsLoss ? 0 : Double.nan
       for start in stride(from: indices.startIndex, to: indices.endIndex, by: 250) {
-        let batch = try data.batch(indices[start..<min(start + 250, indices.endIndex)])
-        correct += try network.logits(batch.images, gates: gates, statistics: statistics)
-          .correctCount(batch.labels)
+        let range = start..<min(start + 250, indices.endIndex)
+        let batch = try data.batch(indices[range])
+        let logits = try network.logits(batch.images, gates: gates, statistics: statistics)
+        correct += try logits.correctCount(batch.labels)
+        if needsLoss { loss += try logits.crossEntropy(batch.labels).value() * Double(range.count) }
       }
-      return Double(correct) / Double(max(1, indices.count))
+      let count = Double(max(1, indices.count))
+      return (Double(correct) / count, loss / count)
     }
   }
 
@@ -283,7 +289,7 @@ public final class Supernet {
         note("supernet loss", lossSum / Double(seen / settings.batchSize))
         note("supernet accuracy", Double(correct) / Double(seen))
       }
-      let errors = try session.unchargedWork { try probe(architecture, gates) }
+      let (errors, losses) = try session.unchargedWork { try probe(architecture, gates) }
       let weights = try architecture.map { try $0.softmax().doubles() }
       guard weights.joined().allSatisfy(\.isFinite), notes.values.allSatisfy(\.isFinite) else {
         throw diverged("its architecture weights are no numbers")
@@ -291,32 +297,37 @@ public final class Supernet {
       session.trace.append(
         TracePoint(
           epoch: epoch, amount: session.spent, architecture: chosen.id, values: notes, weights: weights,
-          errors: errors))
+          errors: errors, losses: losses))
       try checkpoint.write(epoch: epoch, random: random)
     }
   }
 
-  /// Probes the Hessian's eigenvalue and the one-shot errors of a fixed sample of architectures, each if it is due;
-  /// returns the errors.
+  /// Probes the Hessian's eigenvalue and the one-shot errors and losses of a fixed sample of architectures, each if it
+  /// is due; returns errors and losses. Losses that JSON cannot hold are left out.
   private func probe(
     _ architecture: [Tensor], _ gates: ((Int) throws -> CellGates)?
-  ) throws -> [Architecture.ID: Double] {
+  ) throws -> (errors: [Architecture.ID: Double], losses: [Architecture.ID: Double]?) {
     let isLast = epoch == settings.epochs
     if let gates, !architecture.isEmpty, settings.hessianEvery > 0,
       isLast || epoch % settings.hessianEvery == 0
     {
       note("eigenvalue", try dominantEigenvalue(architecture, gates: gates))
     }
-    guard settings.correlationCells > 0, isLast || epoch % settings.correlationEvery == 0 else { return [:] }
+    guard settings.correlationCells > 0, isLast || epoch % settings.correlationEvery == 0 else {
+      return ([:], nil)
+    }
     var sample = RandomGenerator(seed: 0, stream: "probed cells")
     let indices = data.searchIndices.sorted()[...]
-    var errors: [Architecture.ID: Double] = [:]
+    var (errors, losses): ([Architecture.ID: Double], [Architecture.ID: Double]) = ([:], [:])
     while errors.count < min(settings.correlationCells, session.benchmark.rows.count) {
       let configuration = session.space.sample(using: &sample)
       guard let id = session.space.architecture(configuration)?.id, errors[id] == nil else { continue }
-      errors[id] = 1 - (try accuracy(of: configuration, indices, recalibration: max(2, settings.recalibration)))
+      let recalibration = max(2, settings.recalibration)
+      let scores = try scores(of: configuration, indices, recalibration: recalibration, needsLoss: true)
+      errors[id] = 1 - scores.accuracy
+      if scores.loss.isFinite { losses[id] = scores.loss }
     }
-    return errors
+    return (errors, losses)
   }
 }
 
