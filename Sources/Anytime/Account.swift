@@ -45,7 +45,7 @@ public struct Ledger: Hashable, Sendable, Codable {
     case training
     /// Steps of a supernet's weights and of what chooses architectures by it.
     case supernet
-    /// Passes over images that a supernet is not trained on.
+    /// Passes over images that train nothing: a supernet's evaluations, and scores of fresh networks.
     case validation
     /// The optimizer's own thinking, where the policy charges it.
     case overhead

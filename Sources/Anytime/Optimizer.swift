@@ -24,6 +24,10 @@ public protocol Optimizer: Configurable {
   /// What the method is called, where it comes from, and what can be set.
   static var method: Method { get }
 
+  /// Whether runs with these settings depend on images. By default, as ``Method/usesImages`` of the method, or of one
+  /// that it runs, says.
+  var usesImages: Bool { get }
+
   /// Searches until the budget is spent.
   ///
   /// - Throws: Whatever ``Session/evaluate(_:epochs:)`` throws. ``BudgetExhausted`` ends the run
@@ -42,7 +46,6 @@ extension Optimizer {
   public var inner: [any Optimizer] { [] }
   public var ends: Bool { Self.method.family == .oneShot }
 
-  /// Whether the method, or one that it runs, trains networks on images.
   public var usesImages: Bool { Self.method.usesImages || inner.contains(where: \.usesImages) }
   /// Whether the method, or one that it runs, gains by trainings of several epoch counts.
   public var usesFidelities: Bool { Self.method.usesFidelities || inner.contains(where: \.usesFidelities) }
@@ -69,7 +72,8 @@ public struct Method: Sendable {
   public let summary: String
   /// The papers, with authors and year.
   public let citation: String
-  /// Whether the method trains networks on images: its runs then depend on the images and on how numbers are computed.
+  /// Whether the method makes networks that see images: its runs then depend on the images and on how numbers are
+  /// computed. See ``Optimizer/usesImages``.
   public let usesImages: Bool
   /// Whether the method gains by trainings of several epoch counts.
   public let usesFidelities: Bool

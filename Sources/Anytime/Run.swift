@@ -34,7 +34,7 @@ public func run(
   if let checkpoint { removeCheckpoints(checkpoint) }
   return RunResult(
     trajectory: session.trajectory(), spent: session.ledger.total, ledger: session.ledger.summary,
-    overheadSeconds: session.overheadSeconds, trace: session.trace.map { $0.correlated(with: benchmark) },
+    overheadSeconds: session.overheadSeconds, trace: session.trace.ranked(by: benchmark),
     failure: failure, children: session.children)
 }
 

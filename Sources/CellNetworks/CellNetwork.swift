@@ -119,16 +119,18 @@ public final class CellNetwork {
   ///
   /// - Parameters:
   ///   - channels, height, width: The size of an image.
+  ///   - isPositive: Whether weights are the magnitudes of what is drawn, and of double precision: what
+  ///     ``synflow(channels:height:width:)`` needs.
   ///   - random: Draws the weights: truncated normal of variance 1 / fan-in for convolutions, uniform by
   ///     Glorot's rule for the dense layer, as in NAS-Bench-101.
   /// - Throws: `TorchError`.
   public init(
     _ cell: Cell, settings: NetworkSettings, channels: Int, height: Int, width: Int, classes: Int,
-    random: inout RandomGenerator
+    isPositive: Bool = false, random: inout RandomGenerator
   ) throws {
     self.settings = settings
     self.cell = cell
-    var maker = LayerMaker(random: random)
+    var maker = LayerMaker(random: random, isPositive: isPositive)
     var (height, width) = (height, width)
     var wide = settings.channels
     stem = try maker.unit(from: channels, to: wide, size: 3, area: height * width)
@@ -159,24 +161,40 @@ public final class CellNetwork {
   ///
   /// - Parameter training: Whether batch norm uses the batch's own statistics and updates the running ones.
   public func callAsFunction(_ images: Tensor, training: Bool) throws -> Tensor {
-    var x = try apply(stem, to: ImageGroups(images), training)
+    try logits(images, Pass(norm: norm(training: training)))
+  }
+
+  /// How a pass is made.
+  struct Pass {
+    let norm: BatchNorm
+    /// Called with what every rectifier gives, in the order of computation.
+    var rectified: (ImageGroups) throws -> Void = { _ in }
+  }
+
+  /// The network's own batch norm.
+  func norm(training: Bool) -> BatchNorm {
+    // Not fused: the embedded table's trainings come out to the bit.
+    BatchNorm(
+      training: training, momentum: settings.batchNormMomentum, epsilon: settings.batchNormEpsilon,
+      fusesMultiplyAdds: false)
+  }
+
+  func logits(_ images: Tensor, _ pass: Pass) throws -> Tensor {
+    var x = try apply(stem, to: ImageGroups(images), pass)
     for (number, cells) in stacks.enumerated() {
       if number > 0 { x = try x.halved() }
-      for layers in cells { x = try apply(layers, to: x, training) }
+      for layers in cells { x = try apply(layers, to: x, pass) }
     }
     return try x.mean().linear(dense.weight, bias: dense.bias)
   }
 
-  private func apply(_ unit: ConvolutionUnit, to x: ImageGroups, _ training: Bool) throws -> ImageGroups {
-    // Not fused: the embedded table's trainings come out to the bit.
-    try x.unit(
-      unit,
-      BatchNorm(
-        training: training, momentum: settings.batchNormMomentum, epsilon: settings.batchNormEpsilon,
-        fusesMultiplyAdds: false))
+  private func apply(_ unit: ConvolutionUnit, to x: ImageGroups, _ pass: Pass) throws -> ImageGroups {
+    let result = try x.unit(unit, pass.norm)
+    try pass.rectified(result)
+    return result
   }
 
-  private func apply(_ layers: CellLayers, to input: ImageGroups, _ training: Bool) throws -> ImageGroups {
+  private func apply(_ layers: CellLayers, to input: ImageGroups, _ pass: Pass) throws -> ImageGroups {
     let last = cell.vertexCount - 1
     var values = [input]
     for vertex in 1..<last {
@@ -187,15 +205,15 @@ public final class CellNetwork {
         sum = try sum.map { try $0 + part } ?? part
       }
       if let projection = layers.projections[vertex] {
-        let part = try apply(projection, to: input, training)
+        let part = try apply(projection, to: input, pass)
         sum = try sum.map { try $0 + part } ?? part
       }
       guard let sum else { preconditionFailure("every vertex of a pruned cell has an input") }
       values.append(
-        try layers.operations[vertex].map { try apply($0, to: sum, training) } ?? sum.maxPooled3x3())
+        try layers.operations[vertex].map { try apply($0, to: sum, pass) } ?? sum.maxPooled3x3())
     }
     let feeding = (1..<last).filter { cell.hasEdge($0, last) }.map { values[$0] }
-    let direct = try layers.projections[last].map { try apply($0, to: input, training) }
+    let direct = try layers.projections[last].map { try apply($0, to: input, pass) }
     guard let first = feeding.first else {
       guard let direct else { preconditionFailure("the output of a cell has an input") }
       return direct
@@ -208,12 +226,17 @@ public final class CellNetwork {
 /// Draws weights and counts them.
 private struct LayerMaker {
   var random: RandomGenerator
+  let isPositive: Bool
   var parameters: [Tensor] = []
   var parameterCount = 0
   var multiplyAccumulates = 0
 
+  func tensor(_ values: [Float], _ shape: [Int]) throws -> Tensor {
+    isPositive ? try Tensor(doubles: values.map { Double(abs($0)) }, shape: shape) : try Tensor(values, shape: shape)
+  }
+
   mutating func parameter(_ values: [Float], _ shape: [Int]) throws -> Tensor {
-    let tensor = try Tensor(values, shape: shape)
+    let tensor = try tensor(values, shape)
     try tensor.requireGradient()
     parameters.append(tensor)
     parameterCount += values.count
@@ -236,8 +259,9 @@ private struct LayerMaker {
     return ConvolutionUnit(
       weight: try parameter(weight, [to, from, size, size]),
       gamma: try parameter([Float](repeating: 1, count: to), [to]),
-      beta: try parameter([Float](repeating: 0, count: to), [to]), mean: try Tensor.zeros([to]),
-      variance: try Tensor([Float](repeating: 1, count: to), shape: [to]))
+      beta: try parameter([Float](repeating: 0, count: to), [to]),
+      mean: try tensor([Float](repeating: 0, count: to), [to]),
+      variance: try tensor([Float](repeating: 1, count: to), [to]))
   }
 
   mutating func dense(from: Int, to: Int) throws -> (weight: Tensor, bias: Tensor) {

@@ -107,7 +107,7 @@ extension OptimizerConformance.Check {
   /// Why the check makes no sense for a method; `nil` if it does.
   fileprivate func reasonAgainst(_ method: Method) -> String? {
     switch self {
-    case .points where method.family != .blackbox: "\(method.name) searches architectures only"
+    case .points where method.family != .blackbox || method.usesImages: "\(method.name) searches architectures only"
     case .settings where method.usesImages: "a few epochs on a few images do not show every setting"
     default: nil
     }

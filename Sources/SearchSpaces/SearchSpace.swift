@@ -103,6 +103,9 @@ public struct SearchSpace: Sendable {
       wiring: .fixedParents(wiring))
   }
 
+  /// Whether configurations give architectures.
+  public var hasArchitectures: Bool { if case .none = wiring { false } else { true } }
+
   /// The architecture of a configuration; `nil` if its graph is no cell (only in NAS-Bench-101's whole space), or if
   /// the space has no architectures.
   public func architecture(_ configuration: Configuration) -> Architecture? {

@@ -54,3 +54,24 @@ public func symmetricEigenvalues(_ matrix: [[Double]]) -> [Double] {
   guard gsl_eigen_symm(a, values, work) == 0 else { return [] }
   return (0..<n).map { gsl_vector_get(values, $0) }.sorted()
 }
+
+/// The natural logarithm of the magnitude of a square matrix's determinant, by LU decomposition (GSL's
+/// `gsl_linalg_LU_lndet`).
+///
+/// - Parameter matrix: The rows.
+/// - Returns: The logarithm; minus infinity for a singular matrix, 0 for one without rows.
+public func logDeterminant(_ matrix: [[Double]]) -> Double {
+  let n = matrix.count
+  guard n > 0 else { return 0 }
+  guard let a = gsl_matrix_alloc(n, n), let permutation = gsl_permutation_alloc(n) else { return .nan }
+  defer {
+    gsl_matrix_free(a)
+    gsl_permutation_free(permutation)
+  }
+  for row in 0..<n { for column in 0..<n { gsl_matrix_set(a, row, column, matrix[row][column]) } }
+  var sign: Int32 = 1
+  guard gsl_linalg_LU_decomp(a, permutation, &sign) == 0 else { return -.infinity }
+  // Not a number where it divided by a pivot of zero.
+  let logarithm = gsl_linalg_LU_lndet(a)
+  return logarithm.isNaN ? -.infinity : logarithm
+}

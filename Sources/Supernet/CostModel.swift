@@ -1,8 +1,10 @@
+@_spi(Instruments) import Anytime
 import CellNetworks
 import Foundation
 import SearchSpaces
 import Statistics
 import TabularBenchmark
+import Tensor
 
 /// The parts of passes through a network, each in units of one pass over the same work.
 public struct Passes: Hashable, Sendable {
@@ -152,6 +154,41 @@ public struct CostModel: Hashable, Sendable {
     zip(passes.parts, [forward, toInputs, toWeights]).reduce(0) { sum, part in
       sum + part.0 * part.1.seconds(work, images: Double(images))
     }
+  }
+
+  /// Benchmark seconds in all currencies.
+  func spending(seconds: Double) -> Spending {
+    Spending(seconds: seconds, epochs: seconds / secondsPerEpoch, evaluations: seconds / secondsPerTraining)
+  }
+
+  /// The benchmark seconds per CPU second of this machine, by a few training steps of a stand-alone network of the
+  /// table. Nothing of a search depends on it: its generator is its own.
+  func calibration(
+    _ benchmark: Benchmark, task: SearchTask, batch: (images: Tensor, labels: Tensor)
+  ) throws -> Double {
+    let rows = benchmark.rows
+    let cell =
+      switch benchmark.table.architecture(rows[rows.count / 2]) {
+      case .cell(let cell): cell
+      }
+    let image = task.imageShape
+    var random = RandomGenerator(seed: 0, stream: "calibration")
+    let net = try CellNetwork(
+      cell, settings: task.network, channels: image.channels, height: image.height, width: image.width,
+      classes: 10, random: &random)
+    let descent = try GradientDescent(net.parameters, rule: .nesterov, momentum: 0.9, weightDecay: 1e-4)
+    func step() throws {
+      try net(batch.images, training: true).crossEntropy(batch.labels).backward()
+      try descent.step(learningRate: 1e-3)
+    }
+    for _ in 0..<3 { try step() }
+    let start = Session.threadSeconds
+    for _ in 0..<20 { try step() }
+    let here = (Session.threadSeconds - start) / Double(20 * batch.images.shape[0])
+    let work = Work(
+      of: cell, settings: task.network, channels: image.channels, height: image.height, width: image.width,
+      classes: 10)
+    return seconds(work, images: 1, .training) / here
   }
 }
 

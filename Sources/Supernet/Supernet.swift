@@ -89,7 +89,10 @@ public final class Supernet {
     self.random = random
     descent = try GradientDescent(
       network.parameters, rule: .sgd, momentum: settings.momentum, weightDecay: settings.weightDecay)
-    if session.policy.clock == .measured { calibration = try measuredCalibration() }
+    if session.policy.clock == .measured {
+      calibration = try cost.calibration(
+        session.benchmark, task: task, batch: data.batch(data.weightIndices[..<settings.batchSize]))
+    }
   }
 
   // MARK: Passes
@@ -115,11 +118,7 @@ public final class Supernet {
     try session.work(
       kind,
       cost: { measured in
-        let seconds =
-          calibration.map { $0 * measured } ?? cost.seconds(network.work, images: images, passes)
-        return Spending(
-          seconds: seconds, epochs: seconds / cost.secondsPerEpoch,
-          evaluations: seconds / cost.secondsPerTraining)
+        cost.spending(seconds: calibration.map { $0 * measured } ?? cost.seconds(network.work, images: images, passes))
       }
     ) {
       network.work = Work()
@@ -172,7 +171,7 @@ public final class Supernet {
   ) throws -> Double {
     let indices = data.searchIndices[..<min(images ?? .max, data.searchIndices.count)]
     return try charged(.validation, images: indices.count, .evaluation) {
-      try accuracy(indices, usesBatchStatistics ? .batch : .running, gates)
+      try scores(indices, usesBatchStatistics ? .batch : .running, gates).accuracy
     }
   }
 
@@ -184,16 +183,17 @@ public final class Supernet {
     let range = (images ?? 0..<data.searchIndices.count).clamped(to: 0..<data.searchIndices.count)
     let clean = settings.recalibration * settings.batchSize
     return try charged(.validation, images: range.count + clean, .evaluation) {
-      try accuracy(of: configuration, data.searchIndices[range], recalibration: settings.recalibration)
+      try scores(of: configuration, data.searchIndices[range], recalibration: settings.recalibration).accuracy
     }
   }
 
   /// The number of images of the search half.
   public var searchImages: Int { data.searchIndices.count }
 
-  func accuracy(
-    of configuration: Configuration, _ indices: ArraySlice<Int64>, recalibration: Int
-  ) throws -> Double {
+  /// - Parameter needsLoss: Whether the mean cross-entropy is computed too; it is no number otherwise.
+  private func scores(
+    of configuration: Configuration, _ indices: ArraySlice<Int64>, recalibration: Int, needsLoss: Bool = false
+  ) throws -> (accuracy: Double, loss: Double) {
     let gates = shape.gates(of: configuration)
     if recalibration > 0 {
       try Torch.withoutGradients {
@@ -204,20 +204,25 @@ public final class Supernet {
         }
       }
     }
-    return try accuracy(indices, recalibration > 0 ? .clean : .running) { _ in gates }
+    return try scores(indices, recalibration > 0 ? .clean : .running, needsLoss: needsLoss) { _ in gates }
   }
 
-  private func accuracy(
-    _ indices: ArraySlice<Int64>, _ statistics: SupernetNetwork.Statistics, _ gates: (Int) throws -> CellGates
-  ) throws -> Double {
+  private func scores(
+    _ indices: ArraySlice<Int64>, _ statistics: SupernetNetwork.Statistics, needsLoss: Bool = false,
+    _ gates: (Int) throws -> CellGates
+  ) throws -> (accuracy: Double, loss: Double) {
     try Torch.withoutGradients {
       var correct = 0
+      var loss = needsLoss ? 0 : Double.nan
       for start in stride(from: indices.startIndex, to: indices.endIndex, by: 250) {
-        let batch = try data.batch(indices[start..<min(start + 250, indices.endIndex)])
-        correct += try network.logits(batch.images, gates: gates, statistics: statistics)
-          .correctCount(batch.labels)
+        let range = start..<min(start + 250, indices.endIndex)
+        let batch = try data.batch(indices[range])
+        let logits = try network.logits(batch.images, gates: gates, statistics: statistics)
+        correct += try logits.correctCount(batch.labels)
+        if needsLoss { loss += try logits.crossEntropy(batch.labels).value() * Double(range.count) }
       }
-      return Double(correct) / Double(max(1, indices.count))
+      let count = Double(max(1, indices.count))
+      return (Double(correct) / count, loss / count)
     }
   }
 
@@ -278,8 +283,8 @@ public final class Supernet {
       if let returned { chosen = recommendation(after: returned) ?? chosen }
       try session.recommend(chosen)
       epoch += 1
-      let errors = try session.unchargedWork { try probe(architecture, relaxation ?? gates) }
-      try record(chosen, weights: architecture.map { try $0.softmax().doubles() }, errors: errors)
+      let (errors, losses) = try session.unchargedWork { try probe(architecture, relaxation ?? gates) }
+      try record(chosen, weights: architecture.map { try $0.softmax().doubles() }, errors: errors, losses: losses)
       // Started again, a search that has stopped makes its last epoch anew, and stops again.
       if returned != nil { return }
       try checkpoint.write(epoch: epoch, random: random)
@@ -314,7 +319,8 @@ public final class Supernet {
 
   /// Adds what the supernet is like now to the trace.
   private func record(
-    _ chosen: Architecture, weights: [[Double]], errors: [Architecture.ID: Double] = [:]
+    _ chosen: Architecture, weights: [[Double]], errors: [Architecture.ID: Double] = [:],
+    losses: [Architecture.ID: Double]? = nil
   ) throws {
     if seen > 0 {
       note("supernet loss", lossSum / Double(seen / settings.batchSize))
@@ -326,7 +332,7 @@ public final class Supernet {
     session.trace.append(
       TracePoint(
         epoch: epoch, amount: session.spent, architecture: chosen.id, values: notes, weights: weights,
-        errors: errors))
+        errors: errors, losses: losses))
   }
 
   // MARK: The early end
@@ -393,11 +399,11 @@ public final class Supernet {
 
   // MARK: Diagnostics
 
-  /// Probes the Hessian's eigenvalue and the one-shot errors of a fixed sample of architectures, each if it is due;
-  /// returns the errors.
+  /// Probes the Hessian's eigenvalue and the one-shot errors and losses of a fixed sample of architectures, each if it
+  /// is due; returns errors and losses. Losses that JSON cannot hold are left out.
   private func probe(
     _ architecture: [Tensor], _ gates: ((Int) throws -> CellGates)?
-  ) throws -> [Architecture.ID: Double] {
+  ) throws -> (errors: [Architecture.ID: Double], losses: [Architecture.ID: Double]?) {
     let isLast = epoch == settings.epochs
     if let gates, !architecture.isEmpty, settings.hessianEvery > 0,
       isLast || epoch % settings.hessianEvery == 0
@@ -405,49 +411,25 @@ public final class Supernet {
       let eigenvalues = try architectureEigenvalues(architecture, images: 250, gates: gates)
       note("eigenvalue", eigenvalues.max { abs($0) < abs($1) } ?? 0)
     }
-    guard settings.correlationCells > 0, isLast || epoch % settings.correlationEvery == 0 else { return [:] }
+    guard settings.correlationCells > 0, isLast || epoch % settings.correlationEvery == 0 else {
+      return ([:], nil)
+    }
     var sample = RandomGenerator(seed: 0, stream: "probed cells")
     let indices = data.searchIndices.sorted()[...]
-    var errors: [Architecture.ID: Double] = [:]
+    var (errors, losses): ([Architecture.ID: Double], [Architecture.ID: Double]) = ([:], [:])
     while errors.count < min(settings.correlationCells, session.benchmark.rows.count) {
       let configuration = session.space.sample(using: &sample)
       guard let id = session.space.architecture(configuration)?.id, errors[id] == nil else { continue }
-      errors[id] = 1 - (try accuracy(of: configuration, indices, recalibration: max(2, settings.recalibration)))
+      let recalibration = max(2, settings.recalibration)
+      let scores = try scores(of: configuration, indices, recalibration: recalibration, needsLoss: true)
+      errors[id] = 1 - scores.accuracy
+      if scores.loss.isFinite { losses[id] = scores.loss }
     }
-    return errors
-  }
-
-  /// The benchmark seconds per CPU second of this machine, by a few training steps of a stand-alone network of the
-  /// table. Nothing of the search depends on it: its generator is its own.
-  private func measuredCalibration() throws -> Double {
-    let rows = session.benchmark.rows
-    let cell =
-      switch session.benchmark.table.architecture(rows[rows.count / 2]) {
-      case .cell(let cell): cell
-      }
-    let image = task.imageShape
-    var random = RandomGenerator(seed: 0, stream: "calibration")
-    let net = try CellNetwork(
-      cell, settings: task.network, channels: image.channels, height: image.height, width: image.width,
-      classes: 10, random: &random)
-    let descent = try GradientDescent(net.parameters, rule: .nesterov, momentum: 0.9, weightDecay: 1e-4)
-    let batch = try data.batch(data.weightIndices[..<settings.batchSize])
-    func step() throws {
-      try net(batch.images, training: true).crossEntropy(batch.labels).backward()
-      try descent.step(learningRate: 1e-3)
-    }
-    for _ in 0..<3 { try step() }
-    let start = Session.threadSeconds
-    for _ in 0..<20 { try step() }
-    let here = (Session.threadSeconds - start) / Double(20 * settings.batchSize)
-    let work = Work(
-      of: cell, settings: task.network, channels: image.channels, height: image.height, width: image.width,
-      classes: 10)
-    return cost.seconds(work, images: 1, .training) / here
+    return (errors, losses)
   }
 }
 
-/// An error in opening a supernet.
+/// An error in opening a supernet, or in scoring networks.
 public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
   case noSupernet(String)
   case noCosts
@@ -455,6 +437,7 @@ public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
   case fewImages(Int, batch: Int)
   case clock(device: String)
   case network(String)
+  case noArchitectures(String)
 
   public var description: String {
     switch self {
@@ -467,6 +450,8 @@ public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
     case .clock(let device):
       "the policy's measured clock counts CPU seconds, which mean nothing on \(device); use 'clock: model'"
     case .network(let problem): "\(problem); set fewer 'channels' or 'cells-per-stack'"
+    case .noArchitectures(let space):
+      "the space \(space) has no architectures, whose networks could be scored; use another method"
     case .fewImages(let images, let batch):
       "weights are trained on \(images) images, fewer than the batch of \(batch); set a smaller 'batch-size'"
     }

@@ -91,7 +91,9 @@ struct Bench: ParsableCommand {
     var header = ["method", "own µs", "whole µs"]
     if !references.isEmpty { header += ["reference", "own µs", "times as much"] }
     return [header]
-      + (try AnytimeCommand.registry.methods.filter { $0.method.family == .blackbox && !$0.method.usesImages }.map { type in
+      + (try AnytimeCommand.registry.methods.filter {
+        $0.method.family == .blackbox && !$0.method.usesImages
+      }.map { type in
         let optimizer = try type.init(settings: Settings(type.method))
         let count = Double(Self.suggestions)
         var seed: UInt64 = 0

@@ -76,7 +76,7 @@ import Testing
     .enabled(if: isSlow))
   func fairness() throws {
     let benchmark = try Benchmark(table: .embedded(), space: .oneShot1)
-    let methods = oneShotMethods.filter { $0.method.name != "trace" }
+    let methods = oneShotMethods.filter { $0.method.family == .oneShot && $0.method.name != "trace" }
     func ratio(_ type: any Optimizer.Type) throws -> Double {
       let known = type.method.settings.map(\.name)
       var given = ["preset": "quick", "epochs": "3"]

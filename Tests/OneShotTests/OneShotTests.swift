@@ -22,7 +22,7 @@ private func settings(_ type: any Optimizer.Type, _ changes: [String: String] = 
   return brief.merging(changes) { $1 }.filter { known.contains($0.key) }
 }
 
-private let trained = oneShotMethods.filter { $0.method.name != "trace" }
+private let trained = oneShotMethods.filter { $0.method.family == .oneShot && $0.method.name != "trace" }
 
 private func result(
   _ type: any Optimizer.Type, _ changes: [String: String] = [:], policy: BudgetPolicy = .fair,
@@ -99,6 +99,13 @@ private func result(
     #expect(probed.trace.map { $0.values["spearman"] != nil } == [false, true, true])
     #expect(probed.trace.allSatisfy { $0.values["eigenvalue"]?.isFinite == true })
     #expect(probed.trace.last.flatMap { $0.values["kendall"] }.map { (-1...1).contains($0) } == true)
+    #expect(probed.trace.map { $0.losses?.count } == [nil, 12, 12])
+    for point in probed.trace {
+      #expect(point.losses.map { Set($0.keys) == Set(point.errors.keys) && $0.values.allSatisfy { $0 > 0 } } ?? true)
+    }
+    // The table has no numbers of parameters, and only the second probe has one before it.
+    let measures = probed.trace.map { point in RankingMeasure.allCases.count { point.values[$0.rawValue] != nil } }
+    #expect(measures == [0, 7, 8])
   }
 
   @Test("every mode of training leaves a trace that is finite, for every space")

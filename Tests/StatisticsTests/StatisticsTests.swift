@@ -1,5 +1,22 @@
+import Foundation
 import Statistics
 import Testing
+
+@Suite("Determinants") struct DeterminantTests {
+  @Test("are those of small matrices, by hand") func small() {
+    #expect(abs(logDeterminant([[2, 1], [1, 3]]) - log(5)) < 1e-15)
+    #expect(abs(logDeterminant([[0, 2], [3, 0]]) - log(6)) < 1e-15, "of its magnitude")
+    #expect(logDeterminant([]) == 0)
+    // The determinant of the Hilbert matrix of order 5 is 1 / 266,716,800,000.
+    let hilbert = (1...5).map { row in (0..<5).map { 1 / Double(row + $0) } }
+    #expect(abs(logDeterminant(hilbert) + log(266_716_800_000)) < 1e-9)
+  }
+
+  @Test("of singular matrices are zero", arguments: [2, 3, 40]) func singular(size: Int) {
+    #expect(logDeterminant((0..<size).map { _ in (0..<size).map { Double($0 + 1) } }) == -.infinity)
+    #expect(logDeterminant([[Double]](repeating: [Double](repeating: 7, count: size), count: size)) == -.infinity)
+  }
+}
 
 @Suite("Random generator") struct RandomGeneratorTests {
   @Test("is xoshiro256**, whatever the platform") func golden() {

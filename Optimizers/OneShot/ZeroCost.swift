@@ -1,0 +1,75 @@
+import Anytime
+import SearchSpaces
+import Supernet
+
+/// Zero-cost search: ranks a pool of random cells by a score that needs no training, trains the best of them on their
+/// own in the order of their ranks, and goes on with another pool.
+///
+/// Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, and Mellor et al., "Neural Architecture
+/// Search without Training", ICML 2021, whose `search.py` returns the best of one pool of 100; `batch-size` is the
+/// default there. What scores are is said at ``NetworkScore``.
+///
+/// Differences: weights are drawn as the table's trainings draw them (the codes use PyTorch's initialisation); scores
+/// are charged, a minibatch forward or an image forward and back, where the papers call them free; cells that were
+/// trained are in no further pool, until no others are found.
+public struct ZeroCost: Optimizer {
+  public static let method = Method(
+    name: "zero-cost", title: "Zero-cost",
+    summary: "Trains the best of random cells by a score of their untrained networks.",
+    citation: "Mellor et al., ICML 2021; Abdelfattah et al., ICLR 2021",
+    usesImages: true,
+    settings: [
+      Setting("proxy", \ZeroCost.proxy, "score that cells are ranked by"),
+      Setting("pool", \ZeroCost.pool, 1...100_000, log: true, "distinct random cells that are scored at a time"),
+      Setting("top", \ZeroCost.top, 1...100_000, log: true, "best of them, which are trained"),
+      Setting("batch-size", \ZeroCost.batchSize, 2...10_000, log: true, "images that nwot sees"),
+    ])
+
+  public var proxy = NetworkScore.nwot
+  public var pool = 100
+  public var top = 10
+  public var batchSize = 128
+
+  public init() {}
+
+  public func validate() throws {
+    guard top <= pool else {
+      throw SettingError("\(top) cells cannot be chosen from a pool of \(pool); set 'top' to at most 'pool'")
+    }
+  }
+
+  /// Counts hang on no image.
+  public var usesImages: Bool { proxy.runsNetworks }
+
+  public func search(_ session: Session) throws {
+    let scorer = try NetworkScorer(session, proxy, batchSize: batchSize)
+    var trained: Set<Architecture> = []
+    while true {
+      let cells = draw(session, besides: trained)
+      // All are trained: again, then.
+      if cells.isEmpty { trained = [] }
+      let scores = try scorer.scores(of: cells)
+      // A stable order: of equal scores the one drawn first wins.
+      let ranked = cells.indices.sorted { (-scores[$0], $0) < (-scores[$1], $1) }
+      for index in ranked.prefix(top) {
+        try session.evaluate(cells[index])
+        trained.insert(cells[index])
+      }
+    }
+  }
+
+  /// Distinct cells that were not trained; fewer than a pool where a thousand draws in a row find no other.
+  private func draw(_ session: Session, besides trained: Set<Architecture>) -> [Architecture] {
+    var cells: [Architecture] = []
+    var seen = trained
+    var misses = 0
+    while cells.count < pool, misses < 1_000 {
+      misses += 1
+      let drawn = session.space.architecture(session.space.sample(using: &session.random))
+      guard let drawn, seen.insert(drawn).inserted else { continue }
+      cells.append(drawn)
+      misses = 0
+    }
+    return cells
+  }
+}
