@@ -147,7 +147,7 @@ struct Bench: Sendable {
 
   /// The names of the settings without an effect, neither on architectures nor on hyperparameters.
   private func idleSettings<Searcher: Optimizer>(of optimizer: Searcher) async throws -> [String] {
-    let plans = [false, true].map { isOnPoints in
+    let plans = (Searcher.method.family == .blackbox ? [false, true] : [false]).map { isOnPoints in
       Plan { ($0.isOnPoints, $0.currency, $0.horizon) = (isOnPoints, .evaluations, 150) }
     }
     func seen(_ method: Searcher) async throws -> [Seen] {

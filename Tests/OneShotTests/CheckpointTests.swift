@@ -74,7 +74,7 @@ import Testing
     flipped[whole.count - 1] ^= 1
     for (bytes, problem) in [
       ([], "it is no checkpoint"), (Array("no checkpoint, but long enough to be one".utf8), "it is no checkpoint"),
-      (version, "it is of version 9, and this is 2"), (flipped, "its checksum is wrong"),
+      (version, "it is of version 9, and this is 3"), (flipped, "its checksum is wrong"),
       (Array(whole.dropLast()), "its checksum is wrong"), (whole + [0], "its checksum is wrong"),
     ] {
       try Data(bytes).write(to: file)
