@@ -38,7 +38,7 @@ extension ExperimentResults {
 /// The cost of a method's child runs of one name, over the runs of the method that ended well.
 package struct ChildSpending {
   /// The names of the child and of those above it, joined by slashes.
-  package let name: String
+  package private(set) var name: String
   package let method: String
   package private(set) var count = 0
   package private(set) var ends: [ChildRun.End: Int] = [:]
@@ -46,31 +46,33 @@ package struct ChildSpending {
   package private(set) var amount = 0.0
   package private(set) var kinds: [Ledger.Kind: Double] = [:]
 
-  /// - Returns: By name, in the order in which they began; by method alone where there are many names.
+  /// - Returns: By name, in the order in which they began. Children whose names differ in a last number only, such as
+  ///   the runs of a method that is restarted, are one.
   package static func all(_ method: MethodResults) -> [ChildSpending] {
     let runs = method.endedRuns.map(\.result)
-    var names: Set<String> = []
-    func visit(_ children: [ChildRun], _ prefix: String, _ body: (String, ChildRun) -> Void) {
-      for child in children {
-        body(prefix + child.name, child)
-        visit(child.children, prefix + child.name + "/", body)
-      }
-    }
-    for run in runs { visit(run.children, "") { name, _ in names.insert(name) } }
-    let isMany = names.count > 20
     var all: [ChildSpending] = []
     var indices: [[String]: Int] = [:]
-    for run in runs {
-      visit(run.children, "") { name, child in
-        let depth = name.count { $0 == "/" }
-        let key = isMany ? [String(depth), child.method] : [name, child.method]
-        let index = indices[key] ?? all.count
+    /// By index, the last numbers that occurred.
+    var numbers: [Int: Set<Int>] = [:]
+    func visit(_ children: [ChildRun], _ prefix: String) {
+      for child in children {
+        let stem = child.name.prefix { !$0.isNumber }
+        let number = Int(child.name.dropFirst(stem.count))
+        let name = prefix + (number == nil ? child.name : String(stem))
+        let index = indices[[name, child.method]] ?? all.count
         if index == all.count {
-          indices[key] = index
-          all.append(ChildSpending(name: isMany ? (depth == 0 ? "any" : "any, nested") : name, method: child.method))
+          indices[[name, child.method]] = index
+          all.append(ChildSpending(name: name, method: child.method))
         }
+        if let number { numbers[index, default: []].insert(number) }
         all[index].add(child, runs: Double(runs.count))
+        visit(child.children, name + "/")
       }
+    }
+    for run in runs { visit(run.children, "") }
+    for (index, numbers) in numbers {
+      guard let least = numbers.min(), let greatest = numbers.max() else { continue }
+      all[index].name += least == greatest ? "\(least)" : "\(least)–\(greatest)"
     }
     return all
   }

@@ -73,10 +73,8 @@ extension Experiment {
       let (method, settings) = (entry.method, entry.settings)
       var name = entry.label ?? names[index]
       if entry.label == nil, names.count(where: { $0 == names[index] }) > 1 {
-        let changed = method.settings.filter { settings.values[$0.name] != nil }
-        let text = changed.map { "\($0.name) \(registry.shown(settings.values[$0.name] ?? "", of: $0))" }
-          .joined(separator: ", ")
-        if !text.isEmpty { name += " (\(text))" }
+        let words = registry.shown(settings.values, of: method)
+        if !words.isEmpty { name += " (\(words.joined(separator: ", ")))" }
       }
       let whole = MethodEntry(label: name, method: method.name, settings: settings, seeds: entry.seeds)
       return entry.factors.isEmpty ? [whole] : try vary(whole, entry, registry)
@@ -122,7 +120,9 @@ extension Experiment {
           return "\(factor.name) \(setting.map { registry.shown(level, of: $0) } ?? level)"
         }
       }
-      entries[index].label += " (\(text.joined(separator: ", ")))"
+      let levels = text.joined(separator: ", ")
+      let isOpen = entry.label == nil && whole.label.hasSuffix(")")
+      entries[index].label = isOpen ? "\(whole.label.dropLast()), \(levels))" : "\(whole.label) (\(levels))"
     }
     return entries
   }
@@ -137,19 +137,22 @@ extension Registry {
 
   private func shown(_ value: SettingValue, isMethod: Bool) -> String {
     guard isMethod, case .mapping(let mapping) = value, let (name, settings) = mapping.first,
-      case .mapping(var values) = settings, let method = methods.first(where: { $0.method.name == name })?.method
+      case .mapping(let values) = settings, let method = methods.first(where: { $0.method.name == name })?.method
     else { return value.flow }
-    var words: [String] = []
+    return ([name] + shown(values.mapValues(\.text), of: method)).joined(separator: " ")
+  }
+
+  /// Settings that differ from a method's defaults, for people: the preset that they contain, and what else there is.
+  func shown(_ values: [String: String], of method: Method) -> [String] {
     let preset = method.presets.first { preset in
-      !preset.values.isEmpty && preset.values.allSatisfy { values[$0.key] == .word($0.value) }
+      !preset.values.isEmpty && preset.values.allSatisfy { values[$0.key] != nil }
+        && 2 * preset.values.count { values[$0.key] == $0.value } >= preset.values.count
     }
-    if let preset {
-      words.append(preset.name)
-      for name in preset.values.keys { values[name] = nil }
+    // A value of the preset that was changed is said; one that was changed back to the default cannot be seen.
+    let others = method.settings.compactMap { setting -> String? in
+      guard let value = values[setting.name], value != preset?.values[setting.name] else { return nil }
+      return "\(setting.name) \(shown(value, of: setting))"
     }
-    words += method.settings.compactMap { setting in
-      values[setting.name].map { "\(setting.name) \(shown($0, isMethod: setting.kind == .method))" }
-    }
-    return words.isEmpty ? name : "\(name) \(words.joined(separator: " "))"
+    return (preset.map { [$0.name] } ?? []) + others
   }
 }

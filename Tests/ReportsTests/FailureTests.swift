@@ -167,10 +167,11 @@ import Testing
     #expect(html.contains("<th scope=\"row\">first/inner</th>"))
   }
 
-  @Test("of many names are added up by method") func many() throws {
+  @Test("whose names differ in a last number are added up") func many() throws {
     let trials = (0..<50).map { child("trial \($0)", "darts", "budget", 1) }
     let children = ChildSpending.all(try results([trials]).methods[0])
     #expect(children.map(\.method) == ["darts"] && children[0].count == 50 && children[0].amount == 50)
+    #expect(children[0].name == "trial 0–49")
   }
 
   @Test("of a failed run are left out, and none is no table") func none() throws {
