@@ -47,10 +47,7 @@ public struct LastEpochs: Hashable, Sendable {
   var meanText: String { Numbers.percent(mean, error: standardError) }
   /// The interval in percent points; `at most` where it begins at zero, the least possible regret.
   var intervalText: String? {
-    interval.map { interval in
-      let upper = Numbers.percent(interval.upperBound)
-      return interval.lowerBound > 0 ? "\(Numbers.percent(interval.lowerBound)) to \(upper)" : "at most \(upper)"
-    }
+    interval.map { Numbers.interval($0, of: [mean]) }
   }
 }
 

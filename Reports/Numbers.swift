@@ -16,6 +16,14 @@ package enum Numbers {
     percent(mean) + (error.map { " ± " + percent($0) } ?? "")
   }
 
+  /// An interval of a mean in percent points: `0.500 to 0.700`. Student's t distribution knows no bounds: where no value
+  /// is negative, as no regret is, an interval that begins below zero is `at most 0.700`.
+  package static func interval(_ interval: ClosedRange<Double>, of values: [Double]) -> String {
+    let upper = percent(interval.upperBound)
+    return interval.lowerBound <= 0 && values.allSatisfy { $0 >= 0 }
+      ? "at most \(upper)" : "\(percent(interval.lowerBound)) to \(upper)"
+  }
+
   /// A stated part of a whole, such as 1 % of a budget: `1 %`, `0.25 %`.
   package static func part(_ fraction: Double) -> String { digits(100 * fraction, 4) + " %" }
 

@@ -88,9 +88,7 @@ extension HTMLReport {
         guard let summary = Curves.Summary(values) else {
           return ("\(effect.factor.levels[level])", ["\(values.count)"] + [HTML](repeating: "–", count: 4))
         }
-        let interval = values.meanInterval().map {
-          "\(Numbers.percent($0.lowerBound)) to \(Numbers.percent($0.upperBound))"
-        }
+        let interval = values.meanInterval().map { Numbers.interval($0, of: values) }
         let cells = [
           "\(summary.n)", Numbers.percent(summary.mean), interval ?? "–", Numbers.percent(summary.median),
           "\(Numbers.percent(summary.lowerQuartile)) to \(Numbers.percent(summary.upperQuartile))",
