@@ -1,3 +1,4 @@
+import Foundation
 import SearchSpaces
 import Statistics
 
@@ -122,6 +123,15 @@ public struct Method: Sendable {
 /// The methods that a program knows.
 public struct Registry: Sendable {
   public let methods: [any Optimizer.Type]
+  /// Where relative paths in settings of methods start; the current folder if `nil`.
+  public var folder: URL?
+
+  /// The same methods, with relative paths that start in another folder.
+  public func at(_ folder: URL?) -> Registry {
+    var registry = self
+    registry.folder = folder
+    return registry
+  }
 
   /// - Precondition: Every method declares its settings soundly: as properties of its own, under names of their own,
   ///   with defaults and presets that are within the ranges.
@@ -136,7 +146,7 @@ public struct Registry: Sendable {
   public static func problem(with type: any Optimizer.Type) -> String? {
     let method = type.method
     // What experiment files and the command line mean by these names is no setting.
-    var names: Set = ["preset", "label", "seeds", "vary", "vary-each", "horizons"]
+    var names: Set = ["preset", "label", "name", "seeds", "vary", "vary-each", "horizons"]
     for setting in method.settings {
       guard setting.owner == type else { return "setting '\(setting.name)' is a property of \(setting.owner)" }
       guard names.insert(setting.name).inserted else { return "two settings are called '\(setting.name)'" }

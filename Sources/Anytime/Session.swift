@@ -90,7 +90,9 @@ public final class Session {
   let objective: (any Objective)?
   @_spi(Instruments) public let benchmark: Benchmark
   @_spi(Instruments) public let policy: BudgetPolicy
-  let seed: UInt64
+  /// The run's seed; of a child session, one that is derived from its parent's and its name. For programs that draw
+  /// their own random numbers.
+  package let seed: UInt64
   private let parent: Session?
   /// Draws which repeat of a training an evaluation sees.
   private var repeats: RandomGenerator
@@ -228,6 +230,20 @@ public final class Session {
       let images = try StatedTask(of: benchmark.table).dataset
       return StatedTask.datasets[images.name].map { $0 / images.downscale }
     } catch { return nil }
+  }
+
+  /// The median seconds of a training, by index of ``fidelities``; empty where another objective is searched, of which
+  /// nothing is known. Of large spaces, a thousand architectures at equal distances in the table are taken.
+  package var medianSeconds: [Double] {
+    guard objective == nil else { return [] }
+    let table = benchmark.table
+    let rows = benchmark.rows
+    let sample = rows.count <= 1_000 ? rows : (0..<1_000).map { rows[$0 * rows.count / 1_000] }
+    return fidelities.indices.map { fidelity in
+      sample.flatMap { row in
+        (0..<table.repeats).compactMap { table.value(.seconds, row: row, epochs: fidelity, repeat: $0) }
+      }.median ?? 0
+    }
   }
 
   private func row(of architecture: Architecture) throws -> Int {

@@ -72,8 +72,12 @@ public struct Setting: Sendable {
   public enum Kind: Hashable, Sendable {
     /// A word or a number: one of ``Setting/domain``.
     case value
+    /// A text of any form, described in a few words. Without a default it has to be given.
+    case text(String)
     /// The path of a file.
     case file
+    /// A list of paths of files.
+    case files
     /// A method with its settings; there is no default.
     case method
     /// A list or mapping, described in a few words.
@@ -133,6 +137,22 @@ public struct Setting: Sendable {
     _ name: String, _ property: WritableKeyPath<Root, Bool> & Sendable, _ summary: String
   ) {
     self.init(name, property, .categorical(["true", "false"]), summary, text: { String($0) }) { Bool($0) }
+  }
+
+  /// A text of any form, such as a command, a name or a time limit. What forms no dimension that one would search is
+  /// written so too.
+  ///
+  /// - Parameters:
+  ///   - description: What is written, in a few words. If the property is initially without a text, a value has to be
+  ///     given.
+  ///   - text: The canonical text of a value.
+  ///   - value: The value of a text; `nil` if it has none. The registry knows the folder of relative paths.
+  package init<Root: Configurable, Value>(
+    _ name: String, _ property: WritableKeyPath<Root, Value> & Sendable, _ description: String, _ summary: String,
+    text: @escaping @Sendable (Value) -> String, value: @escaping @Sendable (String, Registry) throws -> Value?
+  ) {
+    self.init(
+      name, property, nil, summary, kind: .text(description), text: text, entered: value, value: value)
   }
 
   /// A value of any kind.
@@ -234,7 +254,12 @@ public struct Setting: Sendable {
   }
 
   /// Whether a method cannot do without a value, for which there is no default.
-  public var isRequired: Bool { kind == .method && defaultValue.isEmpty }
+  public var isRequired: Bool {
+    switch kind {
+    case .method, .text: defaultValue.isEmpty
+    case .value, .file, .files, .structure: false
+    }
+  }
 
   /// The texts among which one is chosen; empty for numbers and files.
   public var choices: [String] { if case .categorical(let choices)? = domain { choices } else { [] } }
@@ -248,8 +273,9 @@ public struct Setting: Sendable {
     case nil:
       switch kind {
       case .value, .file: "the path of a file"
+      case .files: "paths of files, as in [search.py, space.json]"
       case .method: "a method, as in tpe or {tpe: {gamma: 0.2}}"
-      case .structure(let description): description
+      case .structure(let description), .text(let description): description
       }
     }
   }

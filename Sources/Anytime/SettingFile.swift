@@ -11,8 +11,11 @@ public struct SettingFile: Hashable, Sendable {
   public init() {}
 
   /// A file by its path; `nil` if it cannot be read.
-  public init?(path: String) {
-    guard let content = FileManager.default.contents(atPath: path) else { return nil }
+  ///
+  /// - Parameter folder: Where a relative path starts; the current folder if `nil`.
+  public init?(path: String, in folder: URL? = nil) {
+    let place = URL(filePath: path, relativeTo: folder).path
+    guard let content = FileManager.default.contents(atPath: place) else { return nil }
     self.path = path
     let hash = content.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     let digits = String(hash, radix: 16)
@@ -43,8 +46,45 @@ extension Setting {
       value: { SettingFile(text: $0) })
   }
 
-  /// A value in canonical text as a user enters it: of a file its path.
+  /// Files, given by their paths, which are relative to the registry's folder.
+  public init<Root: Configurable>(
+    _ name: String, _ property: WritableKeyPath<Root, [SettingFile]> & Sendable, _ summary: String
+  ) {
+    let read: @Sendable (String, Registry) throws -> [SettingFile]? = { text, registry in
+      if text.isEmpty { return [] }
+      let words: [SettingValue]
+      switch SettingValue(text: text) {
+      case .list(let list)?: words = list
+      case .word(let word)?: words = [.word(word)]
+      case .mapping?, nil: return nil
+      }
+      return try words.map { word in
+        guard case .word(let path) = word,
+          let file = SettingFile(path: path, in: registry.folder) ?? SettingFile(text: path)
+        else { throw SettingError("the file '\(word.text)' of setting '\(name)' cannot be read; check its path") }
+        return file
+      }
+    }
+    self.init(
+      name, property, nil, summary, kind: .files,
+      text: { $0.isEmpty ? "" : SettingValue.list($0.map { .word($0.text) }).text }, entered: read,
+      // What is canonical has its digests: the files may have changed since.
+      value: { text, _ in
+        if text.isEmpty { return [] }
+        guard case .list(let words)? = SettingValue(text: text) else { return nil }
+        let files = words.compactMap { SettingFile(text: $0.text) }
+        return files.count == words.count ? files : nil
+      })
+  }
+
+  /// A value in canonical text as a user enters it: of files their paths.
   package func entry(_ text: String) -> String {
-    kind == .file ? SettingFile(text: text)?.path ?? text : text
+    switch kind {
+    case .file: return SettingFile(text: text)?.path ?? text
+    case .files:
+      guard case .list(let words)? = SettingValue(text: text) else { return text }
+      return SettingValue.list(words.map { .word(SettingFile(text: $0.text)?.path ?? $0.text) }).text
+    case .value, .text, .method, .structure: return text
+    }
   }
 }

@@ -139,8 +139,8 @@ extension Setting {
   /// Whether its values may be lists, mappings or methods.
   package var isStructured: Bool {
     switch kind {
-    case .value, .file: false
-    case .method, .structure: true
+    case .value, .text, .file: false
+    case .files, .method, .structure: true
     }
   }
 }

@@ -13,8 +13,9 @@ extension Experiment {
       let known = (try? registry.method(named: first.method))?.method.settings ?? []
       func quoted(_ value: String, of name: String) -> String {
         let setting = known.first { $0.name == name }
-        if setting?.isStructured ?? false, let value = SettingValue(text: value) { return value.flow }
-        return Self.quoted(setting?.entry(value) ?? value)
+        let entry = setting?.entry(value) ?? value
+        if setting?.isStructured ?? false, let value = SettingValue(text: entry) { return value.flow }
+        return Self.quoted(entry)
       }
       let settings = Self.common(group).sorted { $0.key < $1.key }.map { "\($0): \(quoted($1, of: $0))" }
       var parts = ["label: \(Self.quoted(label))"] + (first.seeds.map { ["seeds: \(Self.text(of: $0))"] } ?? [])

@@ -40,7 +40,8 @@ extension Experiment {
   /// - Throws: ``ExperimentFileError``, which names the line and the nearest valid word.
   public init(yaml text: String, file: String, registry: Registry) throws {
     let root = try YAMLReader.root(of: text, file: file)
-    self = try ExperimentReader(file: file, registry: registry).read(root)
+    let folder = URL(filePath: file).deletingLastPathComponent()
+    self = try ExperimentReader(file: file, registry: registry.at(folder)).read(root)
   }
 
   /// Reads an experiment from the words of a command line.
@@ -276,7 +277,8 @@ private struct ExperimentReader {
     for (key, value) in settings {
       let name = try scalar(key)
       switch name {
-      case "label":
+      case "label", "name":
+        guard entry.label == nil else { throw failure(key, SettingError("'label' and 'name' mean the same; give one")) }
         let label = try scalar(value)
         try located(value) { try Experiment.check(label, "the method's label") }
         entry.label = label

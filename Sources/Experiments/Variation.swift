@@ -131,7 +131,8 @@ extension Experiment {
 extension Registry {
   /// A setting's value for people: of a method its name, its preset if it has one, and what differs.
   func shown(_ text: String, of setting: Setting) -> String {
-    guard setting.isStructured, let value = SettingValue(text: text) else { return setting.entry(text) }
+    let entry = setting.entry(text)
+    guard setting.isStructured, let value = SettingValue(text: entry) else { return entry }
     return shown(value, isMethod: setting.kind == .method)
   }
 
