@@ -26,6 +26,7 @@ let package = Package(
     .library(name: "Blackbox", targets: ["Blackbox"]),
     .library(name: "OneShot", targets: ["OneShot", "Supernet"]),
     .library(name: "Composed", targets: ["Composed"]),
+    .library(name: "External", targets: ["External"]),
     .library(name: "Experiments", targets: ["Experiments"]),
     .library(name: "Reports", targets: ["Reports"]),
     .executable(name: "anytime", targets: ["anytime"]),
@@ -95,6 +96,11 @@ let package = Package(
       name: "Composed", dependencies: ["Anytime", "SearchSpaces"],
       path: "Optimizers/Composed"),
 
+    // Methods in other languages: messages, and processes that write them
+    .target(
+      name: "External", dependencies: ["Anytime", "SearchSpaces"],
+      path: "Optimizers/External"),
+
     // Curves, exports, plots
     .target(
       name: "Reports",
@@ -108,8 +114,8 @@ let package = Package(
     .executableTarget(
       name: "anytime",
       dependencies: [
-        "Blackbox", "OneShot", "Composed", "Supernet", "TableBuilder", "Tensor", "Reports", "Experiments", "Anytime",
-        "OptimizerConformance", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Blackbox", "OneShot", "Composed", "External", "Supernet", "TableBuilder", "Tensor", "Reports", "Experiments",
+        "Anytime", "OptimizerConformance", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     // Tests, a target per layer
@@ -143,6 +149,12 @@ let package = Package(
       name: "ComposedTests",
       dependencies: [
         "Composed", "Blackbox", "OneShot", "Supernet", "Anytime", "Experiments", "OptimizerConformance", "SearchSpaces",
+        "TabularBenchmark",
+      ]),
+    .testTarget(
+      name: "ExternalTests",
+      dependencies: [
+        "External", "Blackbox", "Composed", "Anytime", "Experiments", "OptimizerConformance", "SearchSpaces",
         "TabularBenchmark",
       ]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),

@@ -136,14 +136,14 @@ public struct External: Optimizer {
     }
   }
 
-  /// The failure of a guest that ended too early.
+  /// The failure of a guest that ended too early, or closed a pipe.
   func ended(_ guest: inout Guest) -> RunFailure {
     let before = "before its budget was spent, and without 'end'"
     return switch guest.end(within: 1) {
     case .exited(let status): failure("ended with status \(status) \(before)", &guest)
     case .signalled(let signal):
       failure("was ended by signal \(signal) (\(String(cString: strsignal(signal)))) \(before)", &guest)
-    case .ended: failure("closed its standard output \(before)", &guest)
+    case .ended: failure("closed its standard input or output \(before)", &guest)
     }
   }
 

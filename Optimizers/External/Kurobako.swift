@@ -78,7 +78,8 @@ extension External {
     guard let line = try line(of: &guest) else { throw ended(&guest) }
     let message: JSON
     do { message = try JSON(bytes: line) } catch {
-      throw failure("wrote a wrong message: this is no JSON (\(error))", &guest, line)
+      throw failure(
+        "wrote a wrong message: this is no JSON (\(error)), and other words belong on standard error", &guest, line)
     }
     if message["type"]?.text == "ERROR_REPLY" {
       let words = [message["kind"]?.text, message["message"]?.text].compactMap { $0 }.joined(separator: ": ")

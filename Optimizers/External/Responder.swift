@@ -88,7 +88,7 @@ package struct Responder {
   package mutating func answer(_ line: [UInt8]) throws -> Reply {
     let question: JSON
     do { question = try JSON(bytes: line) } catch {
-      return refused("this is no JSON (\(error))", nil)
+      return refused("this is no JSON (\(error)), and other words belong on standard error", nil)
     }
     guard question.members != nil else { return refused("this is no message, which is an object", nil) }
     let id = question["id"]

@@ -113,7 +113,7 @@ public struct Experiment: Hashable, Sendable, Codable {
   /// Checks that the horizon does not buy more than a billion of a table's shortest trainings.
   ///
   /// - Throws: ``SettingError``.
-  func checkHorizon(_ benchmark: Benchmark) throws(SettingError) {
+  package func checkHorizon(_ benchmark: Benchmark) throws(SettingError) {
     let least = benchmark.leastSeconds
     let cost =
       switch policy.currency {

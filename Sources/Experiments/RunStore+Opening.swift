@@ -283,6 +283,7 @@ public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
   case notWritable(String)
   case nameTooLong(String)
   case otherSchema(String, reason: String)
+  case otherExperiment(String, name: String)
   case damaged(String, reason: String)
   case unusable(String, reason: String)
 
@@ -322,6 +323,9 @@ public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case .nameTooLong(let path): "the name of the run store \(path) is too long; name a shorter one with --store"
     case .otherSchema(let path, let reason):
       "the run store \(path) has not the tables that this program writes (\(reason)); use the program that made it"
+    case .otherExperiment(let path, let name):
+      "the run store \(path) has an experiment '\(name)' with another space, table, budget or policy; give this one "
+        + "another name or another store"
     case .damaged(let path, let reason):
       "the run store \(path) is damaged (\(reason)); move it away and run the experiment again"
     case .unusable(let path, let reason): "the run store \(path) cannot be used: \(reason)"

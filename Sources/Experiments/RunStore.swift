@@ -68,6 +68,36 @@ public struct RunStore: Sendable {
     }
   }
 
+  /// Adds the seeds of an experiment to the stored one of its name, which has to be the same otherwise; stores it if
+  /// there is none. For runs that are made one by one, perhaps by several programs at a time.
+  ///
+  /// - Parameter onlyChecks: Whether nothing is stored.
+  /// - Throws: ``RunStoreError``.
+  public func extend(
+    _ experiment: Experiment, tableChecksum: String, identities: [String: RunIdentity], onlyChecks: Bool = false
+  ) throws(RunStoreError) {
+    try access { queue in
+      try queue.write { database in
+        var whole = experiment
+        if let row = try Row.fetchOne(
+          database, sql: "SELECT name, json, table_checksum, identities FROM experiment WHERE name = ?",
+          arguments: [experiment.name])
+        {
+          let stored = try stored(row)
+          var earlier = try stored.experiment()
+          whole.seeds = Set(earlier.seeds).union(experiment.seeds).sorted()
+          earlier.seeds = experiment.seeds
+          guard earlier == experiment, stored.tableChecksum == tableChecksum, try stored.identities() == identities
+          else { throw RunStoreError.otherExperiment(path, name: experiment.name) }
+        }
+        if onlyChecks { return }
+        try database.execute(
+          sql: "INSERT OR REPLACE INTO experiment (name, json, table_checksum, identities) VALUES (?, ?, ?, ?)",
+          arguments: [whole.name, try canonicalJSON(whole), tableChecksum, try canonicalJSON(identities)])
+      }
+    }
+  }
+
   /// A stored experiment, decoded on demand: one that cannot be read does not keep others from being read.
   public struct Stored: Sendable {
     public let name: String
@@ -108,13 +138,15 @@ public struct RunStore: Sendable {
         try Row.fetchAll(
           database, sql: "SELECT name, json, table_checksum, identities FROM experiment ORDER BY name")
       }
-      return try rows.map { row in
-        Stored(
-          name: try value(row, 0, "experiment"), tableChecksum: try value(row, 2, "experiment"),
-          json: try value(row, 1, "experiment"),
-          identitiesJSON: row.hasNull(atIndex: 3) ? "{}" : try value(row, 3, "experiment"), path: path)
-      }
+      return try rows.map { try stored($0) }
     }
+  }
+
+  private func stored(_ row: Row) throws(RunStoreError) -> Stored {
+    Stored(
+      name: try value(row, 0, "experiment"), tableChecksum: try value(row, 2, "experiment"),
+      json: try value(row, 1, "experiment"),
+      identitiesJSON: row.hasNull(atIndex: 3) ? "{}" : try value(row, 3, "experiment"), path: path)
   }
 
   /// Reads a column of a row, which anybody may have written.

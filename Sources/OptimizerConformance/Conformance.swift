@@ -19,14 +19,16 @@ public struct OptimizerConformance: Sendable {
   /// goes on computing in the background.
   public var patience: Duration = .seconds(600)
 
-  /// - Parameter settings: Values that differ from the method's defaults, for instance to make it quicker.
-  public init(_ type: any Optimizer.Type, settings: [String: String] = [:]) {
+  /// - Parameters:
+  ///   - settings: Values that differ from the method's defaults, for instance to make it quicker.
+  ///   - registry: Knows the methods that are values of settings.
+  public init(_ type: any Optimizer.Type, settings: [String: String] = [:], in registry: Registry = Registry([])) {
     self.type = type
-    make = { try type.init(settings: Settings(type.method, settings)) }
+    make = { try type.init(settings: Settings(type.method, settings, in: registry), in: registry) }
   }
 
   /// Checks a method with other settings than the defaults, as in `OptimizerConformance(TPE { $0.startup = 5 })`.
-  public init(_ optimizer: some Optimizer) {
+  public init(_ optimizer: any Optimizer) {
     type = Swift.type(of: optimizer)
     make = { optimizer }
   }
@@ -61,7 +63,7 @@ public struct OptimizerConformance: Sendable {
       }
       guard problems.isEmpty else { return outcomes("it does not run as it should") }
       for (check, compare) in Bench.comparisons {
-        if let reason = check.reasonAgainst(type.method) {
+        if let reason = check.reasonAgainst(bench.optimizer) {
           statuses[check] = .notChecked(reason)
           continue
         }
@@ -105,10 +107,11 @@ extension OptimizerConformance.Check {
   fileprivate static let beforeComparisons: [Self] = [.space, .errors, .ends, .incumbent]
 
   /// Why the check makes no sense for a method; `nil` if it does.
-  fileprivate func reasonAgainst(_ method: Method) -> String? {
-    switch self {
-    case .points where method.family != .blackbox || method.usesImages: "\(method.name) searches architectures only"
-    case .settings where method.usesImages: "a few epochs on a few images do not show every setting"
+  fileprivate func reasonAgainst(_ optimizer: any Optimizer) -> String? {
+    let method = type(of: optimizer).method
+    return switch self {
+    case .points where method.family != .blackbox || optimizer.usesImages: "\(method.name) searches architectures only"
+    case .settings where optimizer.usesImages: "a few epochs on a few images do not show every setting"
     default: nil
     }
   }

@@ -2,6 +2,7 @@ import Anytime
 import ArgumentParser
 import Blackbox
 import Composed
+import External
 import Foundation
 import OneShot
 import Reports
@@ -20,15 +21,16 @@ struct AnytimeCommand: AsyncParsableCommand {
         anytime export curves first.sqlite           regret curves as CSV and JSON
         anytime plot first.sqlite -o regret.svg      and as a picture
         anytime table import nasbench_full.tfrecord  bring in NAS-Bench-101
+        anytime session --horizon 500                search from a script of your own
       """,
     version: anytimeVersion,
     subcommands: [
       Demo.self, Run.self, Compare.self, Export.self, Plot.self, Report.self, Methods.self, Policies.self, Spaces.self,
-      Cells.self, TableCommand.self, Bench.self,
+      Cells.self, TableCommand.self, SessionCommand.self, Conformance.self, Bench.self,
     ])
 
   /// All methods that the program knows; nothing else lists them.
-  static let registry = Registry(blackboxMethods + oneShotMethods + composedMethods)
+  static let registry = Registry(blackboxMethods + oneShotMethods + composedMethods + externalMethods)
 
   static func main() async {
     Self.prepareProcess()

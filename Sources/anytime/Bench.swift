@@ -92,7 +92,7 @@ struct Bench: ParsableCommand {
     if !references.isEmpty { header += ["reference", "own µs", "times as much"] }
     return [header]
       + (try AnytimeCommand.registry.methods.filter {
-        $0.method.family == .blackbox && !$0.method.usesImages
+        $0.method.family == .blackbox && !$0.method.usesImages && !$0.method.settings.contains(where: \.isRequired)
       }.map { type in
         let optimizer = try type.init(settings: Settings(type.method))
         let count = Double(Self.suggestions)

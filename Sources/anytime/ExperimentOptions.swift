@@ -102,15 +102,19 @@ struct ExperimentOptions: ParsableArguments {
     let experiment = try read()
     return try await perform(
       experiment, storePath: storePath(experiment.name), threads: threads, retryFailed: retryFailed,
-      style: quiet ? .quiet : json ? .json : .text)
+      style: quiet ? .quiet : json ? .json : .text,
+      folder: self.experiment.map { URL(filePath: $0).deletingLastPathComponent() })
   }
 }
 
 /// Makes an experiment's missing runs and returns all its results.
+///
+/// - Parameter folder: Where relative paths in settings of methods start; the current folder if `nil`.
 func perform(
-  _ experiment: Experiment, storePath: String, threads: Int, retryFailed: Bool = false, style: ProgressStyle
+  _ experiment: Experiment, storePath: String, threads: Int, retryFailed: Bool = false, style: ProgressStyle,
+  folder: URL? = nil
 ) async throws -> ExperimentResults {
-  let registry = AnytimeCommand.registry
+  let registry = AnytimeCommand.registry.at(folder)
   let benchmark = try experiment.openBenchmark()
   let table = benchmark.table
   let methods = try experiment.methods.map { try registry.optimizer(named: $0.method, $0.settings) }
@@ -175,7 +179,7 @@ extension ExperimentResults {
   }
 }
 
-/// Does the same as ``perform(_:storePath:threads:retryFailed:style:)``, with progress as text or none.
+/// Does the same as ``perform(_:storePath:threads:retryFailed:style:folder:)``, with progress as text or none.
 func perform(
   _ experiment: Experiment, storePath: String, threads: Int, quiet: Bool
 ) async throws -> ExperimentResults {

@@ -1,3 +1,4 @@
+import External
 import Foundation
 import Synchronization
 
@@ -24,6 +25,7 @@ final class Interruption: Sendable {
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global(qos: .userInteractive))
       source.setEventHandler {
         Console.say((Console.isTerminal ? "\n" : "") + "anytime: " + sentence())
+        endGuests()
         _exit(128 + number)
       }
       source.resume()
