@@ -67,6 +67,7 @@ public struct Method: Sendable {
   public let name: String
   /// The name in captions.
   public let title: String
+  /// How the method judges architectures.
   public let family: Family
   /// One sentence.
   public let summary: String
@@ -79,12 +80,14 @@ public struct Method: Sendable {
   public let usesFidelities: Bool
   /// Counts the changes after which equal settings and seeds give other runs. Runs of another revision are other runs.
   public let revision: Int
+  /// What can be set, in the order in which it is listed; by default nothing.
   public let settings: [Setting]
   /// Named sets of settings, chosen with `preset=name`; single settings may still be given beside it.
   public let presets: [Preset]
 
   /// A method with other settings than the defaults, under a name.
   public struct Preset: Sendable {
+    /// The name that follows `preset=`, in kebab-case.
     public let name: String
     /// What it is for, in a few words.
     public let summary: String
@@ -101,6 +104,8 @@ public struct Method: Sendable {
     public var values: [String: String] { Settings(of: method).values }
   }
 
+  /// A description for ``Optimizer/method``. By default, of a blackbox method of revision 1 that needs no images,
+  /// trains at the highest epoch count alone, and has no settings.
   public init(
     name: String, title: String, family: Family = .blackbox, summary: String, citation: String,
     usesImages: Bool = false, usesFidelities: Bool = false, revision: Int = 1,
@@ -121,6 +126,7 @@ public struct Method: Sendable {
 
 /// The methods that a program knows.
 public struct Registry: Sendable {
+  /// The methods in the order in which they are listed.
   public let methods: [any Optimizer.Type]
 
   /// - Precondition: Every method declares its settings soundly: as properties of its own, under names of their own,
