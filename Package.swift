@@ -1,4 +1,4 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 import PackageDescription
 
 // Debian's libtorch needs no flags. A newer one (CUDA, say) is used from its own folder:
