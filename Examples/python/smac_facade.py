@@ -6,7 +6,8 @@
 
 `facade` is the name of a class in `smac` (default HyperparameterOptimizationFacade; MultiFidelityFacade trains at
 several fidelities); other settings are parameters of `smac.Scenario`, such as {n_trials: 1000}, on which the facades'
-initial designs depend.
+initial designs depend. MultiFidelityFacade is reproducible only where Python's sets keep their order:
+`command: "env PYTHONHASHSEED=0 python3 smac_facade.py"`.
 """
 
 import tempfile
