@@ -14,8 +14,10 @@ def hyperparameter(parameter):
     if isinstance(parameter, Ordinal):
         return ConfigSpace.UniformIntegerHyperparameter(parameter.name, 0, len(parameter.choices) - 1)
     if isinstance(parameter, Integer):
-        return ConfigSpace.UniformIntegerHyperparameter(parameter.name, parameter.low, parameter.high, log=parameter.log)
-    return ConfigSpace.UniformFloatHyperparameter(parameter.name, parameter.low, parameter.high, log=parameter.log)
+        kind = ConfigSpace.UniformIntegerHyperparameter
+    else:
+        kind = ConfigSpace.UniformFloatHyperparameter
+    return kind(parameter.name, parameter.low, parameter.high, log=parameter.log)
 
 
 def config_space(space, seed):

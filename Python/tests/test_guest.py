@@ -119,7 +119,7 @@ def search(s, population=20):
         self.assertNotEqual(first.evaluations, second.evaluations)
 
     def test_refuses_settings_that_it_does_not_have(self):
-        with self.assertRaisesRegex(Failed, "'populaton' is no setting of Search, which has population, random_fraction"):
+        with self.assertRaisesRegex(Failed, "'populaton' is no setting of Search, which has population, random_fra"):
             self.play(PAIRS, settings={"populaton": 4})
 
     def test_reads_settings(self):

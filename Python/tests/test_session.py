@@ -282,7 +282,8 @@ class AChannel(unittest.TestCase):
         self.assertIsNone(self.channel.read())
 
     def test_numbers_questions_and_passes_over_answers_to_earlier_ones(self):
-        os.write(self.other_writing, b'{"id": 0, "stale": true}\n{"id": 1}\n{"id": 1, "stale": true}\n{"id": 2, "x": 3}\n')
+        for answer in (b'{"id": 0}', b'{"id": 1}', b'{"id": 1, "x": 2}', b'{"id": 2, "x": 3}'):
+            os.write(self.other_writing, answer + b"\n")
         self.assertEqual(self.channel.ask({"type": "a"}), {"id": 1})
         self.assertEqual(self.channel.ask({"type": "b"})["x"], 3)
         self.assertEqual(os.read(self.other_reading, 99), b'{"type":"a","id":1}\n{"type":"b","id":2}\n')

@@ -157,7 +157,8 @@ def main():
     parser.add_argument("--space", default="1")
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--trainings", type=float, default=150, help="the horizon, in mean trainings")
-    parser.add_argument("--methods", default=",".join(m for m in METHODS if m != "smac"), help="also smac, half an hour")
+    quick = ",".join(m for m in METHODS if m != "smac")
+    parser.add_argument("--methods", default=quick, help="also smac, half an hour")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("-o", "--output", default="out/peers")
     parser.add_argument("--speed", type=int, metavar="TRAININGS", help="only time one run of each reference")
@@ -182,7 +183,7 @@ def main():
     with open(path("peers.yaml"), "w") as file:
         file.write(
             f"name: peers\ntable: {table}\nspace: {options.space}\nhorizon: {horizon}\nseeds: {options.seeds}\n"
-            "methods:\n" + "".join(f"  - {entry}\n" for entry in [METHODS[m][0] for m in methods] + [*map(guest, peers)])
+            "methods:\n" + "".join(f"  - {entry}\n" for entry in [*(METHODS[m][0] for m in methods), *map(guest, peers)])
         )
     anytime("run", path("peers.yaml"), "--threads", str(options.workers), stdout=subprocess.DEVNULL)
     anytime("export", "curves", path("peers.sqlite"), "-o", options.output, stdout=subprocess.DEVNULL)
@@ -250,7 +251,8 @@ def plot(source, target, methods):
     rows = (len(methods) + columns - 1) // columns
     script = (
         f"set terminal svg size {450 * columns},{330 * rows} font 'DejaVu Sans,13' background '#ffffff'\n"
-        f"set output '{target}'\nset datafile separator ','\nset logscale xy\nset offsets graph 0.05, graph 0.05, graph 0, graph 0\n"
+        f"set output '{target}'\nset datafile separator ','\nset logscale xy\n"
+        "set offsets graph 0.05, graph 0.05, graph 0, graph 0\n"
         "set format x '10^{%L}'\nset key bottom left\nset xlabel 'benchmark seconds'\n"
         f"set ylabel 'mean test regret (%)'\nset multiplot layout {rows},{columns}\n{panels}unset multiplot\n"
     )

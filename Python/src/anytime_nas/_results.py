@@ -22,8 +22,8 @@ _TEXT = {
     "experiment", "space", "method", "metric", "accounting", "currency", "cell", "test", "first", "second", "better",
 }
 _WHOLE = {
-    "seed", "epochs", "runs", "n", "failed", "pairs", "seeds", "successes", "common_seeds", "runs_needed", "last_epochs",
-    "last_n",
+    "seed", "epochs", "runs", "n", "failed", "pairs", "seeds", "successes", "common_seeds", "runs_needed",
+    "last_epochs", "last_n",
 }
 
 

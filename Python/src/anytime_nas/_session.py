@@ -84,7 +84,8 @@ def _question(point: Point) -> Dict[str, Any]:
     if isinstance(point, Sequence) or hasattr(point, "tolist"):
         return {"configuration": list(point)}
     raise TypeError(
-        f"{point!r} is neither a configuration (a dictionary by names, or a list of numbers) nor a cell (an.Cell or text)"
+        f"{point!r} is neither a configuration (a dictionary by names, or a list of numbers) nor a cell (an.Cell, "
+        "or its text)"
     )
 
 
@@ -137,7 +138,9 @@ class Session:
         self._open = True
         self.space = Space._from(run["space"])
         self.fidelities = tuple(int(f["epochs"]) for f in run["fidelities"])
-        self.seconds = {int(f["epochs"]): float(f["seconds"]) for f in run["fidelities"] if f.get("seconds") is not None}
+        self.seconds = {
+            int(f["epochs"]): float(f["seconds"]) for f in run["fidelities"] if f.get("seconds") is not None
+        }
         self.seed = int(run["seed"])
         self.random = random.Random(self.seed)
         horizon = run.get("horizon")
@@ -208,7 +211,7 @@ class Session:
         return drawn[0] if count is None else drawn
 
     def mutate(self, configuration: Configuration) -> Any:
-        """Changes one choice of a configuration, as the package's own evolution does; in the form it was given. Free."""
+        """Changes one choice of a configuration, given in either form, as the package's own evolution does. Free."""
         return self._ask({"type": "mutate", **_question(configuration)}, "mutant")["configuration"]
 
     def end(self) -> None:
