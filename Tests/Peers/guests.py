@@ -180,10 +180,11 @@ def main():
     horizon = options.trainings * mean_seconds(anytime, options.table, options.space)
     table = options.table if options.table == "embedded" else os.path.abspath(options.table)
     peers = sorted({METHODS[m][1] for m in methods})
+    entries = [*(METHODS[m][0] for m in methods), *map(guest, peers)]
     with open(path("peers.yaml"), "w") as file:
         file.write(
             f"name: peers\ntable: {table}\nspace: {options.space}\nhorizon: {horizon}\nseeds: {options.seeds}\n"
-            "methods:\n" + "".join(f"  - {entry}\n" for entry in [*(METHODS[m][0] for m in methods), *map(guest, peers)])
+            "methods:\n" + "".join(f"  - {entry}\n" for entry in entries)
         )
     anytime("run", path("peers.yaml"), "--threads", str(options.workers), stdout=subprocess.DEVNULL)
     anytime("export", "curves", path("peers.sqlite"), "-o", options.output, stdout=subprocess.DEVNULL)
