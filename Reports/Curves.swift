@@ -18,12 +18,16 @@ public struct Curves: Sendable {
   /// The metric of outputs that show one: by default test, if any run has it.
   public let defaultMetric: RegretMetric
 
+  /// The experiment with its runs.
   public var results: ExperimentResults { runs.results }
 
   /// One method's regret, as fractions (0.01 is one percent point).
   public struct Curve: Sendable {
+    /// The method's label, or that of an envelope.
     public let label: String
+    /// The method's name.
     public let method: String
+    /// The accuracy whose regret is shown.
     public let metric: RegretMetric
     /// The number of runs that ended well, with or without an incumbent.
     public let runs: Int
@@ -37,14 +41,18 @@ public struct Curves: Sendable {
   public struct Summary: Hashable, Sendable, Codable {
     /// The number of runs that have an incumbent.
     public let n: Int
+    /// The mean.
     public let mean: Double
     /// `nil` for a single run.
     public let standardError: Double?
+    /// The median and the quartiles.
     public let median, lowerQuartile, upperQuartile: Double
+    /// The least and the greatest value.
     public let least, greatest: Double
     /// A bootstrap interval of the mean, where it was asked for.
     public var interval: ClosedRange<Double>?
 
+    /// Statistics of values; `nil` if there are none.
     public init?(_ values: [Double]) {
       guard let mean = values.mean, let quartiles = values.quantiles([0.25, 0.5, 0.75]),
         let least = values.min(), let greatest = values.max()
@@ -127,7 +135,9 @@ public struct Curves: Sendable {
 /// Bootstrap intervals of the mean of many curves on a common grid: whole runs are resampled, so that all points
 /// belong to the same resamples.
 public struct MeanBand: Sendable {
+  /// The probability with which an interval covers the mean.
   public static let level = 0.95
+  /// The number of resamples.
   public static let resamples = 1_000
 
   /// Percentile intervals, one per point of the grid; `nil` where fewer than two runs have a value.

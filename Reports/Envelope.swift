@@ -12,7 +12,9 @@ import Statistics
 public struct Envelope: Sendable {
   /// The study's name and `envelope`.
   public let label: String
+  /// The method's name.
   public let method: String
+  /// The method's family.
   public let family: Method.Family
   /// Ascending in amounts and epochs.
   public let stages: [Stage]

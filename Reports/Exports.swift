@@ -12,6 +12,7 @@ public struct CurveExport: Sendable {
   /// Throws if a file of the package is missing, or if the format cannot hold the curves.
   public let render: @Sendable (Curves) throws -> Data
 
+  /// A format, for files of which ``fileName`` is the end of the name.
   public init(fileName: String, render: @escaping @Sendable (Curves) throws -> Data) {
     self.fileName = fileName
     self.render = render

@@ -7,11 +7,14 @@ public struct Figure: Sendable {
   public struct Panel: Sendable {
     /// A bold line above, and smaller ones below it.
     public var title: String
+    /// Small lines below the title.
     public var caption: String
+    /// The gnuplot commands.
     public var commands: String
     /// The height in points; a picture of one panel is 800 points wide.
     public var height: Int
 
+    /// A panel with its title, caption and commands.
     public init(title: String, caption: String, commands: String, height: Int = 520) {
       self.title = title
       self.caption = caption
@@ -20,6 +23,7 @@ public struct Figure: Sendable {
     }
   }
 
+  /// The panels, row by row.
   public var panels: [Panel]
   /// Panels in a row.
   public var columns: Int

@@ -16,6 +16,9 @@ public struct IOHExport: Sendable {
   private let runs: RegretRuns
   private let metric: RegretMetric
 
+  /// The runs of an experiment.
+  ///
+  /// - Parameter metric: By default test, if any run has it.
   public init(_ runs: RegretRuns, metric: RegretMetric? = nil) {
     self.runs = runs
     self.metric = metric ?? runs.defaultMetric

@@ -5,13 +5,19 @@ import Foundation
 /// The experiment behind a file: all that determines its runs, which of them are missing or failed, and the version of
 /// the program that wrote the file.
 public struct ExperimentIdentity: Encodable, Sendable {
+  /// The experiment.
   public let experiment: Experiment
+  /// The checksum of the table that the runs used.
   public let tableChecksum: String
+  /// The version of the program that wrote the file.
   public let version: String
+  /// When an incumbent counts.
   public let accounting: Accounting
+  /// The unit of all amounts.
   public let currency: BudgetPolicy.Currency
   /// The digest of every method's runs, by label: the key of the run store.
   public let digests: [String: String]
+  /// The number of runs that are not finished.
   public let missingRuns: Int
   /// The seeds that are missing, by label.
   public let missingSeeds: [String: [UInt64]]
@@ -20,12 +26,17 @@ public struct ExperimentIdentity: Encodable, Sendable {
   /// Absent if the table was not available.
   public let reference: SpaceReference?
 
+  /// A run that failed.
   public struct Failure: Encodable, Sendable {
+    /// The method's label.
     public let method: String
+    /// The run's seed.
     public let seed: UInt64
+    /// Why it failed, in one sentence.
     public let reason: String
   }
 
+  /// What determined the runs, and which of them are there.
   public init(_ runs: RegretRuns) {
     let results = runs.results
     experiment = results.experiment

@@ -12,7 +12,9 @@ public struct Landscape: Sendable {
   public struct Group: Hashable, Sendable {
     /// The depth, or the number of vertices with the operation.
     public let count: Int
+    /// The number of architectures.
     public let architectures: Int
+    /// The mean validation accuracy at the highest epoch count, in 0...1.
     public let accuracy: Double
     /// Mean seconds of a training at the highest epoch count; `nil` if the table has none.
     public let seconds: Double?
@@ -27,6 +29,7 @@ public struct Landscape: Sendable {
   /// Rows, the best first.
   public let best: [Int]
 
+  /// Describes a table's architectures.
   public init(_ table: Table) {
     let top = table.epochs.count - 1
     let rows = 0..<table.rowCount

@@ -7,6 +7,7 @@ import Statistics
 public struct Leaderboard: Sendable {
   /// One method.
   public struct Row: Sendable {
+    /// The method's label.
     public let label: String
     /// 1 for the least mean final regret; ties share their mean rank, and methods without any regret the last one.
     public let rank: Double
@@ -45,9 +46,11 @@ public struct Leaderboard: Sendable {
     var microsecondsText: String? { microsecondsPerEvaluation.map { Numbers.decimals($0, 2) } }
   }
 
+  /// The accuracy whose regret is compared.
   public let metric: RegretMetric
   /// The methods by rank.
   public let rows: [Row]
+  /// The comparisons of all pairs of methods.
   public let significance: SignificanceTable
   /// The budgets at which all curves are defined: from the latest first incumbent of any run to the end.
   public let range: ClosedRange<Double>?
@@ -57,6 +60,7 @@ public struct Leaderboard: Sendable {
   private let notes: [String]
   private let caption: String
 
+  /// The leaderboard of an experiment, by its default metric.
   public init(_ results: ExperimentResults) { self.init(RegretRuns(results)) }
 
   /// - Parameter metric: By default test, where the table has it.

@@ -8,8 +8,11 @@ import Statistics
 /// mean rank, and runs without an incumbent share the last ranks. Where methods have few seeds in common, it is the
 /// rank that a run is expected to have among one of each other method, drawn at random from all its runs.
 public struct RankCurves: Sendable {
+  /// The runs that are ranked.
   public let runs: RegretRuns
+  /// The accuracy whose regret is ranked.
   public let metric: RegretMetric
+  /// Amounts of the currency, ascending.
   public let grid: [Double]
   /// The number of seeds whose runs all of these methods have.
   public let seeds: Int
@@ -20,7 +23,9 @@ public struct RankCurves: Sendable {
 
   /// One method's ranks.
   public struct Curve: Sendable {
+    /// The method's label.
     public let label: String
+    /// The method's name.
     public let method: String
     /// The mean rank at each point of the grid, and its standard error over the method's runs, 0 for one.
     public let points: [(mean: Double, standardError: Double)]

@@ -16,15 +16,18 @@ public enum Accounting: String, CaseIterable, Sendable, Codable {
 
 /// The accuracy whose regret is shown.
 public enum RegretMetric: String, CaseIterable, Sendable, Codable {
+  /// The images that accuracy is measured on.
   case validation, test
 }
 
 /// Regret of every run of an experiment over the budget spent: the basis of all curves, ranks, targets and tests.
 /// Failed runs are left out here, and so everywhere.
 public struct RegretRuns: Sendable {
+  /// The experiment with its runs.
   public let results: ExperimentResults
   /// The currency of all amounts.
   public let currency: BudgetPolicy.Currency
+  /// When an incumbent counts.
   public let accounting: Accounting
   /// Facts on the whole search space, if its table was available.
   public let reference: SpaceReference?
@@ -38,8 +41,11 @@ public struct RegretRuns: Sendable {
 
   /// The runs of one method.
   public struct MethodRuns: Sendable {
+    /// The method's label.
     public let label: String
+    /// The method's name.
     public let method: String
+    /// The method's family.
     public let family: Method.Family
     /// The runs that ended well, by ascending seed.
     public let runs: [Run]
@@ -49,9 +55,11 @@ public struct RegretRuns: Sendable {
 
   /// One run's regret, as fractions (0.01 is one percent point).
   public struct Run: Sendable {
+    /// The run's seed.
     public let seed: UInt64
     /// The amount spent at the end of the run, including budget that was lost at the horizon.
     public let end: Double
+    /// Regret of validation accuracy over the amount spent.
     public let validation: StepCurve
     /// `nil` if the table has no test accuracy.
     public let test: StepCurve?

@@ -22,8 +22,11 @@ public struct SignificanceTable: Sendable {
 
   /// The test of a pair, with its correction for many pairs.
   public enum Test: String, CaseIterable, Sendable, Codable {
+    /// Wilcoxon's signed-rank test of common seeds, corrected by Holm.
     case wilcoxonHolm = "wilcoxon-holm"
+    /// Mann and Whitney's test of all runs, corrected by Holm.
     case mannWhitneyHolm = "mann-whitney-holm"
+    /// Friedman's test with Nemenyi's critical difference, on common seeds.
     case nemenyi
 
     /// Whether the runs of common seeds are compared, not all runs.
@@ -39,8 +42,11 @@ public struct SignificanceTable: Sendable {
     }
   }
 
+  /// The runs that are compared.
   public let runs: RegretRuns
+  /// The accuracy whose regret is compared.
   public let metric: RegretMetric
+  /// The test of every pair.
   public let test: Test
   /// The methods that are compared: those with a run that ended well.
   public let labels: [String]
@@ -91,6 +97,7 @@ public struct SignificanceTable: Sendable {
   /// the best: the least p-values that the exact test has for its number of runs are too great, corrected as the
   /// table's p-values are, with the other pairs' as they are.
   public struct TooFew: Hashable, Sendable {
+    /// The method's label.
     public let label: String
     /// The number of runs that are compared.
     public let runs: Int
@@ -259,6 +266,7 @@ public struct SignificanceTable: Sendable {
 
 /// Average ranks with bars over methods that cannot be told apart: Demšar's diagram (JMLR 2006).
 public struct CriticalDifferences: Sendable {
+  /// The comparisons.
   public let table: SignificanceTable
   /// The comparison at one of the table's budgets.
   public let row: SignificanceTable.Row

@@ -6,6 +6,7 @@ import Statistics
 public struct Study: Sendable {
   /// The label that they have in common.
   public let name: String
+  /// The way in which levels are combined.
   public let design: Variation.Design
   /// Their method's name.
   public let method: String
@@ -16,6 +17,7 @@ public struct Study: Sendable {
 
   /// A setting with its levels.
   public struct Factor: Sendable {
+    /// The setting's name.
     public let name: String
     /// The levels in canonical text: numbers ascending, others in the experiment's order.
     public let levels: [String]

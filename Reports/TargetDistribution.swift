@@ -13,7 +13,9 @@ public struct TargetDistribution: Sendable {
   /// 31 regrets from 10 to 0.01 percent points, evenly spaced in the logarithm, as fractions.
   public static let fixedTargets = (0...30).map { pow(10, -1 - Double($0) / 10) }
 
+  /// The runs that are timed.
   public let runs: RegretRuns
+  /// The accuracy whose regret has targets.
   public let metric: RegretMetric
   /// As fractions, descending.
   public let targets: [Double]
@@ -22,7 +24,9 @@ public struct TargetDistribution: Sendable {
 
   /// One method's running times.
   public struct MethodTimes: Sendable {
+    /// The method's label.
     public let label: String
+    /// The method's name.
     public let method: String
     /// One per target.
     public let times: [RunningTime]
@@ -30,6 +34,11 @@ public struct TargetDistribution: Sendable {
     public let distribution: EmpiricalDistribution
   }
 
+  /// Times every run of every method.
+  ///
+  /// - Parameters:
+  ///   - metric: By default test, if any run has it.
+  ///   - targets: Regrets as fractions, descending.
   public init(
     _ runs: RegretRuns, metric: RegretMetric? = nil, targets: [Double] = TargetDistribution.fixedTargets
   ) {

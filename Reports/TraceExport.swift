@@ -10,6 +10,7 @@ public struct TraceExport: Sendable {
   /// Throws if the format cannot hold the results.
   public let render: @Sendable (ExperimentResults) throws -> Data
 
+  /// All formats: CSV and JSON.
   public static let all = [csv, json]
 
   /// A row per method, seed of a run that ended well, epoch and number that was measured then; architecture weights as

@@ -31,14 +31,22 @@ public struct BOHB: Optimizer {
       Setting("kernels", \BOHB.kernels, "of categorical parameters: corrected, or with HpBandSter's defects"),
     ])
 
+  /// The kernels of categorical parameters: with bandwidths that are cut, or with HpBandSter's defects.
   public enum Kernels: String, CaseIterable, Sendable { case corrected, hpbandster }
 
+  /// The schedule; by default rounded as in HpBandSter.
   public var brackets = Brackets { $0.rounding = .hpbandster }
+  /// The percentage of the trainings that are good ones, 1...99.
   public var top = 15
+  /// The number of samples of the good density, of which the one with the greatest ratio of densities is trained.
   public var samples = 64
+  /// The probability that a configuration is drawn at random, 0...1.
   public var randomFraction = 1.0 / 3
+  /// The factor by which bandwidths are wider when samples are drawn.
   public var bandwidthFactor = 3.0
+  /// The least bandwidth, on a parameter's scale of 0...1.
   public var minBandwidth = 1e-3
+  /// The kernels of categorical parameters.
   public var kernels = Kernels.corrected
 
   public init() {}
@@ -69,6 +77,7 @@ public struct BOHBModel: Sendable {
   /// The densities of the last fit; `nil` if trainings came since.
   private var model: (good: KernelDensity, bad: KernelDensity)?
 
+  /// A model without trainings.
   public init(_ space: ParameterSpace, _ settings: BOHB = BOHB()) {
     self.settings = settings
     parameters = space.parameters
@@ -79,6 +88,11 @@ public struct BOHBModel: Sendable {
   /// The least number of trainings of each kind.
   private var least: Int { parameters.count + 1 }
 
+  /// Adds a training.
+  ///
+  /// - Parameters:
+  ///   - fidelity: The index among the epoch counts.
+  ///   - loss: The validation error; less is better.
   public mutating func add(_ configuration: Configuration, fidelity: Int, loss: Double) {
     guard modelFidelity.map({ fidelity >= $0 }) ?? true else { return }
     var point = configuration.values

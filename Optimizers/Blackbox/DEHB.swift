@@ -26,11 +26,17 @@ public struct DEHB: Optimizer {
       Setting("encoding", \DEHB.encoding, "where a choice lies in its part of a side; the original has the lower edge"),
     ])
 
+  /// Where a random choice lies in its part of a side of the unit cube: in the middle, or at the lower edge as in the
+  /// original.
   public enum Encoding: String, CaseIterable, Sendable { case middle, edge }
 
+  /// The schedule; by default rounded as in HpBandSter.
   public var brackets = Brackets { $0.rounding = .hpbandster }
+  /// The factor of the difference that is added to a point, 0...2.
   public var mutationFactor = 0.5
+  /// The probability that a coordinate is the mutant's, 0...1.
   public var crossover = 0.5
+  /// Where a random choice lies in its part of a side.
   public var encoding = Encoding.middle
 
   public init() {}

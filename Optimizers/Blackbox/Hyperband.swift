@@ -21,6 +21,7 @@ public struct Hyperband: Optimizer {
     usesFidelities: true,
     settings: Brackets.settings(at: \Hyperband.brackets))
 
+  /// The schedule.
   public var brackets = Brackets()
 
   public init() {}
@@ -34,6 +35,7 @@ public struct Hyperband: Optimizer {
 public struct Brackets: Configurable {
   /// One in so many configurations goes on.
   public var eta = 3
+  /// How the number of configurations that a bracket begins with is rounded.
   public var rounding = Rounding.paper
 
   public static let settings = [
@@ -53,6 +55,7 @@ public struct Brackets: Configurable {
 
   /// The configurations at one epoch count.
   public struct Rung: Hashable, Sendable {
+    /// The number of configurations.
     public let configurations: Int
     /// The index among the session's epoch counts.
     public let fidelity: Int

@@ -21,9 +21,12 @@ public struct LocalSearch: Optimizer {
       Setting("steps", \LocalSearch.steps, 1...1_000, "neighbours along a numeric parameter"),
     ])
 
+  /// The neighbour to go on with: the best of all, or the first that is better.
   public enum Move: String, CaseIterable, Sendable { case best, first }
 
+  /// The neighbour to go on with.
   public var move = Move.best
+  /// The number of neighbours along a numeric parameter with more values than these.
   public var steps = 10
 
   public init() {}

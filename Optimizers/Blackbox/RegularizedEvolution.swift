@@ -22,8 +22,11 @@ public struct RegularizedEvolution: Optimizer {
       Setting("mutation", \RegularizedEvolution.mutation, "how a child differs from its parent"),
     ])
 
+  /// The number of members.
   public var population = 100
+  /// The number of members that are drawn, with replacement, to compete to be the parent; at most ``population``.
   public var sample = 10
+  /// How a child differs from its parent.
   public var mutation = MutationRule.oneShot1
 
   public init() {}

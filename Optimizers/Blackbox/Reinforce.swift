@@ -24,8 +24,11 @@ public struct Reinforce: Optimizer {
       Setting("bins", \Reinforce.bins, 2...1_000, log: true, "parts that a numeric parameter is cut into"),
     ])
 
+  /// The length of a step along the gradient.
   public var learningRate = 0.1
+  /// The momentum of the baseline's moving average, in 0..<1.
   public var momentum = 0.9
+  /// The number of parts that a parameter with more values, or a real one, is cut into.
   public var bins = 10
 
   public init() {}
@@ -54,8 +57,12 @@ public struct CategoricalPolicy: Sendable {
   private let isWhole: [Bool]
   /// `[parameter][choice]`
   public private(set) var logits: [[Double]]
+  /// `[parameter][choice]`: the softmax of ``logits``.
   public private(set) var probabilities: [[Double]]
 
+  /// Uniform distributions.
+  ///
+  /// - Parameter bins: The number of parts that a parameter with more values is cut into.
   public init(_ space: ParameterSpace, bins: Int) {
     self.space = space
     isWhole = space.parameters.map { $0.categories != nil || ($0.count ?? .max) <= bins }
@@ -72,6 +79,7 @@ public struct CategoricalPolicy: Sendable {
     return powers.map { $0 / sum }
   }
 
+  /// Draws a choice per parameter.
   public func sample(using random: inout RandomGenerator) -> [Int] {
     probabilities.map { random.index(weights: $0) }
   }

@@ -32,12 +32,19 @@ public struct SMAC: Optimizer {
       Setting("retrain-after", \SMAC.retrainAfter, 1...1_000, log: true, "challengers before the next model"),
     ])
 
+  /// The number of random configurations before the first model.
   public var startup = 1
+  /// The number of trees in the forest.
   public var trees = 10
+  /// The probability that a challenger is drawn at random, 0...1.
   public var randomFraction = 0.33
+  /// The greatest number of trainings of one configuration.
   public var maxRuns = 4
+  /// The number of local searches, which start from the best known configurations.
   public var localSearches = 10
+  /// The number of random configurations that compete with what the local searches find.
   public var randomCandidates = 100
+  /// The number of challengers, random ones counted, before the next model.
   public var retrainAfter = 8
 
   public init() {}
@@ -110,6 +117,7 @@ public struct SMACModel: Sendable {
   private var sums: [Double] = []
   private var runs: [Int] = []
 
+  /// A model without trainings.
   public init(_ space: ParameterSpace, _ settings: SMAC = SMAC()) {
     self.space = space
     self.settings = settings
@@ -122,6 +130,9 @@ public struct SMACModel: Sendable {
   /// The number of configurations so far.
   public var count: Int { configurations.count }
 
+  /// Adds a training.
+  ///
+  /// - Parameter loss: The validation error; less is better.
   public mutating func add(_ configuration: Configuration, loss: Double) {
     if let index = indices[configuration] {
       sums[index] += loss

@@ -25,10 +25,15 @@ public struct TPE: Optimizer {
       Setting("prior-weight", \TPE.priorWeight, 0.001...1_000, log: true, "weight of the prior, in trainings"),
     ])
 
+  /// The number of random configurations before the first model.
   public var startup = 20
+  /// The factor of the square root: the best ceil(gamma sqrt(n)) of n trainings are good ones.
   public var gamma = 0.25
+  /// The number of candidates per parameter, drawn from the good density.
   public var candidates = 24
+  /// The number of latest trainings that have their whole weight, and the greatest number of good ones.
   public var forgetting = 25
+  /// The weight of the prior, in trainings.
   public var priorWeight = 1.0
 
   public init() {}
@@ -61,6 +66,7 @@ public struct TPEModel: Sendable {
   /// Trainings from the best to the worst.
   private var order: [Int] = []
 
+  /// A model without trainings.
   public init(_ space: ParameterSpace, _ settings: TPE = TPE()) {
     self.space = space
     self.settings = settings
@@ -77,6 +83,9 @@ public struct TPEModel: Sendable {
   /// The number of trainings so far.
   public var count: Int { losses.count }
 
+  /// Adds a training.
+  ///
+  /// - Parameter loss: The validation error; less is better.
   public mutating func add(_ configuration: Configuration, loss: Double) {
     // After all that are no worse.
     var (low, high) = (0, order.count)
@@ -89,6 +98,7 @@ public struct TPEModel: Sendable {
     values += configuration.values
   }
 
+  /// The next configuration to train.
   public func suggest(using random: inout RandomGenerator) -> Configuration {
     let forgetting = settings.forgetting
     let goodCount = min(Int((settings.gamma * Double(count).squareRoot()).rounded(.up)), forgetting)

@@ -36,16 +36,25 @@ public struct DARTS: Optimizer {
 
   /// The computation of the Hessian-vector product in the second order.
   public enum HessianProduct: String, CaseIterable, Sendable {
+    /// By a difference of two gradients at weights that are moved a little, as in the authors' code.
     case finiteDifference = "finite-difference"
+    /// By differentiating the gradient.
     case exact
   }
 
+  /// The training of the supernet.
   public var supernet = SupernetSettings()
+  /// The learning of the architecture.
   public var architect = ArchitectSettings()
+  /// The order of the architecture's gradient.
   public var order = Order.first
+  /// How the second order's Hessian-vector product is computed.
   public var hessian = HessianProduct.finiteDifference
+  /// When the search ends before its last epoch.
   public var stop = StopSettings()
+  /// The noise on the architecture while the network's weights learn.
   public var perturb = PerturbSettings()
+  /// How the final architecture is chosen.
   public var select = SelectSettings()
 
   public init() {}

@@ -42,9 +42,11 @@ public struct ENAS: Optimizer {
       }
     ])
 
+  /// The training of the supernet.
   public var supernet = SupernetSettings {
     ($0.batchSize, $0.gradientClip, $0.weightDecay) = (64, 0.25, 1e-4)
   }
+  /// The choice of an architecture by the trained controller.
   public var selection = SampledSelection()
   /// The number of steps of the controller per epoch.
   public var controllerSteps = 300

@@ -39,12 +39,15 @@ public struct GDAS: Optimizer {
     ] + StopSettings.settings(at: \GDAS.stop),
     presets: [SupernetSettings.quick(\GDAS.supernet) { $0.architect.learningRate = 0.003 }])
 
+  /// The training of the supernet.
   public var supernet = SupernetSettings { $0.epochs = 100 }
+  /// The learning of the architecture.
   public var architect = ArchitectSettings()
   /// The temperature of the Gumbel-softmax at the first epoch.
   public var highestTemperature = 10.0
   /// The temperature of the Gumbel-softmax at the end of its linear fall, which is one epoch after the last.
   public var lowestTemperature = 1.0
+  /// When the search ends before its last epoch.
   public var stop = StopSettings()
 
   public init() {}

@@ -30,12 +30,17 @@ public struct PCDARTS: Optimizer {
       }
     ])
 
+  /// The training of the supernet.
   public var supernet = SupernetSettings { $0.epochs = 100 }
+  /// The learning of the architecture.
   public var architect = ArchitectSettings { $0.warmStartEpochs = 15 }
   /// The number of parts of the channels, of which operations see one.
   public var channelParts = 4
+  /// When the search ends before its last epoch.
   public var stop = StopSettings()
+  /// The noise on the architecture while the network's weights learn.
   public var perturb = PerturbSettings()
+  /// How the final architecture is chosen.
   public var select = SelectSettings()
 
   public init() {}

@@ -11,6 +11,7 @@ import Statistics
 ///
 /// Difference: it is a setting of PC-DARTS too, whose script there has none.
 public struct PerturbSettings: Configurable {
+  /// The kind of noise.
   public var noise = Noise.none
   /// The greatest noise at the first epoch, and that at the end of its linear growth, which is one epoch after the
   /// last.

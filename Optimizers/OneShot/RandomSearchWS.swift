@@ -27,7 +27,9 @@ public struct RandomSearchWS: Optimizer {
       }
     ])
 
+  /// The training of the supernet.
   public var supernet = SupernetSettings { ($0.batchSize, $0.gradientClip) = (64, 0.25) }
+  /// The choice of an architecture after an epoch.
   public var selection = SampledSelection { $0.batches = 10 }
 
   public init() {}

@@ -23,6 +23,7 @@ package typealias Decided = [Int: [Int]]
 /// what is not kept is not executed, where the code executes it times zero; and nothing is fine-tuned after the last
 /// choice, since nothing depends on it. Until the last choice, the architecture of the last epoch is recommended.
 public struct SelectSettings: Configurable {
+  /// How the final architecture is chosen.
   public var rule = Rule.weights
   /// The number of epochs of fine-tuning after each choice but the last.
   public var epochs = 5

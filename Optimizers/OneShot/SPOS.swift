@@ -33,6 +33,7 @@ public struct SPOS: Optimizer {
       }
     ])
 
+  /// The training of the supernet.
   public var supernet = SupernetSettings { ($0.batchSize, $0.recalibration) = (64, 20) }
   /// The number of architectures of a generation.
   public var population = 50

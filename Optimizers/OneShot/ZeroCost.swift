@@ -25,9 +25,13 @@ public struct ZeroCost: Optimizer {
       Setting("batch-size", \ZeroCost.batchSize, 2...10_000, log: true, "images that nwot sees"),
     ])
 
+  /// The score that cells are ranked by.
   public var proxy = NetworkScore.nwot
+  /// The number of distinct random cells that are scored at a time.
   public var pool = 100
+  /// The number of the best of them, which are trained; at most ``pool``.
   public var top = 10
+  /// The number of images that the score `nwot` sees.
   public var batchSize = 128
 
   public init() {}

@@ -15,6 +15,7 @@ public struct Spending: Hashable, Sendable, Codable {
   /// count.
   public var evaluations = 0.0
 
+  /// Amounts in each currency, none of them negative.
   public init(seconds: Double = 0, epochs: Double = 0, evaluations: Double = 0) {
     self.seconds = seconds
     self.epochs = epochs
@@ -65,12 +66,15 @@ public struct Ledger: Hashable, Sendable, Codable {
 
   /// All charges of one kind: their sum in the ledger's currency, and how many there were.
   public struct Total: Hashable, Sendable, Codable {
+    /// The sum of the charges, in the ledger's currency.
     public var amount = 0.0
+    /// The number of charges.
     public var count = 0
   }
 
   /// The budget, in ``currency``.
   public let horizon: Double
+  /// The unit of ``horizon`` and of all charges.
   public let currency: BudgetPolicy.Currency
   /// The sum of all charges in ``currency``, at most ``horizon``.
   public private(set) var spent = 0.0
@@ -79,6 +83,7 @@ public struct Ledger: Hashable, Sendable, Codable {
   /// By index of the kind. Single charges are not kept: there may be a billion.
   private var totals = [Total](repeating: Total(), count: Kind.allCases.count)
 
+  /// An empty ledger.
   public init(horizon: Double, currency: BudgetPolicy.Currency) {
     self.horizon = horizon
     self.currency = currency

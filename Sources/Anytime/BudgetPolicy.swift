@@ -68,6 +68,7 @@ public struct BudgetPolicy: Hashable, Sendable, Codable {
 
   /// The named policy that this one is, or was made from.
   public var name: String
+  /// The unit of the budget.
   public var currency: Currency = .seconds
   /// Whether training an architecture for more epochs than before charges the difference only.
   public var resume = false
@@ -76,11 +77,17 @@ public struct BudgetPolicy: Hashable, Sendable, Codable {
   public var chargeOverhead = false
   /// Whether an incumbent counts only after its final training, unless the run has trained it fully.
   public var chargeFinalTraining = false
+  /// Which evaluation makes the incumbent.
   public var incumbent = Incumbent.highestFidelity
+  /// Which accuracy of the incumbent regret is computed from.
   public var accuracy = Accuracy.mean
+  /// What the test curve shows.
   public var testCurve = TestCurve.incumbent
+  /// The best accuracy of the space that regret is measured against.
   public var regretReference = RegretReference.bestMean
+  /// The clock by which a supernet's passes are charged.
   public var clock = Clock.model
+  /// Which supernet one-shot methods train.
   public var supernet = Supernet.corrected
 
   /// The default: equal budget in benchmark seconds, nothing chosen by test.

@@ -68,6 +68,7 @@ public struct Method: Sendable {
   public let name: String
   /// The name in captions.
   public let title: String
+  /// How the method judges architectures.
   public let family: Family
   /// One sentence.
   public let summary: String
@@ -80,12 +81,14 @@ public struct Method: Sendable {
   public let usesFidelities: Bool
   /// Counts the changes after which equal settings and seeds give other runs. Runs of another revision are other runs.
   public let revision: Int
+  /// What can be set, in the order in which it is listed; by default nothing.
   public let settings: [Setting]
   /// Named sets of settings, chosen with `preset=name`; single settings may still be given beside it.
   public let presets: [Preset]
 
   /// A method with other settings than the defaults, under a name.
   public struct Preset: Sendable {
+    /// The name that follows `preset=`, in kebab-case.
     public let name: String
     /// What it is for, in a few words.
     public let summary: String
@@ -102,6 +105,8 @@ public struct Method: Sendable {
     public var values: [String: String] { Settings(of: method).values }
   }
 
+  /// A description for ``Optimizer/method``. By default, of a blackbox method of revision 1 that needs no images,
+  /// trains at the highest epoch count alone, and has no settings.
   public init(
     name: String, title: String, family: Family = .blackbox, summary: String, citation: String,
     usesImages: Bool = false, usesFidelities: Bool = false, revision: Int = 1,
@@ -122,6 +127,7 @@ public struct Method: Sendable {
 
 /// The methods that a program knows.
 public struct Registry: Sendable {
+  /// The methods in the order in which they are listed.
   public let methods: [any Optimizer.Type]
   /// Where relative paths in settings of methods start; the current folder if `nil`.
   public var folder: URL?

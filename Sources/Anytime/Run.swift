@@ -7,6 +7,7 @@ import TabularBenchmark
 public struct RunFailure: Error, Hashable, Sendable, CustomStringConvertible {
   /// One sentence.
   public let description: String
+  /// A failure with its reason, in one sentence.
   public init(_ description: String) { self.description = description }
 }
 

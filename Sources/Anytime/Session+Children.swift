@@ -18,6 +18,7 @@ public struct ChildRun: Hashable, Sendable, Codable {
 
   /// An architecture that was recommended.
   public struct Recommendation: Hashable, Sendable, Codable {
+    /// The architecture.
     public let architecture: Architecture
     /// How often.
     public let count: Int
@@ -52,6 +53,7 @@ public struct ChildRun: Hashable, Sendable, Codable {
   /// The method's settings that differ from its defaults, by name, in canonical text; `nil` in runs that were stored
   /// before settings were.
   public internal(set) var settings: [String: String]?
+  /// How the run ended.
   public let end: End
   /// Why it came to no result, in one sentence.
   public let failure: String?

@@ -17,6 +17,7 @@ public struct Evaluation: Hashable, Sendable {
   /// What the training took, in benchmark seconds, whatever of it was charged.
   public let seconds: Double
 
+  /// What a training showed: accuracies in 0...1, and benchmark seconds.
   public init(
     epochs: Int, validationAccuracy: Double, halfwayValidationAccuracy: Double? = nil, trainAccuracy: Double? = nil,
     seconds: Double = 0
@@ -31,15 +32,25 @@ public struct Evaluation: Hashable, Sendable {
 
 /// A wrong call of a session.
 public enum SessionError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// A configuration that gives no architecture was evaluated or recommended.
   case noArchitecture
+  /// A configuration is no point of the search space; the text says why.
   case notAPoint(String)
+  /// An architecture outside the search space was evaluated or recommended.
   case notInTheTable(Architecture)
+  /// An epoch count without trainings was asked for, with those that there are.
   case noSuchFidelity(Int, available: [Int])
+  /// Two children of one session have the same name.
   case nameTaken(String)
+  /// An evaluation of an objective cost nothing in the budget's currency, so that a search might never end.
   case notCharged(BudgetPolicy.Currency)
+  /// Work was charged an amount that is negative, infinite or no number.
   case wrongCharge(Spending)
+  /// An evaluation of an objective showed an infinite value, or none.
   case notANumber(Double)
+  /// An objective's fidelities are not positive and ascending, or there are none.
   case wrongFidelities([Int])
+  /// A child was given a budget that is negative or no number.
   case wrongLimit(Double)
 
   public var description: String {
@@ -80,6 +91,7 @@ public final class Session {
   public var random: RandomGenerator
   /// The budget and its unit.
   public var horizon: Double { ledger.horizon }
+  /// The unit of the budget.
   public var currency: BudgetPolicy.Currency { ledger.currency }
   /// What is spent so far, at most ``horizon``.
   public var spent: Double { ledger.spent }

@@ -1,6 +1,7 @@
 /// A wrong value or combination of settings.
 public struct SettingError: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
+  /// An error with its sentence, which names the setting and what it may be.
   public init(_ description: String) { self.description = description }
 }
 

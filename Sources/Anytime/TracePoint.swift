@@ -24,6 +24,7 @@ public struct TracePoint: Hashable, Sendable, Codable {
   /// whose loss is infinite or no number; `nil` where it was not probed, and in traces of earlier versions.
   public var losses: [Architecture.ID: Double]?
 
+  /// What is known after an epoch of a search.
   public init(
     epoch: Int, amount: Double, architecture: Architecture.ID, values: [String: Double], weights: [[Double]],
     errors: [Architecture.ID: Double], losses: [Architecture.ID: Double]? = nil

@@ -19,6 +19,7 @@ public struct TrajectoryPoint: Hashable, Sendable, Codable {
   /// Seconds that the final training of the incumbent costs, 0 if the run has trained it fully.
   public var finalTrainingSeconds: Double
 
+  /// A change of the incumbent, with regrets as fractions (0.01 is one percent point).
   public init(
     amount: Double, spent: Spending, architecture: Architecture.ID, epochs: Int,
     validationRegret: Double, testRegret: Double?, finalTrainingSeconds: Double
@@ -57,11 +58,16 @@ public struct RunResult: Hashable, Sendable {
   /// What the methods that it ran in child sessions came to, and what they cost.
   public var children: [ChildRun]
 
+  /// All charges of one kind.
   public struct LedgerTotal: Hashable, Sendable, Codable {
+    /// What was paid for.
     public var kind: Ledger.Kind
+    /// The sum of the charges, in the policy's currency.
     public var amount: Double
+    /// The number of charges.
     public var count: Int
 
+    /// The sum and the number of the charges of a kind.
     public init(kind: Ledger.Kind, amount: Double, count: Int) {
       self.kind = kind
       self.amount = amount
@@ -69,6 +75,7 @@ public struct RunResult: Hashable, Sendable {
     }
   }
 
+  /// The outcome of a run.
   public init(
     trajectory: [TrajectoryPoint], spent: Spending, ledger: [LedgerTotal], overheadSeconds: Double,
     trace: [TracePoint] = [], failure: String? = nil, children: [ChildRun] = []

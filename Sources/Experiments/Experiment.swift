@@ -13,13 +13,16 @@ public struct Experiment: Hashable, Sendable, Codable {
   public var space: String
   /// The budget of each run, in the policy's currency.
   public var horizon: Double
+  /// How the budget is spent and results are counted.
   public var policy: BudgetPolicy
   /// The seeds of all methods without seeds of their own.
   public var seeds: [UInt64]
+  /// The methods, in the order of leaderboards and captions.
   public var methods: [MethodEntry]
   /// The treatment of trainings that lack a number; `refuse` if `nil`.
   public var holes: Benchmark.Holes?
 
+  /// An experiment; ``validate()`` says whether it can be run.
   public init(
     name: String, table: String = "embedded", space: String, horizon: Double, policy: BudgetPolicy = .fair,
     seeds: [UInt64], methods: [MethodEntry], holes: Benchmark.Holes? = nil
@@ -136,9 +139,11 @@ public struct Experiment: Hashable, Sendable, Codable {
 
 /// The finished runs of a method, failed ones included.
 public struct MethodResults: Sendable {
+  /// The method with its settings.
   public let entry: MethodEntry
   /// The method's title and family, for captions.
   public let title: String
+  /// The method's family, for captions and styles.
   public let family: Method.Family
   /// The runs by ascending seed.
   public let runs: [(seed: UInt64, result: RunResult)]
@@ -150,6 +155,7 @@ public struct MethodResults: Sendable {
   /// What trained the runs' networks, where other machines may give other bits: see ``RunIdentity/unpinnedNumerics``.
   public let unpinnedNumerics: String?
 
+  /// The finished runs of a method.
   public init(
     entry: MethodEntry, title: String, family: Method.Family, runs: [(seed: UInt64, result: RunResult)],
     digest: String = "", otherRuns: Int = 0, unpinnedNumerics: String? = nil
@@ -166,11 +172,14 @@ public struct MethodResults: Sendable {
 
 /// An experiment with its finished runs, the input of reports.
 public struct ExperimentResults: Sendable {
+  /// The experiment.
   public let experiment: Experiment
+  /// The checksum of the table that the runs used.
   public let tableChecksum: String
   /// The methods in the experiment's order. Runs that are not finished yet are absent.
   public let methods: [MethodResults]
 
+  /// An experiment with its finished runs.
   public init(experiment: Experiment, tableChecksum: String, methods: [MethodResults]) {
     self.experiment = experiment
     self.tableChecksum = tableChecksum

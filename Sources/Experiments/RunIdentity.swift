@@ -6,13 +6,16 @@ import Foundation
 public struct MethodEntry: Hashable, Sendable, Codable {
   /// The name in leaderboards and captions; unique in an experiment.
   public var label: String
+  /// The method's name.
   public var method: String
+  /// The method's settings.
   public var settings: Settings
   /// The method's own seeds, such as fewer than those of other methods; the experiment's seeds if `nil`.
   public var seeds: [UInt64]?
   /// The settings in which it differs from other entries, if it is one of several that were given as one.
   public var variation: Variation?
 
+  /// An entry of an experiment.
   public init(
     label: String, method: String, settings: Settings, seeds: [UInt64]? = nil, variation: Variation? = nil
   ) {
@@ -35,6 +38,7 @@ public struct Numerics: Hashable, Sendable, Codable {
   /// x86-64 processor with AVX2.
   public static let pinnedLibrary = "libtorch 1.13.0 AVX2, oneDNN AVX2"
 
+  /// The numerics of runs that used these images and this library.
   public init(images: String, library: String) {
     self.images = images
     self.library = library
@@ -43,6 +47,7 @@ public struct Numerics: Hashable, Sendable, Codable {
 
 /// Everything that determines a run except its seed: a run is a pure function of the two (rule 10 of the ledger).
 public struct RunIdentity: Hashable, Sendable, Codable {
+  /// The method's name.
   public var method: String
   /// The method's ``Method/revision``.
   public var revision: Int
@@ -50,7 +55,9 @@ public struct RunIdentity: Hashable, Sendable, Codable {
   public var innerRevisions: [String: Int]?
   /// The settings that differ from their defaults, by name, so that a new setting does not change identities.
   public var settings: [String: String]
+  /// The name of the search space.
   public var space: String
+  /// The checksum of the table.
   public var tableChecksum: String
   /// The budget, in the policy's currency.
   public var horizon: Double
@@ -61,9 +68,10 @@ public struct RunIdentity: Hashable, Sendable, Codable {
   /// it.
   public var numerics: Numerics?
 
+  /// The identity of a method's runs under an experiment's conditions.
   public init(
-    method: String, revision: Int, innerRevisions: [String: Int]? = nil, settings: Settings, space: String, tableChecksum: String, horizon: Double,
-    policy: BudgetPolicy, numerics: Numerics? = nil
+    method: String, revision: Int, innerRevisions: [String: Int]? = nil, settings: Settings, space: String,
+    tableChecksum: String, horizon: Double, policy: BudgetPolicy, numerics: Numerics? = nil
   ) {
     self.method = method
     self.revision = revision

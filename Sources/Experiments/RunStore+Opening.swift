@@ -272,19 +272,33 @@ extension RunStore {
 
 /// The reason why a run store cannot be used.
 public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// There is no file, and none is to be made.
   case missing(String)
+  /// The folder of the file does not exist.
   case noFolder(String)
+  /// The path names a folder or a device.
   case notAFile(String)
+  /// A file is no SQLite database, or one of another program.
   case notAStore(String)
+  /// A newer version of the program has written the store, with this schema.
   case newer(String, version: Int)
+  /// Another program holds the store.
   case locked(String)
+  /// The disk or the user's share of it is full.
   case full(String)
+  /// The file may not be read.
   case notReadable(String)
+  /// The file or its folder may not be written to.
   case notWritable(String)
+  /// The system allows no file name of that length.
   case nameTooLong(String)
+  /// A database of this program's schema lacks tables or columns of it.
   case otherSchema(String, reason: String)
+  /// The store has another experiment of the same name.
   case otherExperiment(String, name: String)
+  /// SQLite finds the file damaged.
   case damaged(String, reason: String)
+  /// Any other problem, as SQLite or the system says it.
   case unusable(String, reason: String)
 
   /// The error for an error number of the system.

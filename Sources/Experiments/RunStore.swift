@@ -100,7 +100,9 @@ public struct RunStore: Sendable {
 
   /// A stored experiment, decoded on demand: one that cannot be read does not keep others from being read.
   public struct Stored: Sendable {
+    /// The name, unique in a store.
     public let name: String
+    /// The checksum of the table that its runs used.
     public let tableChecksum: String
     fileprivate let json, identitiesJSON: String
     fileprivate let path: String

@@ -10,6 +10,7 @@ import TabularBenchmark
 public struct Runner: Sendable {
   /// An event of a run, with the progress of the experiment.
   public struct Progress: Sendable {
+    /// What happened in a run.
     public enum Event: Sendable {
       /// The run began.
       case began
@@ -20,17 +21,23 @@ public struct Runner: Sendable {
       case ended(RunResult)
     }
 
+    /// What happened.
     public let event: Event
     /// The label of the run's method.
     public let label: String
+    /// The run's seed.
     public let seed: UInt64
     /// The number of stored runs, and of all runs of the experiment.
     public let done, total: Int
   }
 
+  /// The experiment that is run.
   public let experiment: Experiment
+  /// The table and the search space of all runs.
   public let benchmark: Benchmark
+  /// The methods that entries name.
   public let registry: Registry
+  /// The store that finished runs go to.
   public let store: RunStore
   /// The identities of the runs, by label.
   public let identities: [String: RunIdentity]

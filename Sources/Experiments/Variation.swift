@@ -14,11 +14,13 @@ public struct Variation: Hashable, Sendable, Codable {
 
   /// The label that all entries have in common.
   public var study: String
+  /// The way in which levels are combined.
   public var design: Design
   /// The levels of the factors by the settings' names, in canonical text. With ``Design/each`` only of factors that the
   /// entry shows: those whose others are at the entry's own values.
   public var levels: [String: String]
 
+  /// The place of an entry in a study.
   public init(study: String, design: Design, levels: [String: String]) {
     (self.study, self.design, self.levels) = (study, design, levels)
   }
@@ -26,22 +28,32 @@ public struct Variation: Hashable, Sendable, Codable {
 
 /// A setting that varies, with its levels as a user writes them.
 public struct Factor: Hashable, Sendable {
+  /// The setting's name.
   public var name: String
+  /// The levels, as a user writes them.
   public var levels: [String]
 
+  /// A setting with its levels.
   public init(_ name: String, _ levels: [String]) { (self.name, self.levels) = (name, levels) }
 }
 
 extension Experiment {
   /// A method as the user gave it, perhaps without a label, perhaps with settings that vary.
   public struct Entry: Sendable {
+    /// The label; by default the method's name, with the settings if several entries have the same.
     public var label: String?
+    /// The method.
     public var method: Method
+    /// The method's settings, without those that vary.
     public var settings: Settings
+    /// The method's own seeds; the experiment's if `nil`.
     public var seeds: [UInt64]?
+    /// The settings that vary; none for a single entry.
     public var factors: [Factor]
+    /// The way in which levels of several factors are combined.
     public var design: Variation.Design
 
+    /// A method as the user gave it.
     public init(
       label: String? = nil, method: Method, settings: Settings, seeds: [UInt64]? = nil, factors: [Factor] = [],
       design: Variation.Design = .grid

@@ -1,18 +1,31 @@
 extension OptimizerConformance {
   /// A rule that every search method has to keep.
   public enum Check: String, CaseIterable, Sendable {
+    /// Settings are declared soundly.
     case declarations
+    /// Only what is in the search space is evaluated and recommended, at fidelities that there are.
     case space
+    /// Runs go to their end in every currency, however small the budget is.
     case errors
+    /// A search stops when its budget is spent.
     case ends
+    /// Something is evaluated or recommended, given a budget for many trainings.
     case incumbent
+    /// Parameters of every kind are searched as architectures are.
     case points
+    /// The same seed gives the same run, whatever ran before it.
     case repeats
+    /// Nothing depends on addresses in memory.
     case memory
+    /// Nothing depends on the run's thread, or on the runs beside it.
     case threads
+    /// Nothing depends on how long calls take.
     case clock
+    /// Nothing is learnt from test accuracy.
     case testAccuracy = "test-accuracy"
+    /// A run that is killed and started again ends like an unbroken one.
     case resumption
+    /// Every setting has an effect.
     case settings
 
     /// The rule, in one sentence.
@@ -38,7 +51,9 @@ extension OptimizerConformance {
 
   /// What a check found.
   public struct Outcome: Hashable, Sendable {
+    /// How a check ended.
     public enum Status: Hashable, Sendable {
+      /// The method keeps the rule.
       case passed
       /// What the method does wrong, in one sentence.
       case failed(String)
@@ -46,7 +61,9 @@ extension OptimizerConformance {
       case notChecked(String)
     }
 
+    /// The rule that was checked.
     public let check: Check
+    /// What the check found.
     public let status: Status
   }
 }

@@ -5,6 +5,7 @@ extension Architecture {
     /// The first and the last 16 digits.
     public let high, low: UInt64
 
+    /// An identifier of its first and its last 64 bits.
     public init(high: UInt64, low: UInt64) {
       self.high = high
       self.low = low
@@ -89,5 +90,6 @@ extension Architecture.ID: Codable, CodingKeyRepresentable {
 
   public var codingKey: any CodingKey { Key(stringValue: description) }
 
+  /// Reads the key of a dictionary in a file; `nil` if it is no identifier.
   public init?<K: CodingKey>(codingKey: K) { self.init(codingKey.stringValue) }
 }

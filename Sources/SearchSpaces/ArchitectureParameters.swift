@@ -14,6 +14,7 @@ public struct ArchitectureParameters: Hashable, Sendable {
       case parents(of: Int)
     }
 
+    /// What the row decides.
     public let kind: Kind
     /// The name of the parameter of the search space that the row decides.
     public let name: String

@@ -23,6 +23,7 @@ public struct Cell: Hashable, Sendable {
 
   /// The operation of an interior vertex.
   public enum Operation: UInt8, CaseIterable, Sendable {
+    /// A convolution, 1x1 or 3x3, with batch norm and ReLU, or the maximum over 3x3 pixels.
     case conv1x1, conv3x3, maxpool3x3
 
     /// NAS-Bench-101's name: `conv1x1-bn-relu`, `conv3x3-bn-relu` or `maxpool3x3`.
@@ -34,6 +35,7 @@ public struct Cell: Hashable, Sendable {
       }
     }
 
+    /// Reads NAS-Bench-101's name; `nil` for any other.
     public init?(name: some StringProtocol) {
       guard let operation = Self.allCases.first(where: { $0.name == name }) else { return nil }
       self = operation
@@ -97,15 +99,25 @@ public struct Cell: Hashable, Sendable {
 
 /// The reason why an adjacency matrix and a list of operations are no cell.
 public enum CellError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// A cell has fewer than 2 or more than 7 vertices.
   case vertexCount(Int)
+  /// A row of the adjacency matrix is shorter or longer than the number of vertices.
   case notSquare(row: Int, length: Int, expected: Int)
+  /// An entry of the adjacency matrix is neither 0 nor 1.
   case notBinary(row: Int, column: Int, value: Int)
+  /// An edge leads from a vertex to itself or to an earlier one.
   case notUpperTriangular(row: Int, column: Int)
+  /// There are not as many operations as vertices.
   case operationCount(Int, expected: Int)
+  /// An interior vertex has an operation that NAS-Bench-101 does not know.
   case unknownOperation(String, vertex: Int)
+  /// The first vertex is not labelled `input`, or the last not `output`.
   case inputOrOutputLabel(String, vertex: Int, expected: String)
+  /// The output cannot be reached from the input.
   case noPath
+  /// The cell has more than 9 edges after pruning.
   case edgeCount(Int)
+  /// A text has not the form of a cell's.
   case unreadable(String)
 
   public var description: String {

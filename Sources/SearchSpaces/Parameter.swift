@@ -12,7 +12,9 @@ public struct Parameter: Hashable, Sendable {
     case real(ClosedRange<Double>, log: Bool = false)
   }
 
+  /// The name.
   public let name: String
+  /// The values that it may have.
   public let domain: Domain
 
   /// - Precondition: There is at least one choice, and a logarithmic range is positive.
@@ -57,8 +59,10 @@ public struct Parameter: Hashable, Sendable {
 ///
 /// A categorical or ordinal value is the index of the choice; an integer is stored as a `Double`.
 public struct Configuration: Hashable, Sendable, Codable {
+  /// One value per parameter of the space.
   public var values: [Double]
 
+  /// A configuration of one value per parameter of its space.
   public init(values: [Double]) { self.values = values }
 
   /// The index of a parameter's choice, or its whole number.

@@ -8,6 +8,7 @@ import Statistics
 ///       Parameter("optimizer", .categorical(["sgd", "adam"])),
 ///     ])
 public struct ParameterSpace: Hashable, Sendable {
+  /// The parameters, in the order of a configuration's values.
   public let parameters: [Parameter]
   /// The number of values (0 for real parameters) and the least whole number of each parameter.
   @usableFromInline let digits: [Digit]
@@ -19,6 +20,7 @@ public struct ParameterSpace: Hashable, Sendable {
     @usableFromInline let lowest: Int
   }
 
+  /// A space of parameters in their order.
   public init(_ parameters: [Parameter]) {
     self.parameters = parameters
     digits = parameters.map { parameter in

@@ -21,6 +21,7 @@ public struct SearchSpace: Sendable {
   public let name: String
   /// A one-line description.
   public let summary: String
+  /// The parameters of a configuration.
   public let parameters: ParameterSpace
   let wiring: Wiring
 

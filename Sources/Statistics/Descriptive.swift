@@ -121,7 +121,9 @@ extension [Double] {
 
 /// A straight line `y = intercept + slope x`, fitted by least squares (GSL's `gsl_fit_linear`).
 public struct LinearFit: Hashable, Sendable {
+  /// The line's height at `x = 0`.
   public let intercept: Double
+  /// The line's rise per unit of `x`.
   public let slope: Double
   /// The coefficient of determination: the fraction of the variance of `y` that the line explains.
   public let rSquared: Double

@@ -12,6 +12,7 @@ public struct JonckheereTerpstra: Hashable, Sendable {
   /// The statistic's distance from its mean without a trend, in standard deviations that are corrected for ties;
   /// positive where values rise.
   public let z: Double
+  /// The two-sided p-value.
   public let pValue: Double
   /// Whether the p-value counts all ways to deal the values; otherwise it is the normal approximation by ``z``,
   /// without a correction for continuity.

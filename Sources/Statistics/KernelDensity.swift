@@ -11,11 +11,13 @@ import Foundation
 public struct KernelDensity: Sendable {
   /// The values that a variable takes.
   public enum Variable: Hashable, Sendable {
+    /// Any number.
     case real
     /// One of 0, 1, …, `levels - 1`, which have no order.
     case unordered(levels: Int)
   }
 
+  /// The variables, in the order of a point's coordinates.
   public let variables: [Variable]
   /// The bandwidth of each variable.
   public let bandwidths: [Double]

@@ -8,6 +8,7 @@ import Foundation
 /// interval and the number of observations; the prior is centred and as wide as the interval. The latest
 /// `forgetting` observations have their whole weight; that of older ones falls linearly with their age.
 public struct ParzenEstimator: Sendable {
+  /// The interval outside of which the density is zero.
   public let range: ClosedRange<Double>
   /// The components by ascending mean. Their weights sum to one.
   public private(set) var components: [(weight: Double, mean: Double, deviation: Double)]

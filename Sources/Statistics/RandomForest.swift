@@ -4,12 +4,15 @@
 public struct RandomForest: Sendable {
   /// The values that a feature takes.
   public enum Feature: Hashable, Sendable {
+    /// Any number: a split sends what is at most a threshold to the left.
     case number
     /// One of 0, 1, …, at most 63, which have no order: a split sends any set of them to the left.
     case categories
   }
 
+  /// How a forest grows.
   public struct Settings: Hashable, Sendable {
+    /// The number of trees.
     public var trees = 10
     /// The fraction of the features that a split chooses from.
     public var featureFraction = 5.0 / 6
@@ -17,6 +20,7 @@ public struct RandomForest: Sendable {
     public var leastToSplit = 3
     /// The least number of samples on each side of a split.
     public var leastInLeaf = 3
+    /// The greatest number of splits between the root and a leaf.
     public var maximumDepth = 20
     /// Whether a tree grows on samples drawn with replacement; otherwise on all.
     public var bootstrap = true

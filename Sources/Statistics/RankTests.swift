@@ -7,6 +7,7 @@ import CGSL
 public struct MannWhitney: Hashable, Sendable {
   /// The number of pairs in which the first sample's value is greater; an equal pair counts half.
   public let u: Double
+  /// The two-sided p-value.
   public let pValue: Double
   /// Whether the p-value counts all ways to deal the values, ties included; otherwise it is the normal approximation
   /// with corrections for ties and continuity.
@@ -79,6 +80,7 @@ public struct Wilcoxon: Hashable, Sendable {
   public let positive, negative: Double
   /// The number of pairs that differ.
   public let count: Int
+  /// The two-sided p-value.
   public let pValue: Double
   /// Whether the p-value counts all ways to sign the ranks, ties included; otherwise it is the normal approximation
   /// with a correction for ties.

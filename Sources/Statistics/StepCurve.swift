@@ -4,6 +4,7 @@ import Foundation
 public struct StepCurve: Hashable, Sendable {
   /// The positions of the steps, ascending. Of several steps at one position, the last counts.
   public let positions: [Double]
+  /// The values from each position on.
   public let values: [Double]
 
   /// - Parameter positions: The positions of the steps, ascending, one per value.
@@ -39,6 +40,7 @@ public struct StepCurve: Hashable, Sendable {
 
   /// The scale of positions over which an area is measured.
   public enum Scale: String, CaseIterable, Sendable {
+    /// Positions as they are.
     case linear
     /// The natural logarithm, so that every doubling counts alike.
     case log
@@ -68,6 +70,7 @@ public struct StepCurve: Hashable, Sendable {
 /// The running time until success of runs that may fail, as COCO measures it (Hansen et al., "COCO: performance
 /// assessment", 2016).
 public struct RunningTime: Hashable, Sendable {
+  /// The number of all runs, and that of successful ones.
   public let runs, successes: Int
   /// The expected running time of restarting until success: everything that was spent (until success in successful
   /// runs, until the end in others), divided by the number of successes. `nil` without a success.
@@ -94,6 +97,7 @@ public struct EmpiricalDistribution: Hashable, Sendable {
   /// The number of values, missing ones included.
   public let count: Int
 
+  /// The distribution of a sample; `nil` is a missing value, which counts as greater than any number.
   public init(_ sample: [Double?]) {
     values = sample.compactMap { $0 }.sorted()
     count = sample.count

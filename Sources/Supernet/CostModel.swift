@@ -11,6 +11,7 @@ public struct Passes: Hashable, Sendable {
   /// Forward, back to the inputs of every operation, and back to its weights.
   public var forward, toInputs, toWeights: Double
 
+  /// Parts of passes in units of one pass over the same work, none of them negative.
   public init(forward: Double, toInputs: Double = 0, toWeights: Double = 0) {
     self.forward = forward
     self.toInputs = toInputs
@@ -24,11 +25,13 @@ public struct Passes: Hashable, Sendable {
   /// A training step of the network's weights.
   public static let training = Passes(forward: 1, toInputs: 1, toWeights: 1)
 
+  /// Both, one after the other.
   public static func + (a: Passes, b: Passes) -> Passes {
     Passes(
       forward: a.forward + b.forward, toInputs: a.toInputs + b.toInputs, toWeights: a.toWeights + b.toWeights)
   }
 
+  /// The same passes a number of times, or over a part of the work.
   public static func * (passes: Passes, factor: Double) -> Passes {
     Passes(
       forward: passes.forward * factor, toInputs: passes.toInputs * factor, toWeights: passes.toWeights * factor)
@@ -50,6 +53,7 @@ public struct Passes: Hashable, Sendable {
 public struct CostModel: Hashable, Sendable {
   /// Benchmark seconds of one part of a pass.
   public struct Coefficients: Hashable, Sendable {
+    /// Per image, per multiply-accumulate of an image, and per number that an image's pass writes.
     public var perImage, perMultiplyAccumulate, perElement: Double
 
     func seconds(_ work: Work, images: Double) -> Double {
@@ -72,7 +76,9 @@ public struct CostModel: Hashable, Sendable {
 
   /// A measured pass of a supernet, and the model's seconds over those measured.
   public struct Residual: Hashable, Sendable {
+    /// The supernet and the kind of pass.
     public let name: String
+    /// The model's seconds divided by the measured ones: 1 for a perfect fit.
     public let ratio: Double
   }
 

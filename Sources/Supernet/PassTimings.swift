@@ -13,6 +13,7 @@ public struct PassTimings: Hashable, Sendable, Codable {
   public struct Pass: Hashable, Sendable, Codable {
     /// The gates and channels of the supernet.
     public var name: String
+    /// What the pass was made for.
     public var kind: Kind
     /// The multiply-accumulates and written numbers of the forward pass.
     public var multiplyAccumulates, elements: Double
@@ -24,6 +25,7 @@ public struct PassTimings: Hashable, Sendable, Codable {
 
   /// What a pass is made for.
   public enum Kind: String, CaseIterable, Sendable, Codable {
+    /// Evaluating, learning the architecture, or learning the network's weights.
     case evaluation, architecture, training
 
     var passes: Passes {
@@ -35,6 +37,7 @@ public struct PassTimings: Hashable, Sendable, Codable {
     }
   }
 
+  /// The measured passes.
   public var passes: [Pass]
   /// The benchmark seconds per CPU second of the machine on which passes were measured, by training steps of the
   /// table's own networks in the same sitting.

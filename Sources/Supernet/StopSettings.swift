@@ -13,6 +13,7 @@ import Anytime
 /// left out of the Hessian; there is no probe after the last epoch, where the code does not stop either. Probes are
 /// charged: two gradients for every architecture weight.
 public struct StopSettings: Configurable {
+  /// When the search ends before its last epoch.
   public var rule = Rule.none
   /// The number of epochs between probes.
   public var every = 2

@@ -21,6 +21,7 @@ import Tensor
 public final class Supernet {
   /// The session that is charged.
   public let session: Session
+  /// The settings of its training.
   public let settings: SupernetSettings
   /// The choices of the session's space.
   public let shape: SupernetShape
@@ -431,12 +432,19 @@ public final class Supernet {
 
 /// An error in opening a supernet, or in scoring networks.
 public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The choices of a search space are none of a supernet.
   case noSupernet(String)
+  /// A table has no training seconds, from which costs could be computed.
   case noCosts
+  /// The channels cannot be cut into equal parts.
   case channels(Int, parts: Int)
+  /// There are fewer training images than a batch has.
   case fewImages(Int, batch: Int)
+  /// CPU seconds are to be charged, but another device computes.
   case clock(device: String)
+  /// The network is too large; the text says in what.
   case network(String)
+  /// Networks are to be scored in a search space without architectures.
   case noArchitectures(String)
 
   public var description: String {

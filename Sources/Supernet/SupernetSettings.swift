@@ -11,6 +11,7 @@ public struct SupernetSettings: Configurable {
   public var batchSize = 96
   /// The first and the last learning rate; it falls along half a cosine, epoch by epoch.
   public var learningRate = 0.025, leastLearningRate = 0.001
+  /// The momentum and the weight decay of the weights' gradient descent.
   public var momentum = 0.9, weightDecay = 3e-4
   /// The greatest joint norm of the weights' gradients.
   public var gradientClip = 5.0
@@ -40,7 +41,9 @@ public struct SupernetSettings: Configurable {
   public enum Augment: String, CaseIterable, Sendable {
     /// A random crop and flip for CIFAR-10, none for other data sets.
     case auto
+    /// None.
     case none
+    /// A random crop of the image with a border of four pixels, and a flip with probability 1/2.
     case cropAndFlip = "crop-flip"
   }
 
@@ -67,8 +70,11 @@ public struct SupernetSettings: Configurable {
 
   /// The device that a supernet is trained on.
   public enum Device: String, CaseIterable, Sendable {
+    /// The processor, or the first accelerator that libtorch finds.
     case cpu, cuda
+    /// The first accelerator.
     case cuda0 = "cuda:0"
+    /// The second accelerator.
     case cuda1 = "cuda:1"
   }
 

@@ -31,6 +31,7 @@ public struct CellGates {
   /// choice block `k - 1`.
   public var parents: [Gate]
 
+  /// The gates of an architecture or of a mixture of architectures.
   public init(operations: [Gate], parents: [Gate]) {
     self.operations = operations
     self.parents = parents

@@ -48,8 +48,12 @@ public struct Assignment: Hashable, Sendable {
   /// The repeat, in `0..<repeats`.
   public let number: Int
 
+  public init(cell: Cell, epochs: Int, number: Int) {
+    (self.cell, self.epochs, self.number) = (cell, epochs, number)
+  }
+
   /// The seed of this training: different for every cell, epoch count and repeat.
-  func seed(_ settings: BuildSettings) -> UInt64 {
+  package func seed(_ settings: BuildSettings) -> UInt64 {
     var seed = settings.seed
     for part in [cell.code, UInt64(epochs), UInt64(number)] {
       seed = (seed ^ part) &* 0x9e37_79b9_7f4a_7c15

@@ -3,7 +3,9 @@ import Statistics
 
 /// A table seen through a search space: the row of each configuration, and the accuracies of the best architecture.
 public struct Benchmark: Sendable {
+  /// The trainings.
   public let table: Table
+  /// The configurations, and the architectures that they give.
   public let space: SearchSpace
 
   /// The greatest accuracies in the space at the highest epoch count. Regret is measured against them.

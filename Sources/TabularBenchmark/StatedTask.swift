@@ -10,8 +10,11 @@ public struct StatedTask: Hashable, Sendable, Codable {
   public struct Images: Hashable, Sendable, Codable {
     /// `fashion-mnist` or `cifar-10`.
     public var name = "fashion-mnist"
+    /// The number of images that networks were trained on.
     public var trainingImages = 5_000
+    /// The number of images that validation accuracy was measured on.
     public var validationImages = 5_000
+    /// The number of images that test accuracy was measured on.
     public var testImages = 5_000
     /// The width in pixels of the squares over which images are averaged.
     public var downscale = 2
@@ -23,14 +26,19 @@ public struct StatedTask: Hashable, Sendable, Codable {
   public struct Network: Hashable, Sendable, Codable {
     /// The channels of the first stack; each later stack has twice as many as the one before.
     public var channels = 8
+    /// The number of stacks; the images are halved between two of them.
     public var stacks = 3
+    /// The number of equal cells in a stack.
     public var cellsPerStack = 1
     /// The weight of a new batch in batch norm's running statistics.
     public var batchNormMomentum = 0.1
+    /// The number that batch norm adds to variances.
     public var batchNormEpsilon = 1e-5
   }
 
+  /// The images that networks were trained on.
   public var dataset = Images()
+  /// What the networks of all cells have in common.
   public var network = Network()
 
   /// The task of the tables that the package trains by itself.

@@ -66,6 +66,7 @@ public enum Metric: String, CaseIterable, Sendable {
 
 /// The moment of a training at which a quantity was measured.
 public enum Moment: String, CaseIterable, Sendable {
+  /// After half of the epochs, or after all.
   case halfway, final
 }
 
@@ -78,6 +79,7 @@ public struct Measurement: Hashable, Sendable {
     /// The accuracies, in 0...1.
     public var trainAccuracy, validationAccuracy, testAccuracy: Float
 
+    /// What was measured at a moment; NaN for what the table does not have.
     public init(
       seconds: Float = .nan, trainAccuracy: Float = .nan, validationAccuracy: Float = .nan,
       testAccuracy: Float = .nan
@@ -88,6 +90,7 @@ public struct Measurement: Hashable, Sendable {
       self.testAccuracy = testAccuracy
     }
 
+    /// One of the quantities; NaN if the table does not have it.
     public subscript(metric: Metric) -> Float {
       switch metric {
       case .seconds: seconds
@@ -98,14 +101,18 @@ public struct Measurement: Hashable, Sendable {
     }
   }
 
+  /// After half of the epochs; all NaN in tables without such measurements.
   public var halfway: Point
+  /// After the last epoch.
   public var final: Point
 
+  /// The measurements of a training.
   public init(halfway: Point = Point(), final: Point) {
     self.halfway = halfway
     self.final = final
   }
 
+  /// The measurements at a moment.
   public subscript(moment: Moment) -> Point { moment == .halfway ? halfway : final }
 }
 
@@ -114,17 +121,29 @@ public typealias Provenance = [String: String]
 
 /// The reason why a table cannot be read, written or used.
 public enum TableError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// A file cannot be opened or read.
   case cannotOpen(String, reason: String)
+  /// A file is no table, with a guess at what it is.
   case notATable(String, hint: String)
+  /// A table has a format of another version of the program.
   case version(String, found: UInt32)
+  /// A file is shorter than its header says, in bytes.
   case truncated(String, expected: Int, found: Int)
+  /// The checksum of a section of the file does not match.
   case damaged(String, section: String)
+  /// A table cannot be written.
   case cannotWrite(String, reason: String)
+  /// A table was written to by another program while it was in use.
   case changed(String)
+  /// A table has not all architectures of a search space.
   case missingArchitectures(table: String, space: String, missing: Int, of: Int)
+  /// A table has no trainings with a quantity that something needs.
   case missingMetric(table: String, metric: String, neededFor: String)
+  /// Trainings of a search space lack a number, the first of them with its architecture, epoch count and repeat.
   case holes(table: String, space: String, count: Int, lacking: String, id: Architecture.ID, epochs: Int, repeat: Int)
+  /// Architectures of a search space have no whole training of an epoch count.
   case untrained(table: String, space: String, count: Int, id: Architecture.ID, epochs: Int)
+  /// A training took no time, or one that is no number.
   case badSeconds(table: String, id: Architecture.ID, epochs: Int, repeat: Int, seconds: Double)
 
   public var description: String { sentence.inOneLine }

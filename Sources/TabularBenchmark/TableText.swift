@@ -5,6 +5,7 @@ import SearchSpaces
 public enum TableText {
   /// A text format, named by the extension of its files.
   public enum Format: String, CaseIterable, Sendable {
+    /// Comma-separated values with a header, or a JSON object a line.
     case csv, jsonl
   }
 

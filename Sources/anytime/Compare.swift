@@ -16,6 +16,8 @@ struct Compare: AsyncParsableCommand {
         anytime compare Examples/first.yaml --test nemenyi --metric validation
         anytime compare --space 1 --horizon 500 --seeds 50 --method random-search \\
           --method regularized-evolution
+        anytime compare --space 1 --horizon 300 --seeds 3 --method random-search \\
+          --method 'restarted:{method: {darts: {preset: quick}}}'
       """)
 
   @OptionGroup var options: ExperimentOptions

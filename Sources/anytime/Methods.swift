@@ -31,7 +31,9 @@ struct Methods: ParsableCommand {
     for setting in method.settings {
       print("  \(setting.name): \(setting.summary)")
       print(
-        "      \(setting.range)" + (setting.defaultValue.isEmpty ? "" : "; default \(setting.defaultValue)"))
+        "      \(setting.range)"
+          + (setting.isRequired
+            ? "; has to be given" : setting.defaultValue.isEmpty ? "" : "; default \(setting.defaultValue)"))
     }
     if !method.presets.isEmpty { print("\nPresets:") }
     for preset in method.presets {

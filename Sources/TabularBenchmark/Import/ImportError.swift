@@ -18,9 +18,11 @@ struct ImportProblem: Error {
 
 /// A summary of an import.
 public struct ImportSummary: Hashable, Sendable {
+  /// The number of cells in the table.
   public let cells: Int
   /// The number of trainings in the table; some may be part of a mean.
   public let records: Int
+  /// The epoch counts of the table, ascending.
   public let epochs: [Int]
   /// The unknown columns of the file, in order of appearance.
   public var ignoredColumns: [String] = []
@@ -49,10 +51,12 @@ public struct ImportOptions: Sendable {
   public var epochs: Int?
   /// The epoch counts to keep; all if empty.
   public var keptEpochs: [Int]
+  /// What rows whose cells are isomorphic mean.
   public var isomorphic: IsomorphicRows
   /// The images and networks of the trainings, if the file does not state them.
   public var task: StatedTask?
 
+  /// Options for a file; by default it has the columns' own names, all of it is read, and isomorphic rows are refused.
   public init(
     columns: [String: String] = [:], leftOut: Set<String> = [], epochs: Int? = nil, keptEpochs: [Int] = [],
     isomorphic: IsomorphicRows = .error, task: StatedTask? = nil

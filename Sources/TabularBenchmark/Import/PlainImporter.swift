@@ -21,6 +21,7 @@ import SearchSpaces
 public enum PlainImporter {
   /// The kind of a file.
   public enum Format: String, CaseIterable, Sendable {
+    /// Delimited text with a header, or a JSON object a line.
     case csv, jsonl
   }
 

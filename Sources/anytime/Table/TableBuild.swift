@@ -184,6 +184,7 @@ struct TableTimeSupernets: ParsableCommand {
       EXAMPLE
         anytime table time-supernets mine.table
         anytime table time-supernets embedded -o timed.table
+        anytime table time-supernets retrained.table --like embedded
       """)
 
   @Argument(help: "A table file, or 'embedded'.")
@@ -194,6 +195,9 @@ struct TableTimeSupernets: ParsableCommand {
 
   @Option(help: "The rounds of measurements, of which the least counts.")
   var rounds = 5
+
+  @Option(help: "Take the passes that were measured for another table whose cells have the same seconds.")
+  var like: String?
 
   @Option(
     name: .shortAndLong,
@@ -212,6 +216,50 @@ struct TableTimeSupernets: ParsableCommand {
 
   func run() throws {
     let table = try Experiment.openTable(self.table)
+    let passes: String
+    if let like {
+      passes = try measuredPasses(of: Experiment.openTable(like), for: table)
+    } else {
+      let timings = try measure(table)
+      passes = try timings.json()
+      print(
+        "\(timings.passes.count) passes measured, \(Numbers.digits(timings.secondsPerCPUSecond, 3)) benchmark seconds "
+          + "per CPU second here.")
+    }
+    let destination = URL(filePath: output ?? table.path)
+    let writer = try TableWriter(destination: destination)
+    try writer.add(contentsOf: table)
+    var provenance = table.provenance
+    provenance[PassTimings.provenanceKey] = passes
+    try writer.finish(provenance: provenance)
+    print("Written to \(destination.path), checksum \(try Table(contentsOf: destination).checksum).")
+  }
+
+  /// The passes that another table brings along.
+  private func measuredPasses(of other: Table, for table: Table) throws -> String {
+    guard let passes = other.provenance[PassTimings.provenanceKey] else {
+      throw Failure("\(other.path) has no measured passes; measure them without --like")
+    }
+    let isAlike =
+      other.rowCount == table.rowCount && other.epochs == table.epochs && other.repeats == table.repeats
+      && (0..<table.rowCount).allSatisfy { row in
+        other.id(row) == table.id(row)
+          && table.epochs.indices.allSatisfy { epochs in
+            (0..<table.repeats).allSatisfy { number in
+              table.value(.seconds, row: row, epochs: epochs, repeat: number)
+                == other.value(.seconds, row: row, epochs: epochs, repeat: number)
+            }
+          }
+      }
+    guard isAlike else {
+      throw Failure(
+        "\(other.path) and \(table.path) do not have the same cells and seconds, so that passes of one say nothing "
+          + "about the other; measure them without --like")
+    }
+    return passes
+  }
+
+  private func measure(_ table: Table) throws -> PassTimings {
     let named = try space.map { try Benchmark(table: table, space: searchSpace(named: $0)) }
     guard let benchmark = named ?? .largest(of: table) else {
       throw Failure("\(table.path) covers no space that has a supernet; it needs all cells of mini, 1, 2 or 3")
@@ -221,16 +269,7 @@ struct TableTimeSupernets: ParsableCommand {
       line.show(done: done, of: all, unit: "measurements")
     }
     line.finish()
-    let destination = URL(filePath: output ?? table.path)
-    let writer = try TableWriter(destination: destination)
-    try writer.add(contentsOf: table)
-    var provenance = table.provenance
-    provenance[PassTimings.provenanceKey] = try timings.json()
-    try writer.finish(provenance: provenance)
-    let timed = try Table(contentsOf: destination)
-    print(
-      "\(timings.passes.count) passes measured, \(Numbers.digits(timings.secondsPerCPUSecond, 3)) benchmark seconds "
-        + "per CPU second here.\nWritten to \(destination.path), checksum \(timed.checksum).")
+    return timings
   }
 }
 

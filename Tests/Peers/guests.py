@@ -1,0 +1,264 @@
+"""Compares the package's methods with the reference implementations, on one table, under one ledger.
+
+    ./anytime peers --seeds 100
+
+The reference implementations are guests of the experiment in which our methods are (`Examples/python`): the program
+asks them, charges them and stores their runs as all others. Prints the mean test regret of both sides at five budgets,
+with a two-sided Mann-Whitney test between the seeds, Holm-corrected over all comparisons, and writes regrets.csv,
+report.txt and overlay.svg into the output folder, beside the experiment (peers.yaml) and its runs (peers.sqlite). Runs
+that are in the store are not made again.
+"""
+
+import argparse
+import bisect
+import collections
+import csv
+import importlib
+import json
+import logging
+import os
+import pathlib
+import shlex
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+from scipy.stats import mannwhitneyu
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GUESTS = ROOT / "Examples" / "python"
+PACKAGE = ROOT / "Python" / "src"
+sys.path[:0] = [str(PACKAGE), str(GUESTS)]
+
+import anytime_nas as an  # noqa: E402
+
+# Ours by the label in the experiment: settings, and the reference implementation.
+METHODS = {
+    "tpe": ("tpe", "hyperopt"),
+    "hyperband": ("hyperband: {brackets: hpbandster}", "hpbandster-hyperband"),
+    "bohb-original": ("bohb: {label: bohb-original, kernels: hpbandster}", "hpbandster-bohb"),
+    "bohb": ("bohb", "hpbandster-bohb"),
+    "dehb": ("dehb", "dehb-reference"),
+    "dehb-original": ("dehb: {label: dehb-original, encoding: edge}", "dehb-reference"),
+    "smac": ("smac: {max-runs: 3}", "smac3"),
+    "tpe-optuna": ("tpe: {label: tpe-optuna}", "optuna"),
+}
+# Reference implementations: the guest's file without its ending, and its settings.
+PEERS = {
+    "dehb-reference": ("dehb_search", {}),
+    "smac3": ("smac_facade", {}),
+    "hyperopt": ("hyperopt_tpe", {}),
+    "optuna": ("optuna_sampler", {}),
+    "hpbandster-hyperband": ("hpbandster_bohb", {"model": False}),
+    "hpbandster-bohb": ("hpbandster_bohb", {}),
+}
+BUDGETS = [1 / 16, 1 / 8, 1 / 4, 1 / 2, 1]
+
+
+def guest(peer):
+    """The entry of a reference implementation in an experiment; JSON is YAML too."""
+    file, settings = PEERS[peer]
+    files = [str(GUESTS / f"{file}.py"), str(GUESTS / "config_space.py")]
+    command = shlex.join([sys.executable, files[0]])
+    return "external: " + json.dumps({"command": command, "name": peer, "settings": settings, "files": files})
+
+
+def mean_seconds(anytime, table, space):
+    """What a training at the highest epoch count takes, over the cells of a space."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "table.csv")
+        anytime("table", "export", table, "-o", path, stdout=subprocess.DEVNULL)
+        hashes = set(anytime("cells", "--space", space, "--hashes", stdout=subprocess.PIPE).stdout.split())
+        seconds = collections.defaultdict(lambda: collections.defaultdict(list))
+        with open(path) as file:
+            for row in csv.DictReader(file):
+                if row["hash"] in hashes:
+                    seconds[int(row["epochs"])][row["hash"]].append(float(row["training_seconds"]))
+    return np.mean([np.mean(repeats) for repeats in seconds[max(seconds)].values()])
+
+
+class Timed:
+    """A session without a budget that ends after a number of trainings, and measures the time between them."""
+
+    def __init__(self, session, settings, trainings):
+        self.session, self.settings, self.trainings = session, settings, trainings
+        self.evaluations, self.own, self.answered = 0, 0.0, time.perf_counter()
+
+    def __getattr__(self, name):
+        return getattr(self.session, name)
+
+    def evaluate(self, point, epochs=None):
+        if self.evaluations == self.trainings:
+            raise an.BudgetSpent(self.session)
+        self.own += time.perf_counter() - self.answered
+        evaluation = self.session.evaluate(point, epochs)
+        self.evaluations += 1
+        self.answered = time.perf_counter()
+        return evaluation
+
+
+def speed(options):
+    """Prints our method, its reference and the reference's own microseconds per suggestion, over one run."""
+    # A spent budget ends a run by an exception, which the references log.
+    logging.disable(logging.CRITICAL)
+    for ours, (entry, peer) in METHODS.items():
+        if entry.split(":")[0] != ours:
+            continue  # a variant
+        print(f"timing {peer}", file=sys.stderr)
+        file, settings = PEERS[peer]
+        search = importlib.import_module(file).search
+        for count in (1, options.speed):  # one first, so that loading Python modules is not timed
+            with an.free(options.space, options.table, program=options.anytime) as session:
+                timed = Timed(session, settings, count)
+                search(timed)
+        print(f"{ours},{peer},{1e6 * timed.own / timed.evaluations:.3f}", flush=True)
+
+
+def own_seconds(store, digests):
+    """By label: the median over runs of what a method itself takes per training, in seconds."""
+    result = {}
+    connection = sqlite3.connect(store)
+    for label, digest in digests.items():
+        rows = connection.execute(
+            "select overhead_seconds / max(1, evaluations) from run join identity on identity.id = identity_id "
+            "where digest = ?", (digest,))
+        result[label] = float(np.median([row[0] for row in rows]))
+    connection.close()
+    return result
+
+
+def rounded(regret):
+    """Beyond the table's own digits, so that the same cell ties on both sides whatever it was added up in."""
+    return round(regret, 6)
+
+
+def at(curve, budget):
+    """Step interpolation; nothing before the first incumbent."""
+    place = bisect.bisect_right([spent for spent, _ in curve], budget) - 1
+    return curve[place][1] if place >= 0 else None
+
+
+def holm(values):
+    order = sorted(range(len(values)), key=lambda i: values[i])
+    result, greatest = [0.0] * len(values), 0.0
+    for rank, index in enumerate(order):
+        greatest = max(greatest, min(1.0, values[index] * (len(values) - rank)))
+        result[index] = greatest
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--anytime", default="anytime", help="the program")
+    parser.add_argument("--table", default="embedded")
+    parser.add_argument("--space", default="1")
+    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--trainings", type=float, default=150, help="the horizon, in mean trainings")
+    quick = ",".join(m for m in METHODS if m != "smac")
+    parser.add_argument("--methods", default=quick, help="also smac, half an hour")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("-o", "--output", default="out/peers")
+    parser.add_argument("--speed", type=int, metavar="TRAININGS", help="only time one run of each reference")
+    options = parser.parse_args()
+    if options.speed:
+        return speed(options)
+    methods = options.methods.split(",")
+    for method in methods:
+        if method not in METHODS:
+            parser.error(f"there is no method '{method}'; choose from {', '.join(METHODS)}")
+    # For the guests: the package, and sets in the same order in all processes, lest equal seeds give other runs.
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE), "PYTHONHASHSEED": "0"}
+
+    def anytime(*arguments, **more):
+        return subprocess.run([options.anytime, *arguments], check=True, text=True, env=environment, **more)
+
+    os.makedirs(options.output, exist_ok=True)
+    path = lambda name: os.path.join(options.output, name)
+    horizon = options.trainings * mean_seconds(anytime, options.table, options.space)
+    table = options.table if options.table == "embedded" else os.path.abspath(options.table)
+    peers = sorted({METHODS[m][1] for m in methods})
+    entries = [*(METHODS[m][0] for m in methods), *map(guest, peers)]
+    with open(path("peers.yaml"), "w") as file:
+        file.write(
+            f"name: peers\ntable: {table}\nspace: {options.space}\nhorizon: {horizon}\nseeds: {options.seeds}\n"
+            "methods:\n" + "".join(f"  - {entry}\n" for entry in entries)
+        )
+    anytime("run", path("peers.yaml"), "--threads", str(options.workers), stdout=subprocess.DEVNULL)
+    anytime("export", "curves", path("peers.sqlite"), "-o", options.output, stdout=subprocess.DEVNULL)
+    with open(path("peers-experiment.json")) as file:
+        experiment = json.load(file)
+    if experiment["failures"]:
+        sys.exit(f"these runs failed: {json.dumps(experiment['failures'], indent=2)}")
+    curves = {label: {} for label in [*methods, *peers]}
+    with open(path("peers-events.csv")) as file:
+        for row in csv.DictReader(file):
+            curves[row["method"]].setdefault(int(row["seed"]), []).append(
+                (float(row["amount"]), rounded(float(row["test_regret"])))
+            )
+    own = own_seconds(path("peers.sqlite"), experiment["digests"])
+
+    rows = []
+    for method in methods:
+        peer = METHODS[method][1]
+        for part in BUDGETS:
+            ours, theirs = (
+                [v for v in (at(c, part * horizon) for c in curves[label].values()) if v is not None]
+                for label in (method, peer)
+            )
+            p = mannwhitneyu(ours, theirs).pvalue if ours != theirs else 1.0
+            rows.append([method, peer, part * horizon, ours, theirs, p])
+    corrected = holm([row[5] for row in rows])
+    lines = [
+        f"table {options.table}, space {options.space}, {options.seeds} seeds, horizon {horizon:.0f} benchmark s; "
+        "mean test regret in percent; p: Mann-Whitney, Holm-corrected",
+        f"{'ours':<15} {'reference':<21} {'seconds':>8} {'ours':>15} {'reference':>15} {'p':>6}",
+    ]
+    with open(path("regrets.csv"), "w") as file:
+        file.write("method,reference,seconds,ours,ours_error,reference_regret,reference_error,p,p_holm\n")
+        for (method, peer, seconds, ours, theirs, p), q in zip(rows, corrected):
+            mean = lambda v: (100 * np.mean(v), 100 * np.std(v, ddof=1) / len(v) ** 0.5)
+            (a, da), (b, db) = mean(ours), mean(theirs)
+            mark = "  differs" if q < 0.05 else ""
+            lines.append(
+                f"{method:<15} {peer:<21} {seconds:>8.0f} {a:>7.3f} ± {da:.3f} {b:>7.3f} ± {db:.3f} {q:>6.3f}{mark}"
+            )
+            file.write(f"{method},{peer},{seconds},{a},{da},{b},{db},{p},{q}\n")
+    for method in methods:
+        peer = METHODS[method][1]
+        ours, theirs = 1e6 * own[method], 1e6 * own[peer]
+        lines.append(
+            f"own time per training: {method} {ours:.2f} µs, {peer} {theirs:,.0f} µs, "
+            f"{theirs / ours:,.0f} times as much"
+        )
+    report = "\n".join(lines) + "\n"
+    print(report, end="")
+    with open(path("report.txt"), "w") as file:
+        file.write(report)
+    plot(path("regrets.csv"), path("overlay.svg"), methods)
+
+
+def plot(source, target, methods):
+    """A panel per pair: ours drawn through, the reference dashed."""
+    panels = "".join(
+        f"set title '{m}'\n"
+        f"plot '< grep ^{m}, {source}' using 3:4:5 with yerrorlines lc rgb '#0072b2' lw 2 pt 7 title 'ours', "
+        f"'' using 3:6:7 with yerrorlines lc rgb '#d55e00' lw 2 pt 6 dt 2 title '{METHODS[m][1]}'\n"
+        for m in methods
+    )
+    columns = min(2, len(methods))
+    rows = (len(methods) + columns - 1) // columns
+    script = (
+        f"set terminal svg size {450 * columns},{330 * rows} font 'DejaVu Sans,13' background '#ffffff'\n"
+        f"set output '{target}'\nset datafile separator ','\nset logscale xy\n"
+        "set offsets graph 0.05, graph 0.05, graph 0, graph 0\n"
+        "set format x '10^{%L}'\nset key bottom left\nset xlabel 'benchmark seconds'\n"
+        f"set ylabel 'mean test regret (%)'\nset multiplot layout {rows},{columns}\n{panels}unset multiplot\n"
+    )
+    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+
+
+if __name__ == "__main__":
+    main()
