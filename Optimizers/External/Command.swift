@@ -58,15 +58,16 @@ struct Command: Hashable, Sendable {
       return files.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
     }
     if program.contains("/") {
-      let path = URL(filePath: program, relativeTo: folder).path
+      let path = SettingFile.place(of: program, in: folder)
       guard isFile(path) else { throw SettingError("the program \(path) of the command '\(text)' is not there") }
       guard files.isExecutableFile(atPath: path) else {
         throw SettingError("the program \(path) of the command '\(text)' may not be executed; 'chmod +x' allows it")
       }
     } else {
-      let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-      guard folders.contains(where: { isFile("\($0)/\(program)") && files.isExecutableFile(atPath: "\($0)/\(program)") })
-      else { throw SettingError("there is no program '\(program)', with which the command '\(text)' begins, in PATH") }
+      let paths = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map { "\($0)/\(program)" }
+      guard paths.contains(where: { isFile($0) && files.isExecutableFile(atPath: $0) }) else {
+        throw SettingError("there is no program '\(program)', with which the command '\(text)' begins, in PATH")
+      }
     }
   }
 }

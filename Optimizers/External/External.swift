@@ -90,9 +90,9 @@ public struct External: Optimizer {
       switch try responder.answer(line) {
       case .ready(let makesMany): guest.makesMany = makesMany
       case .answer(let answer):
-        guard try send(answer, to: &guest) || responder.isSpent else { throw ended(&guest) }
+        // One that wrote its questions ahead, up to 'end', may have gone without reading.
+        try send(answer, to: &guest)
       case .ended(let answer):
-        // Whether anybody reads it does not matter any more.
         if try !send(answer, to: &guest) { guest.makesMany = false }
         return
       case .refused(let reason, _): throw failure("wrote a wrong message: \(reason)", &guest, line)

@@ -6,6 +6,6 @@ public let externalMethods: [any Optimizer.Type] = [
   Hosted.self,
 ]
 
-/// Ends all programs that methods have started. To be called where the program ends at once, by a signal: otherwise they
-/// end by themselves.
+/// Ends all programs that methods have started. To be called where this program ends at once, by a signal: otherwise
+/// they end by themselves.
 package func endGuests() { Guest.endAll() }

@@ -14,12 +14,19 @@ public struct SettingFile: Hashable, Sendable {
   ///
   /// - Parameter folder: Where a relative path starts; the current folder if `nil`.
   public init?(path: String, in folder: URL? = nil) {
-    let place = URL(filePath: path, relativeTo: folder).path
-    guard let content = FileManager.default.contents(atPath: place) else { return nil }
+    guard let content = FileManager.default.contents(atPath: Self.place(of: path, in: folder)) else { return nil }
     self.path = path
     let hash = content.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     let digits = String(hash, radix: 16)
     digest = String(repeating: "0", count: 16 - digits.count) + digits
+  }
+
+  /// A path that may be relative to a folder.
+  ///
+  /// - Parameter folder: The current folder if `nil`.
+  package static func place(of path: String, in folder: URL?) -> String {
+    guard let folder, !path.hasPrefix("/") else { return path }
+    return folder.appending(path: path).path
   }
 
   /// A file by its ``text``.
