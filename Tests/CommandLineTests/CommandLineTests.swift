@@ -110,6 +110,10 @@ struct Program {
         "run --space mini --horizon 9 --seeds 3 --method tpe --method tpe",
         "the method 'tpe' is given twice with the same settings"
       ),
+      ("session --space mini", "--horizon is missing"),
+      ("session --free --horizon 9", "--free has no budget and no store"),
+      ("session --horizon 9 --space minni", "did you mean 'mini'?"),
+      ("conformance --method tpee", "'tpee' is no method"),
     ] + usageOfBuild)
   func usage(arguments: String, part: String) throws {
     defer { program.remove() }
@@ -191,6 +195,61 @@ struct Program {
     #expect(
       names.filter { !$0.hasPrefix(".") && !$0.hasPrefix("a.sqlite") }
         == (top == "a.sqlite" ? [] : [String(top)]))
+  }
+
+  @Test("a script that drives a session has its runs in a store") func session() throws {
+    defer { program.remove() }
+    /// Runs a session on some lines.
+    func session(_ lines: [String], _ arguments: String) throws -> Program.Outcome {
+      let script = "printf '%s\\n' \(lines.map { "'\($0)'" }.joined(separator: " ")) | \"$@\""
+      try Data(script.utf8).write(to: program.folder.appending(path: "script.sh"))
+      return try program.run("session --space mini " + arguments, emulator: ["/bin/sh", "script.sh"])
+    }
+    let evaluate = #"{"type": "evaluate", "configuration": [0, 1, 0, 1, 2], "epochs": 1}"#
+    let end = #"{"type": "end"}"#
+    let stored = "--horizon 30 --store s.sqlite --method-name mine --seed"
+    for seed in [0, 5] {
+      let outcome = try session([evaluate, #"{"type": "nonsense"}"#, evaluate, end], "\(stored) \(seed)")
+      #expect(outcome.status == 0 && outcome.errors == "", "\(outcome.errors)")
+      let types = outcome.output.split(separator: "\n").map { $0.split(separator: "\"")[3] }
+      #expect(types == ["run", "evaluation", "error", "evaluation", "ended"])
+    }
+    // One that goes without a word has failed, and may try again.
+    let gone = try session([evaluate], "\(stored) 6")
+    #expect(gone.status == 0 && gone.errors.contains("stored as failed: the script ended before"), "\(gone.errors)")
+    #expect(try session([evaluate, end], "\(stored) 6").errors == "")
+    let again = try session([end], "\(stored) 5")
+    #expect(again.status == 2 && again.errors.contains("has a run of 'mine' with the seed 5"), "\(again.errors)")
+    let other = try session([end], "--horizon 40 --store s.sqlite --method-name mine --seed 9")
+    #expect(other.status == 1 && other.errors.contains("has an experiment 'mine' with another"), "\(other.errors)")
+
+    let curves = try program.run("export curves s.sqlite -o curves")
+    #expect(curves.status == 0 && curves.errors == "", "\(curves.errors)")
+    let compared = try program.run(
+      "compare --space mini --horizon 30 --seeds 5-6 --method session:script=mine --method random-search "
+        + "--store s.sqlite --name both -q")
+    #expect(compared.status == 0 && compared.output.contains("session"), "\(compared.errors)")
+    let missing = try program.run(
+      "run --space mini --horizon 30 --seeds 8-8 --method session:script=mine --store s.sqlite --name more -q")
+    #expect(missing.status == 1 && missing.errors.contains("makes its runs itself"), "\(missing.errors)")
+
+    let free = try session([evaluate, end], "--free")
+    #expect(free.status == 0 && !free.output.contains("horizon") && !free.output.contains("left"))
+    #expect(try !FileManager.default.contentsOfDirectory(atPath: program.folder.path).contains("session.sqlite"))
+  }
+
+  @Test("a method's conformance is told line by line") func conformance() throws {
+    defer { program.remove() }
+    let sound = try program.run("conformance --method random-search")
+    #expect(sound.status == 0 && sound.errors == "")
+    let lines = sound.output.split(separator: "\n")
+    #expect(lines.count == OptimizerConformance.Check.allCases.count && lines.allSatisfy { $0.hasPrefix("passed ") })
+    let script = program.folder.appending(path: "bad.sh")
+    try Data("#!/bin/sh\nread -r run; exit 3\n".utf8).write(to: script)
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script.path)
+    let bad = try program.run("conformance --method external:command=./bad.sh")
+    #expect(bad.status == 1 && bad.errors.contains("external breaks 2 of"), "\(bad.errors)")
+    #expect(bad.output.contains("FAILED       errors"), "\(bad.output)")
   }
 
   @Test("a full disk under the output is a failure, not a crash") func fullOutput() throws {

@@ -122,6 +122,28 @@ private struct Scripted: Optimizer {
     #expect(try store.seeds(of: identity) == [.max])
   }
 
+  @Test("adds seeds to an experiment, and refuses another one of its name") func extended() throws {
+    defer { remove() }
+    let store = try RunStore(path: path, registry: registry)
+    func extend(_ seeds: String, horizon: Double = 600, onlyChecks: Bool = false) throws {
+      var experiment = try experiment(["random-search"], seeds: seeds)
+      experiment.horizon = horizon
+      let identities = try experiment.identities(tableChecksum: "0", registry: registry)
+      try store.extend(experiment, tableChecksum: "0", identities: identities, onlyChecks: onlyChecks)
+    }
+    func seeds() throws -> [[UInt64]] { try store.experiments().map { try $0.experiment().seeds } }
+    try extend("7-7", onlyChecks: true)
+    #expect(try seeds() == [])
+    for range in ["7-7", "3-4", "7-7"] { try extend(range) }
+    #expect(try seeds() == [[3, 4, 7]])
+    for onlyChecks in [true, false] {
+      #expect(throws: RunStoreError.otherExperiment(path, name: "e")) {
+        try extend("8-8", horizon: 601, onlyChecks: onlyChecks)
+      }
+    }
+    #expect(try seeds() == [[3, 4, 7]])
+  }
+
   @Test("tells with the results what trained networks, where other machines may give other bits")
   func numerics() throws {
     defer { remove() }
