@@ -190,7 +190,9 @@ package struct Responder {
   private func candidate(of question: JSON) throws -> Candidate {
     if let cell = question["cell"] {
       guard question["configuration"] == nil else { throw Refusal("give 'configuration' or 'cell', not both") }
-      return .architecture(.cell(try Cell(cell)))
+      let architecture = Architecture.cell(try Cell(cell))
+      try session.check(architecture)
+      return .architecture(architecture)
     }
     let configuration = try configuration(of: question).configuration
     guard session.space.isValid(configuration) else { throw SessionError.noArchitecture }

@@ -258,6 +258,11 @@ public final class Session {
     }
   }
 
+  /// Checks that an architecture can be evaluated here.
+  ///
+  /// - Throws: ``SessionError``.
+  package func check(_ architecture: Architecture) throws { _ = try row(of: architecture) }
+
   private func row(of architecture: Architecture) throws -> Int {
     // An objective may train architectures to answer with; an optimizer that searches one may not.
     guard objective == nil || isAnswering, let row = benchmark.table.row(of: architecture),

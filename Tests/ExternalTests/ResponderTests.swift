@@ -98,9 +98,18 @@ private struct Answer: Decodable {
 
   @Test("that are wrong among several cost nothing") func wrongAmongSeveral() throws {
     var responder = Responder(session())
-    let (right, wrong) = (#"{"configuration": [0, 0, 0, 0, 0]}"#, #"{"configuration": [7, 0, 0, 0, 0]}"#)
-    let answer = try ask(&responder, "{\"type\": \"evaluate\", \"all\": [\(right), \(wrong)], \"id\": 1}")
-    #expect(answer.type == "error" && answer.id == 1 && answer.message?.contains("operation-1") ?? false)
+    let right = #"{"configuration": [0, 0, 0, 0, 0]}"#
+    // The second cell has more operations than those of the space.
+    let pools = [String](repeating: "\"maxpool3x3\"", count: 4).joined(separator: ", ")
+    let operations = "[\"input\", \(pools), \"output\"]"
+    let cell = #"{"adjacency": ["010000", "001000", "000100", "000010", "000001", "000000"], "operations": "#
+    for (wrong, reason) in [
+      (#"{"configuration": [7, 0, 0, 0, 0]}"#, "operation-1"), (#"{"configuration": [0, 0], "epochs": 2}"#, "2 values"),
+      ("{\"cell\": \(cell)\(operations)}}", "is not in the search space"),
+    ] {
+      let answer = try ask(&responder, "{\"type\": \"evaluate\", \"all\": [\(right), \(wrong)], \"id\": 1}")
+      #expect(answer.type == "error" && answer.id == 1 && answer.message?.contains(reason) ?? false, "\(answer)")
+    }
     #expect(try ask(&responder, #"{"type": "end"}"#).spent == 0)
   }
 
