@@ -86,7 +86,11 @@ struct Guest: Sendable {
       &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
 
     var arguments = words.map { strdup($0) } + [nil]
-    defer { arguments.forEach { free($0) } }
+    // Equal seeds give equal runs only where Python's sets and hashes have one order.
+    var surroundings = ProcessInfo.processInfo.environment
+    surroundings["PYTHONHASHSEED"] = surroundings["PYTHONHASHSEED"] ?? "0"
+    var environment = surroundings.map { strdup("\($0.key)=\($0.value)") } + [nil]
+    defer { (arguments + environment).forEach { free($0) } }
     // One at a time, lest another guest inherits an end of a pipe before that is marked.
     Self.stopIfEnding()
     let started = Self.groups.withLock { groups -> Result<(pid_t, [Int32]), SystemError> in
@@ -105,7 +109,7 @@ struct Guest: Sendable {
       let ours = [pipes[1], pipes[2], pipes[4]]
       for (number, end) in theirs.enumerated() { posix_spawn_file_actions_adddup2(&actions, end, Int32(number)) }
       var pid: pid_t = 0
-      let code = posix_spawnp(&pid, words[0], &actions, &attributes, &arguments, environ)
+      let code = posix_spawnp(&pid, words[0], &actions, &attributes, &arguments, &environment)
       theirs.forEach { close($0) }
       guard code == 0 else {
         ours.forEach { close($0) }

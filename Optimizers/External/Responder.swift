@@ -24,6 +24,9 @@ package struct Responder {
   /// The number of questions since something was last spent.
   package private(set) var idleQuestions = 0
 
+  /// Whether any question came.
+  private var hasAsked = false
+
   package init(_ session: Session) { self.session = session }
 
   // MARK: The first message
@@ -95,7 +98,10 @@ package struct Responder {
     guard let type = question["type"]?.text else { return refused("the message has no 'type'", id) }
     let before = session.spent
     idleQuestions += 1
-    defer { if session.spent > before { idleQuestions = 0 } }
+    defer {
+      hasAsked = hasAsked || type != "ready"
+      if session.spent > before { idleQuestions = 0 }
+    }
     var evaluations: [JSON] = []
     do {
       switch type {
@@ -107,6 +113,8 @@ package struct Responder {
         guard runs == nil || runs?.text == "many" || runs?.text == "one" else {
           throw Refusal("'runs' is \"one\" or \"many\"")
         }
+        // Starting an interpreter and loading libraries is nobody's thinking.
+        if !hasAsked { session.restartClock() }
         return .ready(makesMany: runs?.text == "many")
       case "evaluate" where question["all"] != nil:
         guard let questions = question["all"]?.list else { throw Refusal("'all' is a list of what to evaluate") }

@@ -408,6 +408,9 @@ public final class Session {
 
   func resumeThinking() { answered = Self.now }
 
+  /// Leaves out the time since the last answer: it was not the optimizer's own.
+  package func restartClock() { resumeThinking() }
+
   /// CPU seconds of this thread.
   @_spi(Instruments) public static var threadSeconds: Double {
     var time = timespec()
