@@ -109,9 +109,11 @@ extension OptimizerConformance.Check {
   /// Why the check makes no sense for a method; `nil` if it does.
   fileprivate func reasonAgainst(_ optimizer: any Optimizer) -> String? {
     let method = type(of: optimizer).method
+    // One that trains networks only with some settings searches architectures with all.
+    let usesImages = method.usesImages || optimizer.usesImages
     return switch self {
-    case .points where method.family != .blackbox || optimizer.usesImages: "\(method.name) searches architectures only"
-    case .settings where optimizer.usesImages: "a few epochs on a few images do not show every setting"
+    case .points where method.family != .blackbox || usesImages: "\(method.name) searches architectures only"
+    case .settings where usesImages: "a few epochs on a few images do not show every setting"
     default: nil
     }
   }
