@@ -287,6 +287,9 @@ struct TableMerge: ParsableCommand {
   @Argument(help: "Build folders.")
   var folders: [String]
 
+  @Option(help: "The machine whose seconds are in the folders, for the table's provenance. Default: this one.")
+  var machine: String?
+
   @Option(name: .shortAndLong, help: "The table to make.")
   var output: String
 
@@ -294,7 +297,7 @@ struct TableMerge: ParsableCommand {
     let summary = try MergedTable.write(
       folders.map(BuildFolder.init), to: URL(filePath: output),
       command: "anytime table merge " + folders.joined(separator: " ")
-        + " -o \(URL(filePath: output).lastPathComponent)", machine: machineDescription())
+        + " -o \(URL(filePath: output).lastPathComponent)", machine: machine ?? machineDescription())
     printSummary(summary, of: output)
   }
 }
