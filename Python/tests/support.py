@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,9 @@ import unittest
 TESTS = os.path.dirname(os.path.abspath(__file__))
 SOURCES = os.path.join(os.path.dirname(TESTS), "src")
 sys.path[:0] = [SOURCES, TESTS]
+
+# A shell that starts the tests in the background has them, and all that they start, ignore interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import anytime_nas as an  # noqa: E402
 
