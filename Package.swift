@@ -29,6 +29,7 @@ let package = Package(
     .library(name: "External", targets: ["External"]),
     .library(name: "Experiments", targets: ["Experiments"]),
     .library(name: "Reports", targets: ["Reports"]),
+    .library(name: "AnytimeCommandLine", targets: ["AnytimeCommandLine"]),
     .executable(name: "anytime", targets: ["anytime"]),
   ]
     // Loaded by the program when the first network is trained.
@@ -112,13 +113,14 @@ let package = Package(
       ], path: "Reports",
       resources: [.copy("Resources")]),
 
-    // The command line
-    .executableTarget(
-      name: "anytime",
+    // The command line, also for programs with methods of their own
+    .target(
+      name: "AnytimeCommandLine",
       dependencies: [
         "Blackbox", "OneShot", "Composed", "External", "Supernet", "TableBuilder", "Tensor", "Reports", "Experiments",
         "Anytime", "OptimizerConformance", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    .executableTarget(name: "anytime", dependencies: ["AnytimeCommandLine"]),
 
     // Tests, a target per layer
     .target(name: "Mutation", dependencies: ["Statistics"], path: "Tests/Mutation"),

@@ -139,11 +139,13 @@ public struct Registry: Sendable {
     return registry
   }
 
-  /// - Precondition: Every method declares its settings soundly: as properties of its own, under names of their own,
-  ///   with defaults and presets that are within the ranges.
+  /// - Precondition: The methods have names of their own. Every method declares its settings soundly: as properties of
+  ///   its own, under names of their own, with defaults and presets that are within the ranges.
   public init(_ methods: [any Optimizer.Type]) {
     self.methods = methods
+    var names: Set<String> = []
     for type in methods {
+      precondition(names.insert(type.method.name).inserted, "two methods are called '\(type.method.name)'")
       if let problem = Self.problem(with: type) { preconditionFailure("\(type): \(problem)") }
     }
   }

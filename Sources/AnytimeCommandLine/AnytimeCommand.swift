@@ -6,10 +6,26 @@ import External
 import Foundation
 import OneShot
 import Reports
+import Synchronization
 
-/// The program. Its exit status is 0 for success, 1 for failure, 2 for wrong usage, and 128 plus a signal's number if
-/// one ended it.
-@main
+/// Runs the command line with the arguments of the process: all of a program.
+///
+/// The exit status is 0 for success, 1 for failure, 2 for wrong usage, and 128 plus a signal's number if one ended it.
+/// After a failure this does not return. A program calls it once.
+///
+/// ```swift
+/// import AnytimeCommandLine
+///
+/// await runCommandLine(adding: [MySearch.self])
+/// ```
+///
+/// - Parameter methods: Methods that the command line knows besides the package's own. Their names, which
+///   ``Anytime/Method`` states, must differ from all others.
+public func runCommandLine(adding methods: [any Optimizer.Type] = []) async {
+  AnytimeCommand.added.withLock { $0 = methods }
+  await AnytimeCommand.main()
+}
+
 struct AnytimeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "anytime",
@@ -30,7 +46,11 @@ struct AnytimeCommand: AsyncParsableCommand {
     ])
 
   /// All methods that the program knows; nothing else lists them.
-  static let registry = Registry(blackboxMethods + oneShotMethods + composedMethods + externalMethods)
+  static let registry = Registry(
+    blackboxMethods + oneShotMethods + composedMethods + externalMethods + added.withLock { $0 })
+
+  /// The methods of a program that is not the package's own.
+  fileprivate static let added = Mutex<[any Optimizer.Type]>([])
 
   static func main() async {
     Self.prepareProcess()

@@ -1,0 +1,3 @@
+import AnytimeCommandLine
+
+await runCommandLine()
