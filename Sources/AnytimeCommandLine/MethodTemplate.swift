@@ -64,7 +64,7 @@ struct MethodTemplate {
   var commands: String {
     """
     swift build -c release --product \(name)
-    swift test -c release
+    swift test -c release --disable-testable-imports
     .build/release/\(name) compare --space 1 --horizon 500 --seeds 100 \\
         --method \(name) --method random-search --method regularized-evolution
     """
@@ -127,7 +127,7 @@ struct MethodTemplate {
         ])
 
       /// The fraction of candidates that are drawn uniformly, whatever was seen before.
-      public var randomFraction = 0.3
+      public var randomFraction = 0.5
 
       public init() {}
 
@@ -186,8 +186,8 @@ struct MethodTemplate {
     ```
 
     It takes Swift 6.2 or later and, on Debian, `apt-get install libgsl-dev libsqlite3-dev zlib1g-dev pkg-config`. The
-    first build compiles AnytimeNAS too, which takes minutes. Tests are built in release mode as the program is, so that
-    this is done once: `swift test` alone would compile everything again, for debugging.
+    first build compiles AnytimeNAS too, which takes minutes. The tests, built with these options, take what was built
+    for the program; `swift test` alone would compile everything again.
 
     `Package.swift` has the path of AnytimeNAS's package on the machine where this one was made; elsewhere, correct it.
     The article "Write an optimizer" there (`Sources/Anytime/Anytime.docc/WriteAnOptimizer.md`) says how methods declare
