@@ -4,7 +4,7 @@ import Statistics
 
 /// The statistic that lines of regret show, and that of their bands.
 public enum CurveCenter: String, CaseIterable, Sendable {
-  /// The median, with a band between the quartiles, or over all of few runs: see ``Chart/rangedRuns``.
+  /// The median, with a band between the quartiles, or over all of few runs: see `Chart.rangedRuns`.
   case median
   /// The mean, with a band of one standard error.
   case mean

@@ -7,7 +7,7 @@ import Statistics
 /// A run with a schedule depends on its end: planned for a hundred epochs, it is not after ten what it would be if it
 /// were planned for ten. COCO calls such algorithms budget-dependent, and runs them for several budgets (Tušar, Hansen and
 /// Brockhoff, "Anytime Benchmarking of Budget-Dependent Algorithms with the COCO Platform", IS 2017). So at each budget
-/// the envelope has the final results of one entry of a study of ``Experiments/Variation/Design/horizons``: the one
+/// the envelope has the final results of one entry of a study of `Variation.Design.horizons`: the one
 /// planned for the most epochs of all that have ended by then. Before the first has ended, it has nothing.
 public struct Envelope: Sendable {
   /// The study's name and `envelope`.

@@ -4,7 +4,7 @@ import Foundation
 ///
 /// Letters, digits, spaces and `- _ . , + = @ ( )` stay; other characters become `-`. A name that had to be changed
 /// ends in a digest of its text, so that texts that differ only in such characters never share a file, in this call
-/// or another. Names are distinct also where letter case makes no difference, no longer than ``longest`` bytes,
+/// or another. Names are distinct also where letter case makes no difference, no longer than `longest` bytes,
 /// never hidden, never `..`, and never a device of Windows. The same texts give the same names.
 public enum FileNames {
   /// The greatest length in bytes: leaves room for endings below the 143 bytes of the strictest file systems in use.

@@ -51,7 +51,7 @@ public struct External: Optimizer {
 
   public init() {}
 
-  /// - Throws: ``SettingError`` if the program is not there: no run is made then.
+  /// - Throws: `SettingError` if the program is not there: no run is made then.
   public func validate() throws { try command.checkProgram() }
 
   public func search(_ session: Session) throws {

@@ -10,7 +10,7 @@ import Tensor
 /// Zela, Siems and Hutter, ICLR 2020, `optimizers/darts/train_search.py`. At every step the architecture learns
 /// first, by Adam, then the weights. `order=second` looks one step of the weights ahead (equations 6 to 8).
 ///
-/// Later papers' remedies are settings: the early end of R-DARTS (``StopSettings``), the random smoothing of SDARTS-RS
+/// Later papers' remedies are settings: the early end of R-DARTS (`StopSettings`), the random smoothing of SDARTS-RS
 /// (``PerturbSettings``), and the selection of DARTS-PT (``SelectSettings``).
 ///
 /// Differences: the order of updates and all constants are the scripts', but the cell is read off after the epoch's

@@ -13,7 +13,7 @@ import Tensor
 /// epsilon 1e-3, reward the accuracy in percent on one batch plus 1e-4 times the entropy, baseline a moving average
 /// with decay 0.99; weight decay of the supernet 1e-4, its gradients clipped to 0.25.
 ///
-/// Differences: those of ``Controller``. The baseline begins with the first reward (the script's begins
+/// Differences: those of `Controller`. The baseline begins with the first reward (the script's begins
 /// at zero, where every early architecture is encouraged); the supernet's learning rate falls by the epoch, not by
 /// the batch; rewards come from the search half; scoring the drawn architectures is charged, and the best is chosen by
 /// validation, where the script took test images. Weights that a step did not execute are left alone by weight decay

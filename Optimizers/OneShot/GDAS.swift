@@ -20,7 +20,7 @@ import Tensor
 /// NAS-Bench-1Shot1's, which executes them times zero, both do. Cutout's probability grows over the epochs, which in
 /// the scripts is so for DARTS alone; `cutout-ramp=constant` is their way.
 ///
-/// The Hessian, whose eigenvalues can end a search early (``StopSettings``), is that of the mixture without noise. Its
+/// The Hessian, whose eigenvalues can end a search early (`StopSettings`), is that of the mixture without noise. Its
 /// weights are the probabilities with which operations are drawn; a loss with drawn operations is no smooth function of
 /// the architecture. Two settings of ``DARTS`` are missing. Noise on the softmaxed weights (``PerturbSettings``): steps
 /// of the network's weights already execute operations that noise has chosen. Selection by removal

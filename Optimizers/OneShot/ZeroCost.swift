@@ -7,7 +7,7 @@ import Supernet
 ///
 /// Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, and Mellor et al., "Neural Architecture
 /// Search without Training", ICML 2021, whose `search.py` returns the best of one pool of 100; `batch-size` is the
-/// default there. What scores are is said at ``NetworkScore``.
+/// default there. What scores are is said at `NetworkScore`.
 ///
 /// Differences: weights are drawn as the table's trainings draw them (the codes use PyTorch's initialisation); scores
 /// are charged, a minibatch forward or an image forward and back, where the papers call them free; cells that were

@@ -20,7 +20,7 @@ import Statistics
 ///
 /// A run has to be a pure function of its settings and the session: draw all randomness from
 /// ``Session/random``, and let nothing depend on the order of a `Dictionary` or `Set`, which differs from
-/// process to process. ``OptimizerConformance`` checks that.
+/// process to process. `OptimizerConformance` checks that.
 public protocol Optimizer: Configurable {
   /// What the method is called, where it comes from, and what can be set.
   static var method: Method { get }
@@ -31,7 +31,7 @@ public protocol Optimizer: Configurable {
 
   /// Searches until the budget is spent.
   ///
-  /// - Throws: Whatever ``Session/evaluate(_:epochs:)`` throws. ``BudgetExhausted`` ends the run
+  /// - Throws: Whatever ``Session/evaluate(_:epochs:)-(Configuration,_)`` throws. ``BudgetExhausted`` ends the run
   ///   normally; so does returning.
   func search(_ session: Session) throws
 

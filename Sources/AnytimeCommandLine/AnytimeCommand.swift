@@ -20,7 +20,7 @@ import Synchronization
 /// ```
 ///
 /// - Parameter methods: Methods that the command line knows besides the package's own. Their names, which
-///   ``Anytime/Method`` states, must differ from all others.
+///   `Anytime.Method` states, must differ from all others.
 public func runCommandLine(adding methods: [any Optimizer.Type] = []) async {
   AnytimeCommand.added.withLock { $0 = methods }
   await AnytimeCommand.main()

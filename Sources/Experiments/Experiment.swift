@@ -46,7 +46,7 @@ public struct Experiment: Hashable, Sendable, Codable {
   /// The identity of each method's runs on a table, by the method's label.
   ///
   /// - Parameter numerics: The numerics of methods that train on images.
-  /// - Throws: ``UnknownWord`` or ``SettingError`` for a method or setting that the registry does not have.
+  /// - Throws: `UnknownWord` or `SettingError` for a method or setting that the registry does not have.
   public func identities(
     tableChecksum: String, registry: Registry, numerics: Numerics? = nil
   ) throws -> [String: RunIdentity] {
@@ -81,7 +81,7 @@ public struct Experiment: Hashable, Sendable, Codable {
 
   /// Checks that the experiment can be run.
   ///
-  /// - Throws: ``SettingError``.
+  /// - Throws: `SettingError`.
   public func validate() throws(SettingError) {
     try Self.check(name, "the experiment's name")
     for entry in methods { try Self.check(entry.label, "a method's label") }

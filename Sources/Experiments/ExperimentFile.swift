@@ -99,7 +99,7 @@ extension Experiment {
 
   /// Reads a budget: a number in the policy's currency, or a time in `s`, `min`, `h` or `d`.
   ///
-  /// - Throws: ``SettingError``.
+  /// - Throws: `SettingError`.
   public static func horizon(_ text: String, in currency: BudgetPolicy.Currency) throws(SettingError)
     -> Double
   {
@@ -124,7 +124,7 @@ extension Experiment {
 
   /// Reads seeds: a number of seeds, which start at 0, or a range such as `10-19`.
   ///
-  /// - Throws: ``SettingError``.
+  /// - Throws: `SettingError`.
   public static func seeds(_ text: String) throws(SettingError) -> [UInt64] {
     if let count = Int(text), (1...1_000_000).contains(count) { return (0..<UInt64(count)).map { $0 } }
     let bounds = text.split(separator: "-").compactMap { UInt64($0) }

@@ -49,7 +49,7 @@ public struct Numerics: Hashable, Sendable, Codable {
 public struct RunIdentity: Hashable, Sendable, Codable {
   /// The method's name.
   public var method: String
-  /// The method's ``Method/revision``.
+  /// The method's `Method.revision`.
   public var revision: Int
   /// The revisions of the methods that it runs, by their names; `nil` for methods that run no others.
   public var innerRevisions: [String: Int]?
@@ -61,7 +61,7 @@ public struct RunIdentity: Hashable, Sendable, Codable {
   public var tableChecksum: String
   /// The budget, in the policy's currency.
   public var horizon: Double
-  /// The policy's fields that differ from those of ``BudgetPolicy/fair``, so that equal policies with different names
+  /// The policy's fields that differ from those of `BudgetPolicy.fair`, so that equal policies with different names
   /// are the same.
   public var policy: [String: String]
   /// The numerics of methods that train on images; `nil` for others, and for runs by version 0.1, which did not store

@@ -17,7 +17,7 @@ import SearchSpaces
 ///   (why a run came to no result), `children` (JSON: runs inside this one)
 /// - `trajectory`: `run_id`, `step`, `amount`, `spent_seconds`, `spent_epochs`, `evaluations`, `cell`,
 ///   `epochs`, `validation_regret`, `test_regret`, `final_training_seconds`
-/// - `trace`: `run_id`, `epoch`, `json` (a ``TracePoint``), for one-shot methods
+/// - `trace`: `run_id`, `epoch`, `json` (a `TracePoint`), for one-shot methods
 public struct RunStore: Sendable {
   private let queue: DatabaseQueue
   /// The file's path.
@@ -355,7 +355,7 @@ public struct RunStore: Sendable {
   /// The stored runs of an experiment.
   ///
   /// - Parameter identities: The identities of the runs, by label.
-  /// - Throws: ``RunStoreError``, or ``UnknownWord`` for a method that the registry does not have.
+  /// - Throws: ``RunStoreError``, or `UnknownWord` for a method that the registry does not have.
   public func results(
     of experiment: Experiment, tableChecksum: String, identities: [String: RunIdentity], registry: Registry
   ) throws -> ExperimentResults {

@@ -43,7 +43,7 @@ public struct Runner: Sendable {
   public let identities: [String: RunIdentity]
 
   /// - Parameter numerics: The numerics of methods that train on images.
-  /// - Throws: ``UnknownWord`` for a method that the registry does not have.
+  /// - Throws: `UnknownWord` for a method that the registry does not have.
   public init(
     experiment: Experiment, benchmark: Benchmark, registry: Registry, store: RunStore, numerics: Numerics? = nil
   ) throws {

@@ -70,7 +70,7 @@ extension Experiment {
   /// Labels the methods that were given without a label: by the method's name, and by its settings too if the method
   /// occurs more than once. An entry whose settings vary becomes several.
   ///
-  /// - Throws: ``SettingError`` or ``UnknownWord`` for a level that is no value of its setting, or contradicts other
+  /// - Throws: `SettingError` or `UnknownWord` for a level that is no value of its setting, or contradicts other
   ///   settings.
   public static func labelled(_ entries: [Entry], registry: Registry) throws -> [[MethodEntry]] {
     func baseName(_ entry: Entry) -> String {

@@ -44,7 +44,7 @@ public struct Passes: Hashable, Sendable {
 /// The cost of a network's passes in a table's benchmark seconds, the same on every machine.
 ///
 /// The cost of every part of a pass (forward, back to inputs, back to weights) is linear: so much per image, per
-/// multiply-accumulate and per written number (``Work``) of what is executed. Written numbers count because small
+/// multiply-accumulate and per written number (`Work`) of what is executed. Written numbers count because small
 /// networks spend their time on them.
 ///
 /// Coefficients are fitted by least squares to measured passes of supernets that the table has brought along

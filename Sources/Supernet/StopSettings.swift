@@ -6,7 +6,7 @@ import Anytime
 /// The largest eigenvalue, with its sign, of the Hessian of the search loss with respect to the architecture weights is
 /// probed every few epochs and smoothed by a local average. When the average has grown by a factor, the search ends,
 /// and the architecture of before the growth is returned. Counting is that of the authors' code (`EVLocalAvg` in
-/// `src/utils.py` of github.com/automl/RobustDARTS): see ``returnedEpoch(eigenvalues:)``.
+/// `src/utils.py` of github.com/automl/RobustDARTS): see `returnedEpoch(eigenvalues:)`.
 ///
 /// Differences: a probe takes the same images of the search half every time, as many as a batch has, where the code
 /// takes the epoch's last batch; the term of the architecture's weight decay, which shifts all eigenvalues equally, is

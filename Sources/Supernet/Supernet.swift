@@ -8,7 +8,7 @@ import Tensor
 
 /// A weight-sharing network. It is opened with a session, which is charged for every pass.
 ///
-/// A one-shot method opens a supernet, then calls ``run(architecture:state:step:afterEpoch:gates:choose:)`` to train
+/// A one-shot method opens a supernet, then calls `run` to train
 /// it, and says what happens at a step and which architecture it would choose now.
 ///
 ///     let supernet = try Supernet(session, SupernetSettings { $0.epochs = 20 })
@@ -371,7 +371,7 @@ public final class Supernet {
 
   // MARK: Fine-tuning
 
-  /// Begins to fine-tune weights after ``run``: their momentum is zero, and nothing depends on the order of images
+  /// Begins to fine-tune weights after `run`: their momentum is zero, and nothing depends on the order of images
   /// in the last epoch. A run that is killed later on begins here again, from the checkpoint of the last epoch.
   public func beginTuning() throws {
     for velocity in velocities { try velocity.assign(try velocity.zeros()) }

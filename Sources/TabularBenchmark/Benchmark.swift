@@ -180,7 +180,7 @@ public struct Benchmark: Sendable {
     return space.architecture(configuration).flatMap { table.row(of: $0) }
   }
 
-  /// The row of the configuration that ``ParameterSpace/configuration(at:)`` gives for an index; `nil` if it gives
+  /// The row of the configuration that `ParameterSpace.configuration(at:)` gives for an index; `nil` if it gives
   /// no architecture. Only for spaces of up to four million configurations.
   public func row(ofConfigurationAt index: Int) -> Int? {
     let row = rowOfConfiguration[index]
