@@ -57,10 +57,11 @@ class Cluster:
 
     nodes: the number of nodes, called n1, n2, and so on, each of two processors.
     settings: further lines of slurm.conf.
+    partition: further settings of the partition 'all'.
     scratch: the size of each node's own scratch disk in bytes; None for folders without a limit. Needs root.
     """
 
-    def __init__(self, nodes=3, settings=(), scratch=None):
+    def __init__(self, nodes=3, settings=(), partition="", scratch=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="anytime-cluster-"))
         self.names = [f"n{number}" for number in range(1, nodes + 1)]
         self.processes, self.mounts = {}, []
@@ -69,7 +70,7 @@ class Cluster:
             if name != "SLURM_CONF":
                 del self.environment[name]
         try:
-            self._configure(settings)
+            self._configure(settings, partition)
             self._make_scratch(scratch)
             self._start_munge()
             self._start("slurmctld", ["slurmctld", "-D", "-i", "-f", str(self.folder / "slurm.conf")])
@@ -90,7 +91,7 @@ class Cluster:
 
     # Configuration
 
-    def _configure(self, settings):
+    def _configure(self, settings, partition):
         self.folder.chmod(0o755)
         user = pwd.getpwuid(os.getuid()).pw_name
         controller, *ports = _free_ports(1 + len(self.names))
@@ -131,12 +132,11 @@ class Cluster:
             "ReturnToService=2",
             "SlurmdTimeout=10",
             "KillWait=10",
-            *settings,
         ]
         for name, port in zip(self.names, ports):
             lines.append(f"NodeName={name} NodeHostname={socket.gethostname()} NodeAddr=127.0.0.1 Port={port} CPUs=2")
-        lines.append(f"PartitionName=all Nodes={','.join(self.names)} Default=YES MaxTime=60 State=UP")
-        (self.folder / "slurm.conf").write_text("\n".join(lines) + "\n")
+        lines.append(f"PartitionName=all Nodes={','.join(self.names)} Default=YES MaxTime=60 State=UP {partition}")
+        (self.folder / "slurm.conf").write_text("\n".join([*lines, *settings]) + "\n")
 
     def _make_scratch(self, size):
         for name in self.names:
