@@ -27,7 +27,7 @@ public struct Runner: Sendable {
     public let label: String
     /// The run's seed.
     public let seed: UInt64
-    /// The number of stored runs, and of all runs of the experiment.
+    /// The number of stored runs, and of all runs of ``Runner/part``.
     public let done, total: Int
   }
 
@@ -41,24 +41,39 @@ public struct Runner: Sendable {
   public let store: RunStore
   /// The identities of the runs, by label.
   public let identities: [String: RunIdentity]
+  /// The experiment with the runs that are made alone: all of them, or those of a shard.
+  public let part: Experiment
+  /// The labels of ``part`` in the order in which their runs are made, for a shard.
+  private let order: [String]?
 
-  /// - Parameter numerics: The numerics of methods that train on images.
+  /// - Parameters:
+  ///   - numerics: The numerics of methods that train on images.
+  ///   - shard: The shard whose runs are made; all runs if `nil`.
   /// - Throws: ``UnknownWord`` for a method that the registry does not have.
   public init(
-    experiment: Experiment, benchmark: Benchmark, registry: Registry, store: RunStore, numerics: Numerics? = nil
+    experiment: Experiment, benchmark: Benchmark, registry: Registry, store: RunStore, numerics: Numerics? = nil,
+    shard: Shard? = nil
   ) throws {
     identities = try experiment.identities(
       tableChecksum: benchmark.table.checksum, registry: registry, numerics: numerics)
+    if let shard {
+      let runs = experiment.runs(
+        of: shard, seconds: try experiment.estimatedSeconds(on: benchmark, registry: registry))
+      part = experiment.part(runs)
+      order = runs.reduce(into: []) { order, run in if order.last != run.label { order.append(run.label) } }
+    } else {
+      (part, order) = (experiment, nil)
+    }
     self.experiment = experiment
     self.benchmark = benchmark
     self.registry = registry
     self.store = store
   }
 
-  /// The finished runs of the experiment.
+  /// The finished runs of ``part``.
   public func results() throws -> ExperimentResults {
     try store.results(
-      of: experiment, tableChecksum: benchmark.table.checksum, identities: identities, registry: registry)
+      of: part, tableChecksum: benchmark.table.checksum, identities: identities, registry: registry)
   }
 
   /// Makes the missing runs, on threads of its own.
@@ -79,21 +94,25 @@ public struct Runner: Sendable {
     try experiment.checkHorizon(benchmark)
     let checksum = benchmark.table.checksum
     var byMethod: [[Job]] = []
-    for entry in experiment.methods {
+    let rank = Dictionary(
+      (order ?? []).enumerated().map { ($0.element, $0.offset) }, uniquingKeysWith: { first, _ in first })
+    for entry in part.methods.sorted(by: { rank[$0.label] ?? 0 < rank[$1.label] ?? 0 }) {
       let optimizer = try registry.optimizer(named: entry.method, entry.settings)
       guard let identity = identities[entry.label] else { continue }
       let done = try store.seeds(of: identity, failed: !retryFailed)
       byMethod.append(
-        experiment.seeds(of: entry).filter { !done.contains($0) }.map { seed in
+        part.seeds(of: entry).filter { !done.contains($0) }.map { seed in
           Job(
             label: entry.label, optimizer: optimizer, identity: identity, seed: seed,
             checkpoint: store.checkpoint(of: identity, seed: seed))
         })
     }
     try store.save(experiment, tableChecksum: checksum, identities: identities)
-    // A run of every method first: then it is known how long the others take.
-    let work = Work(
-      self, byMethod.compactMap(\.first) + byMethod.flatMap { $0.dropFirst() }, progress: progress)
+    // A run of every method first: then it is known how long the others take. A shard has its dear ones first, so that
+    // its threads end together.
+    let jobs =
+      order == nil ? byMethod.compactMap(\.first) + byMethod.flatMap { $0.dropFirst() } : byMethod.flatMap { $0 }
+    let work = Work(self, jobs, progress: progress)
     await withTaskCancellationHandler {
       await work.perform(threads: threads)
     } onCancel: {
@@ -149,7 +168,7 @@ private final class Work: Sendable {
     self.runner = runner
     self.jobs = jobs
     self.progress = progress
-    total = runner.experiment.runCount
+    total = runner.part.runCount
     state = Mutex(State(done: total - jobs.count))
   }
 
