@@ -2,6 +2,7 @@ import ArgumentParser
 import Experiments
 import Foundation
 import Reports
+import SearchSpaces
 
 struct SlurmCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -58,14 +59,12 @@ struct SlurmRun: ParsableCommand {
   func run() throws {
     let jobs = SlurmJobs(of: experiment, store: store)
     let setting = try options.setting(folder: jobs.folder)
-    try checkLines([experiment, store ?? ""])
     let shards = try SlurmShards(experiment, registry: AnytimeCommand.registry)
     let tasks = packed(try options.tasks(earlier: setting.plan), shards.seconds, request: setting.request)
     let plan = SlurmPlan(kind: .experiment, tasks: tasks, arraySize: setting.limits.arraySize)
     let active = try setting.active(plan)
-    let stored = try shards.stored(jobs.stores, retryFailed: retryFailed)
-    let missing = try shards.missing(of: tasks, stored: stored)
-    let isMerged = try shards.missing(of: 1, stored: shards.stored([jobs.results], retryFailed: false)).isEmpty
+    let missing = shards.missing(tasks, stored: try shards.stored(jobs.stores, failed: !retryFailed))
+    let isMerged = try shards.missing(1, stored: shards.stored([jobs.results], failed: true)).isEmpty
     if missing.isEmpty, isMerged {
       print("Nothing is missing: all \(shards.experiment.runCount) runs are in \(jobs.results).")
       return
@@ -77,7 +76,7 @@ struct SlurmRun: ParsableCommand {
       tasks: tasks, missing: missing.subtracting(active.map(\.task)).sorted(), arraySize: plan.arraySize,
       earlier: Set(active.map(\.job)).sorted())
     let copy = try Data(contentsOf: URL(filePath: jobs.file))
-    try setting.finish(scripts, plan: plan, copies: [("experiment.yaml", copy)], isMerged: isMerged)
+    try setting.finish(scripts, plan: plan, copies: [("experiment.yaml", copy)])
   }
 
   /// The number of tasks, so that none is much shorter than wanted.

@@ -5,7 +5,7 @@ struct SlurmScripts {
   /// What the tasks do.
   enum Work {
     /// The runs of an experiment file; `results` is the store of all runs.
-    case experiment(String, results: String)
+    case experiment(String, results: String, retryFailed: Bool)
     /// The trainings of a table, by the options of `anytime table build`; `base` is the table that they extend.
     case build(options: [String], base: String?, output: String)
     /// The timing of build folders, a task each.
@@ -127,7 +127,7 @@ struct SlurmScripts {
 
   private var summary: String {
     switch work {
-    case .experiment(let file, _): "makes its share of the runs of \(file)"
+    case .experiment(let file, _, _): "makes its share of the runs of \(file)"
     case .build(_, _, let output): "makes its share of the trainings of \(output)"
     case .time: "times the cells of one build folder"
     }
@@ -137,7 +137,7 @@ struct SlurmScripts {
   private var variables: String {
     var lines = ["program=\(Self.quoted(program))"]
     switch work {
-    case .experiment(let file, let results):
+    case .experiment(let file, let results, _):
       lines += ["experiment=\(Self.quoted(file))", "results=\(Self.quoted(results))"]
     case .build(_, _, let output): lines += ["table=\(Self.quoted(output))"]
     case .time(let folders, let output):
@@ -352,11 +352,11 @@ struct SlurmScripts {
   /// The command of a task.
   private static func start(_ work: Work) -> String {
     switch work {
-    case .experiment:
+    case .experiment(_, _, let retryFailed):
       #"""
       "$program" run "$experiment" --shard "$task/$tasks" --store "$store" \
         --threads "${SLURM_CPUS_PER_TASK:-1}"
-      """#
+      """# + (retryFailed ? " --retry-failed" : "")
     case .build(let options, _, _):
       #""$program" table build "$scratch/part.table" "# + options.map(quoted).joined(separator: " ")
         + " \\\n  --shard \"$task/$tasks\" --workers \"${SLURM_CPUS_PER_TASK:-1}\""
@@ -442,12 +442,13 @@ struct SlurmScripts {
     }
     let jobs = arrays.indices.map { "$array_\($0 + 1)" }.joined(separator: " ")
     let path = Self.quoted(folder + "/merge.sh")
+    let dependency = waits.isEmpty ? "" : " --dependency=\"afterany:\(waits.joined(separator: ":"))\""
     lines += [
-      "merge=$(sbatch --parsable --dependency=\"afterany:\(waits.joined(separator: ":"))\" \(path)) || {",
-      "  echo \"anytime: the tasks are submitted (\(jobs)), and the job that merges is not: submit it when they are done\" >&2",
+      "merge=$(sbatch --parsable\(dependency) \(path)) || {",
+      "  echo \"anytime: the job that merges is not submitted\(jobs.isEmpty ? "" : ", and the tasks are (job \(jobs))")\" >&2",
       "  exit 1",
       "}",
-      "echo \"Submitted: tasks in job \(jobs), to be merged by job ${merge%%;*}.\"",
+      "echo \"Submitted: \(jobs.isEmpty ? "" : "tasks in job \(jobs), to be ")merged by job ${merge%%;*}.\"",
     ]
     return lines.joined(separator: "\n") + "\n"
   }
