@@ -4,8 +4,8 @@ import Foundation
 struct SlurmScripts {
   /// What the tasks do.
   enum Work {
-    /// The runs of an experiment file; `results` is the store of all runs.
-    case experiment(String, results: String, retryFailed: Bool)
+    /// The runs of an experiment file, by its path and name; `results` is the store of all runs.
+    case experiment(String, name: String, results: String, retryFailed: Bool)
     /// The trainings of a table, by the options of `anytime table build`; `base` is the table that they extend.
     case build(options: [String], base: String?, output: String)
     /// The timing of build folders, a task each.
@@ -127,7 +127,7 @@ struct SlurmScripts {
 
   private var summary: String {
     switch work {
-    case .experiment(let file, _, _): "makes its share of the runs of \(file)"
+    case .experiment(let file, _, _, _): "makes its share of the runs of \(file)"
     case .build(_, _, let output): "makes its share of the trainings of \(output)"
     case .time: "times the cells of one build folder"
     }
@@ -137,8 +137,10 @@ struct SlurmScripts {
   private var variables: String {
     var lines = ["program=\(Self.quoted(program))"]
     switch work {
-    case .experiment(let file, let results, _):
-      lines += ["experiment=\(Self.quoted(file))", "results=\(Self.quoted(results))"]
+    case .experiment(let file, let name, let results, _):
+      lines += [
+        "experiment=\(Self.quoted(file))", "name=\(Self.quoted(name))", "results=\(Self.quoted(results))",
+      ]
     case .build(_, _, let output): lines += ["table=\(Self.quoted(output))"]
     case .time(let folders, let output):
       lines += ["table=\(Self.quoted(output))", "builds=("] + folders.map { "  " + Self.quoted($0) } + [")"]
@@ -177,7 +179,7 @@ struct SlurmScripts {
         signal=$1
         [ -z "$child" ] || kill -s "$1" "$child" 2>/dev/null
       }
-      for name in HUP INT TERM USR1 USR2; do trap "receive $name" "$name"; done
+      for word in HUP INT TERM USR1 USR2; do trap "receive $word" "$word"; done
 
       # The program works on the node's own disk: databases on shared file systems break, and so may files to which
       # lines are appended. Files of the shared one are only ever replaced as a whole.
@@ -244,7 +246,7 @@ struct SlurmScripts {
         USR1 | USR2) ;;
         TERM)
           case $(scontrol show job "$SLURM_JOB_ID") in
-            *PreemptTime=[0-9]* | *JobState=TIMEOUT*) ;;
+            *PreemptTime=[0-9]* | *JobState=TIMEOUT* | *Reason=TimeLimit*) ;;
             *) exit "$status" ;;
           esac
           ;;
@@ -288,7 +290,7 @@ struct SlurmScripts {
       # Runs that were made elsewhere need not be made here.
       store="$work/runs.sqlite"
       if [ ! -e "$store" ] && [ -e "$results" ]; then
-        "$program" store merge "$results" -o "$store" >/dev/null || fail "$results cannot be used"
+        "$program" store merge "$results" --several -o "$store" >/dev/null || fail "$results cannot be used"
       fi
 
       """
@@ -324,7 +326,7 @@ struct SlurmScripts {
         local copy complaint status
         # Where the node's disk is full, its memory will do.
         for copy in "$scratch/snapshot.sqlite" "/dev/shm/anytime-$SLURM_JOB_ID.sqlite"; do
-          complaint=$("$program" store merge "$store" -o "$copy" 2>&1 >/dev/null) && put "$copy" runs.sqlite
+          complaint=$("$program" store merge "$store" --several -o "$copy" 2>&1 >/dev/null) && put "$copy" runs.sqlite
           status=$?
           rm -f "$copy"*
           [ "$status" != 0 ] || return 0
@@ -352,7 +354,7 @@ struct SlurmScripts {
   /// The command of a task.
   private static func start(_ work: Work) -> String {
     switch work {
-    case .experiment(_, _, let retryFailed):
+    case .experiment(_, _, _, let retryFailed):
       #"""
       "$program" run "$experiment" --shard "$task/$tasks" --store "$store" \
         --threads "${SLURM_CPUS_PER_TASK:-1}"
@@ -405,14 +407,14 @@ struct SlurmScripts {
         stores=()
         for file in "$results" "$folder"/tasks/*/runs.sqlite; do [ ! -e "$file" ] || stores+=("$file"); done
         [ ${#stores[@]} -gt 0 ] || fail "no task has stored anything; see $folder/logs"
-        "$program" store merge "${stores[@]}" -o "$scratch/all.sqlite" || exit
+        "$program" store merge "${stores[@]}" --several -o "$scratch/all.sqlite" || exit
         [ ! -s "$results-wal" ] ||
           fail "a program has $results open, or did not close it; end it, then run: sbatch $folder/merge.sh"
         cp "$scratch/all.sqlite" "$results.partial" && sync "$results.partial" && rm -f "$results-wal" "$results-shm" &&
           mv -f "$results.partial" "$results" || fail "$results cannot be written"
         "$program" store check "$experiment" --store "$results"
         status=$?
-        "$program" report "$results" -o "${results%.sqlite}-report.html" || exit
+        "$program" report "$results" --experiment "$name" -o "${results%.sqlite}-report.html" || exit
         exit "$status"
         """#
     case .build(_, let base, _):

@@ -1,7 +1,6 @@
 import Anytime
 import Experiments
 import Foundation
-import Supernet
 import TabularBenchmark
 
 /// The paths of an experiment's jobs and of their results.
@@ -32,10 +31,10 @@ struct SlurmShards {
   /// The processor seconds of all runs, roughly.
   let seconds: Double
   private let secondsByLabel: [String: Double]
-  private let identities: [String: RunIdentity]
+  private let tableChecksum: String
   private let registry: Registry
 
-  /// - Throws: An error of the experiment, or of what its methods need to be identified.
+  /// - Throws: An error of the experiment.
   init(_ path: String, registry: Registry) throws {
     let url = URL(filePath: path)
     let experiment = try Experiment(contentsOf: url, registry: registry)
@@ -43,37 +42,39 @@ struct SlurmShards {
     let benchmark = try experiment.openBenchmark()
     try experiment.validate()
     try experiment.checkHorizon(benchmark)
-    let methods = try experiment.methods.map { try registry.optimizer(named: $0.method, $0.settings) }
-    var numerics: Numerics?
-    if methods.contains(where: \.usesImages) {
-      let (images, library) = try SearchTask(of: benchmark.table).numerics()
-      numerics = Numerics(images: images, library: library)
-    }
-    identities = try experiment.identities(
-      tableChecksum: benchmark.table.checksum, registry: registry, numerics: numerics)
     let secondsByLabel = try experiment.estimatedSeconds(on: benchmark, registry: registry)
     seconds = experiment.methods.reduce(0) { sum, entry in
       sum + Double(experiment.seeds(of: entry).count) * (secondsByLabel[entry.label] ?? 0)
     }
+    tableChecksum = benchmark.table.checksum
     self.secondsByLabel = secondsByLabel
     self.experiment = experiment
     self.registry = registry
   }
 
-  /// The runs that some stores hold.
+  /// The runs that some stores hold. Their methods are of this program's revisions; what has trained networks was said
+  /// by the nodes, as this machine may have neither images nor libtorch.
   ///
   /// - Parameters:
   ///   - paths: Stores; those that are not there hold nothing.
   ///   - failed: Whether runs that failed count.
+  /// - Throws: ``RunStoreError``, also for a store with another experiment of the same name.
   func stored(_ paths: [String], failed: Bool) throws -> Seeds {
-    var stored: Seeds = [:]
+    var seeds: Seeds = [:]
     for path in paths where FileManager.default.fileExists(atPath: path) {
       let store = try RunStore(reading: path, registry: registry)
-      for (label, identity) in identities {
-        stored[label, default: []].formUnion(try store.seeds(of: identity, failed: failed))
+      guard let stored = try store.experiments().first(where: { $0.name == experiment.name }) else { continue }
+      guard try experiment.isSame(as: stored.experiment()), stored.tableChecksum == tableChecksum else {
+        throw RunStoreError.otherExperiment(path, name: experiment.name)
+      }
+      for (label, identity) in try stored.identities() {
+        let own = try experiment.identities(
+          tableChecksum: tableChecksum, registry: registry, numerics: identity.numerics)
+        guard let identity = own[label] else { continue }
+        seeds[label, default: []].formUnion(try store.seeds(of: identity, failed: failed))
       }
     }
-    return stored
+    return seeds
   }
 
   /// The numbers of each task's runs, and of those that are stored.
