@@ -3,10 +3,10 @@
 
     cluster.py COMMAND...      starts it, runs a command in it (such as 'bash'), ends it
 
-All its files are in a temporary folder, also munge's key and socket: nothing of an installed cluster is used or changed.
-A node is a slurmd below a process that adopts whatever the node's jobs leave behind; so a node can die as a machine does,
-and only what was started here is ever ended. Needs Debian's slurm-wlm and munge. Of the nodes' processors and memory
-nothing is real: they are what the configuration says.
+All its files are in a temporary folder, also munge's key and socket: nothing of an installed cluster is used or
+changed. A node is a slurmd below a process that adopts whatever the node's jobs leave behind; so a node can die as a
+machine does, and only what was started here is ever ended. Needs Debian's slurm-wlm and munge. Of the nodes' processors
+and memory nothing is real: they are what the configuration says.
 """
 
 import contextlib

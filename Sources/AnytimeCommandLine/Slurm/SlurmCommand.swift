@@ -9,15 +9,16 @@ struct SlurmCommand: ParsableCommand {
     commandName: "slurm",
     abstract: "Run an experiment on a Slurm cluster.",
     discussion: """
-      'anytime slurm EXPERIMENT' writes scripts for a job array, whose tasks make shards of the experiment, and for the \
-      job that merges their stores; 'anytime help slurm run' lists the options. Tasks survive preemption and the end of \
-      their time. Submitted again, only tasks run that have something left to do. See Documentation/Cluster.md.
+      'anytime slurm EXPERIMENT' writes scripts for a job array, whose tasks make shards of the experiment, and for \
+      the job that merges their stores; 'anytime help slurm run' lists the options. Tasks survive preemption and the \
+      end of their time. Submitted again, only tasks run that have something left to do. Documentation/Cluster.md \
+      tells more.
 
       EXAMPLES
-        anytime slurm first.yaml --tasks 20                          write scripts, print the command that submits them
-        anytime slurm first.yaml --tasks 20 --submit                 submit them too
+        anytime slurm first.yaml --tasks 20             write scripts, print the command that submits them
+        anytime slurm first.yaml --tasks 20 --submit    submit them too
+        anytime slurm status first.yaml                 what is done, running, pending, failed
         anytime slurm first.yaml --tasks 200 --at-once 50 --time 4:00:00 --partition cpu --memory 4G --submit
-        anytime slurm status first.yaml                              what is done, running, pending, failed
         anytime slurm table build space-2.table --space 2 --tasks 50 --submit
       """,
     subcommands: [SlurmRun.self, SlurmStatus.self, SlurmTable.self],
@@ -200,9 +201,12 @@ struct SlurmOptions: ParsableArguments {
     }
     let limits = try cluster.limits(mustAnswer: submit)
     if let tasks, tasks >= limits.jobs {
-      throw Failure("\(tasks) tasks are more than the cluster takes: its MaxJobCount is \(limits.jobs); give fewer --tasks")
+      throw Failure(
+        "\(tasks) tasks are more than the cluster takes: its MaxJobCount is \(limits.jobs); give fewer --tasks")
     }
-    if limits.arraySize < 2 { throw Failure("this cluster takes no job arrays: its MaxArraySize is \(limits.arraySize)") }
+    guard limits.arraySize > 1 else {
+      throw Failure("this cluster takes no job arrays: its MaxArraySize is \(limits.arraySize)")
+    }
     return SlurmSetting(
       cluster: cluster, limits: limits, request: request, folder: folder, plan: try SlurmPlan(in: folder),
       submits: submit)

@@ -98,7 +98,9 @@ struct SlurmSetting {
     }
     let answer = try cluster.run("sh", [folder + "/submit.sh"])
     print(answer.output, terminator: "")
-    guard answer.status == 0 else { throw Failure("the jobs could not be submitted; see above, and \(folder)/submit.sh") }
+    guard answer.status == 0 else {
+      throw Failure("the jobs could not all be submitted; see above, and \(folder)/submit.sh")
+    }
   }
 
   private func description(_ scripts: SlurmScripts) -> String {

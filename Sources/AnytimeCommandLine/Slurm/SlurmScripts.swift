@@ -447,7 +447,8 @@ struct SlurmScripts {
     let dependency = waits.isEmpty ? "" : " --dependency=\"afterany:\(waits.joined(separator: ":"))\""
     lines += [
       "merge=$(sbatch --parsable\(dependency) \(path)) || {",
-      "  echo \"anytime: the job that merges is not submitted\(jobs.isEmpty ? "" : ", and the tasks are (job \(jobs))")\" >&2",
+      "  echo \"anytime: the job that merges is not submitted" + (jobs.isEmpty ? "" : "; the tasks are, in job \(jobs)")
+        + "\" >&2",
       "  exit 1",
       "}",
       "echo \"Submitted: \(jobs.isEmpty ? "" : "tasks in job \(jobs), to be ")merged by job ${merge%%;*}.\"",

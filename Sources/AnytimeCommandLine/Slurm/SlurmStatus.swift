@@ -8,9 +8,9 @@ struct SlurmStatus: ParsableCommand {
     commandName: "status",
     abstract: "Say what of the jobs is done, running, pending and failed.",
     discussion: """
-      Read from the tasks' stores and from Slurm's queue. A task is done when all its runs are stored; it has failed, or \
-      was cancelled, if it has begun, is not in the queue, and runs are missing. Submit the same command again for what is \
-      missing.
+      Read from the tasks' stores and from Slurm's queue. A task is done when all its runs are stored. It has failed, \
+      or was cancelled, if it has begun, is not in the queue, and runs are missing; it is waiting if it was never \
+      submitted. The command that submitted the tasks submits what is missing when it is given again.
 
       EXAMPLES
         anytime slurm status first.yaml

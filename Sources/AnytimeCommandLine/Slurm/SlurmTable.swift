@@ -16,9 +16,9 @@ struct SlurmTableBuild: ParsableCommand {
     commandName: "build",
     abstract: "Write and submit the jobs that build a table.",
     discussion: """
-      Each task trains a part of the cells with as many workers as it has processors. Scripts, logs and trainings are in \
-      a folder beside the table, which ends in .slurm; a last job puts them together. Seconds are measured on the nodes: \
-      choose equal ones (--sbatch constraint=...), or time the folders afterwards on one.
+      Each task trains a part of the cells with as many workers as it has processors. Scripts, logs and trainings are \
+      in a folder beside the table, which ends in .slurm; a last job puts them together. Seconds are measured on the \
+      nodes: choose equal ones (--sbatch constraint=…), or time the folders afterwards on one.
 
       EXAMPLES
         anytime slurm table build space-2.table --space 2 --tasks 50
@@ -68,8 +68,8 @@ struct SlurmTableTime: ParsableCommand {
     commandName: "time",
     abstract: "Write and submit the jobs that time the folders of a build.",
     discussion: """
-      One task for each folder, on a node of its own. Seconds of different processors do not make one table: choose equal \
-      nodes. A last job makes the table anew.
+      One task for each folder, on a node of its own. Seconds of different processors do not make one table: choose \
+      equal nodes. A last job makes the table anew.
 
       EXAMPLE
         anytime slurm table time space-2.table.slurm/tasks/*.build -o space-2.table --sbatch constraint=epyc --submit
