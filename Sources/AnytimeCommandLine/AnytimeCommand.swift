@@ -42,7 +42,8 @@ struct AnytimeCommand: AsyncParsableCommand {
     version: anytimeVersion,
     subcommands: [
       Demo.self, Run.self, Compare.self, Export.self, Plot.self, Report.self, Methods.self, Policies.self, Spaces.self,
-      Cells.self, TableCommand.self, SlurmCommand.self, SessionCommand.self, Conformance.self, Bench.self,
+      Cells.self, TableCommand.self, StoreCommand.self, SlurmCommand.self, SessionCommand.self, Conformance.self,
+      Bench.self,
     ])
 
   /// All methods that the program knows; nothing else lists them.

@@ -201,7 +201,7 @@ struct StoredExperiment: ParsableArguments {
   func results() throws -> ExperimentResults { try Self.results(source, named: experimentName) }
 
   /// The path of the store: the source itself, or beside it if the source is an experiment file.
-  private static func storePath(_ source: String) -> String {
+  static func storePath(_ source: String) -> String {
     let beside = URL(filePath: source).deletingPathExtension().path + ".sqlite"
     guard let file = fopen(source, "rb") else {
       return ["yaml", "yml"].contains(URL(filePath: source).pathExtension.lowercased()) ? beside : source
@@ -216,25 +216,28 @@ struct StoredExperiment: ParsableArguments {
   static func results(_ source: String, named name: String?) throws -> ExperimentResults {
     let path = storePath(source)
     let store = try RunStore(reading: path, registry: AnytimeCommand.registry)
-    let experiments = try store.experiments()
-    let known = experiments.map(\.name)
-    let chosen: RunStore.Stored
-    if let name {
-      guard let found = experiments.first(where: { $0.name == name }) else {
-        throw UnknownWord(name, kind: "experiment of \(path)", known: known)
-      }
-      chosen = found
-    } else {
-      guard let only = experiments.first, experiments.count == 1 else {
-        if experiments.isEmpty { throw Failure("\(path) holds no experiment; make one with 'anytime run'") }
-        throw UsageError(
-          "\(path) holds several experiments; choose one with --experiment: \(known.joined(separator: ", "))")
-      }
-      chosen = only
-    }
+    let chosen = try choose(name, in: store)
     let results = try store.results(of: chosen, registry: AnytimeCommand.registry)
     for sentence in results.notes { Console.say("note: \(sentence)") }
     if let missing = results.missingText { Console.say("note: \(missing); 'anytime run' goes on with them") }
     return results
+  }
+
+  /// A store's experiment of the given name, or its only one.
+  static func choose(_ name: String?, in store: RunStore) throws -> RunStore.Stored {
+    let experiments = try store.experiments()
+    let known = experiments.map(\.name)
+    if let name {
+      guard let found = experiments.first(where: { $0.name == name }) else {
+        throw UnknownWord(name, kind: "experiment of \(store.path)", known: known)
+      }
+      return found
+    }
+    guard let only = experiments.first, experiments.count == 1 else {
+      if experiments.isEmpty { throw Failure("\(store.path) holds no experiment; make one with 'anytime run'") }
+      throw UsageError(
+        "\(store.path) holds several experiments; choose one with --experiment: \(known.joined(separator: ", "))")
+    }
+    return only
   }
 }

@@ -53,6 +53,9 @@ extension RunStore {
     return migrator
   }
 
+  /// Brings a store up to date, or makes its tables.
+  static func migrate(_ queue: DatabaseQueue, _ registry: Registry) throws { try migrator(registry).migrate(queue) }
+
   /// Version 0.1 stored all settings, defaults too, and the policy with its name. What it did not store (images and
   /// library) stays unknown, so that runs of supernets count as another program's.
   private static func migrateIdentities(_ database: Database, _ registry: Registry) throws {
@@ -128,7 +131,7 @@ extension RunStore {
         try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
       }
       try check(queue, path)
-      try migrator(registry).migrate(queue)
+      try migrate(queue, registry)
       return queue
     }
   }
@@ -144,7 +147,7 @@ extension RunStore {
       let tables = try queue.read { try $0.tableExists("experiment") && $0.tableExists("run") }
       guard tables else { throw RunStoreError.notAStore(path) }
       try check(queue, path)
-      try migrator(registry).migrate(queue)
+      try migrate(queue, registry)
       return queue
     }
   }
@@ -155,8 +158,8 @@ extension RunStore {
   }
 
   /// The first bytes of an SQLite file.
-  private struct Head {
-    let applicationID: Int32
+  struct Head {
+    let applicationID, version: Int32
 
     /// `nil` for a file that is missing or empty.
     init?(_ path: String) throws(RunStoreError) {
@@ -172,8 +175,26 @@ extension RunStore {
       let count = fread(&bytes, 1, bytes.count, file)
       if count == 0 { return nil }
       guard count == bytes.count, bytes.starts(with: "SQLite format 3\0".utf8) else { throw .notAStore(path) }
-      applicationID = Int32(bitPattern: bytes[68..<72].reduce(0) { $0 << 8 | UInt32($1) })
+      func number(_ offset: Int) -> Int32 {
+        Int32(bitPattern: bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) })
+      }
+      (version, applicationID) = (number(60), number(68))
     }
+  }
+
+  /// Whether a file is a store of this program's schema, without a log.
+  static func isCurrent(_ path: String) throws(RunStoreError) -> Bool {
+    guard let head = try Head(path) else { return false }
+    return head.applicationID == applicationID && Int(head.version) == schemaVersion
+      && !FileManager.default.fileExists(atPath: path + "-wal")
+  }
+
+  /// A file's size and time of change, and whether it has a log.
+  static func fileState(_ path: String) -> [Int] {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return [] }
+    let hasLog = FileManager.default.fileExists(atPath: path + "-wal")
+    return [Int(status.st_size), status.st_mtim.tv_sec, status.st_mtim.tv_nsec, hasLog ? 1 : 0]
   }
 
   /// Reads the database as it is now, including the changes in a writer's log.
@@ -183,18 +204,13 @@ extension RunStore {
         throw RunStoreError.problem(of: path, code: errno)
       }
     }
-    func state() -> [Int] {
-      var status = stat()
-      guard stat(path, &status) == 0 else { return [] }
-      return [Int(status.st_size), status.st_mtim.tv_sec, status.st_mtim.tv_nsec]
-    }
     let log = path + "-wal"
     for _ in 0..<50 {
-      let before = state()
+      let before = fileState(path)
       let data = try content(path)
       let logged = FileManager.default.fileExists(atPath: log) ? try content(log) : Data()
       // A writer that moves its log into the file in between would leave us half of each.
-      guard state() == before else {
+      guard fileState(path) == before else {
         usleep(20_000)
         continue
       }
@@ -296,6 +312,12 @@ public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
   case otherSchema(String, reason: String)
   /// The store has another experiment of the same name.
   case otherExperiment(String, name: String)
+  /// Two stores have results of one run that differ.
+  case contradiction(String, String, label: String, seed: String)
+  /// Two stores have experiments of one name that differ in more than their seeds.
+  case otherExperiments(String, String, name: String)
+  /// Stores have experiments of several names.
+  case severalExperiments([String])
   /// SQLite finds the file damaged.
   case damaged(String, reason: String)
   /// Any other problem, as SQLite or the system says it.
@@ -340,6 +362,15 @@ public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case .otherExperiment(let path, let name):
       "the run store \(path) has an experiment '\(name)' with another space, table, budget or policy; give this one "
         + "another name or another store"
+    case .contradiction(let first, let second, let label, let seed):
+      "the run stores \(first) and \(second) contradict each other: their results of '\(label)' with seed \(seed) "
+        + "differ; one of them is damaged or was made by a changed program, so leave it out and make its runs again"
+    case .otherExperiments(let first, let second, let name):
+      "the run stores \(first) and \(second) have experiments '\(name)' that differ in more than seeds; merge stores of "
+        + "one experiment file, table and library"
+    case .severalExperiments(let names):
+      "the run stores are of several experiments (\(names.joined(separator: ", "))); merge those of one, or put them "
+        + "side by side with --several"
     case .damaged(let path, let reason):
       "the run store \(path) is damaged (\(reason)); move it away and run the experiment again"
     case .unusable(let path, let reason): "the run store \(path) cannot be used: \(reason)"

@@ -83,7 +83,7 @@ public struct RunStore: Sendable {
           database, sql: "SELECT name, json, table_checksum, identities FROM experiment WHERE name = ?",
           arguments: [experiment.name])
         {
-          let stored = try stored(row)
+          let stored = try Stored(row, path: path)
           var earlier = try stored.experiment()
           whole.seeds = Set(earlier.seeds).union(experiment.seeds).sorted()
           earlier.seeds = experiment.seeds
@@ -104,8 +104,21 @@ public struct RunStore: Sendable {
     public let name: String
     /// The checksum of the table that its runs used.
     public let tableChecksum: String
-    fileprivate let json, identitiesJSON: String
-    fileprivate let path: String
+    var json: String
+    private let identitiesJSON: String
+    private let path: String
+
+    /// Takes a row of name, JSON, checksum and identities.
+    init(_ row: Row, path: String) throws(RunStoreError) {
+      self.path = path
+      name = try row.value(0, of: "experiment", path)
+      json = try row.value(1, of: "experiment", path)
+      tableChecksum = try row.value(2, of: "experiment", path)
+      identitiesJSON = row.hasNull(atIndex: 3) ? "{}" : try row.value(3, of: "experiment", path)
+    }
+
+    /// The row.
+    var columns: [String] { [name, json, tableChecksum, identitiesJSON] }
 
     /// Decodes the experiment.
     ///
@@ -140,27 +153,13 @@ public struct RunStore: Sendable {
         try Row.fetchAll(
           database, sql: "SELECT name, json, table_checksum, identities FROM experiment ORDER BY name")
       }
-      return try rows.map { try stored($0) }
+      return try rows.map { try Stored($0, path: path) }
     }
   }
 
-  private func stored(_ row: Row) throws(RunStoreError) -> Stored {
-    Stored(
-      name: try value(row, 0, "experiment"), tableChecksum: try value(row, 2, "experiment"),
-      json: try value(row, 1, "experiment"),
-      identitiesJSON: row.hasNull(atIndex: 3) ? "{}" : try value(row, 3, "experiment"), path: path)
-  }
-
-  /// Reads a column of a row, which anybody may have written.
   private func value<Value: DatabaseValueConvertible>(
     _ row: Row, _ column: Int, _ table: String
-  ) throws(RunStoreError) -> Value {
-    let stored: DatabaseValue = row[column]
-    guard let value = Value.fromDatabaseValue(stored) else {
-      throw .damaged(path, reason: "a value of its table '\(table)' is of the wrong kind")
-    }
-    return value
-  }
+  ) throws(RunStoreError) -> Value { try row.value(column, of: table, path) }
 
   private func amount(_ row: Row, _ column: Int, _ table: String) throws(RunStoreError) -> Double {
     let amount: Double = try value(row, column, table)
@@ -378,5 +377,18 @@ public struct RunStore: Sendable {
     try results(
       of: stored.experiment(), tableChecksum: stored.tableChecksum, identities: stored.identities(),
       registry: registry)
+  }
+}
+
+extension Row {
+  /// Reads a column of a row, which anybody may have written.
+  fileprivate func value<Value: DatabaseValueConvertible>(
+    _ column: Int, of table: String, _ path: String
+  ) throws(RunStoreError) -> Value {
+    let stored: DatabaseValue = self[column]
+    guard let value = Value.fromDatabaseValue(stored) else {
+      throw .damaged(path, reason: "a value of its table '\(table)' is of the wrong kind")
+    }
+    return value
   }
 }
