@@ -72,8 +72,12 @@ struct SlurmSetting {
 
   /// Writes the scripts, says how they are submitted, and submits them if that is wanted.
   ///
-  /// - Parameter copies: Further files of the folder.
-  func finish(_ scripts: SlurmScripts, plan: SlurmPlan, copies: [(name: String, data: Data)] = []) throws {
+  /// - Parameters:
+  ///   - copies: Further files of the folder.
+  ///   - done: The tasks of a table that have nothing left to do, which the job that merges cannot find out.
+  func finish(
+    _ scripts: SlurmScripts, plan: SlurmPlan, copies: [(name: String, data: Data)] = [], done: Set<Int> = []
+  ) throws {
     if scripts.missing.isEmpty, !scripts.earlier.isEmpty {
       print("All that is missing is in the queue already: job \(scripts.earlier.joined(separator: ", ")).")
       return
@@ -88,7 +92,9 @@ struct SlurmSetting {
     where name.hasPrefix("array") && name.hasSuffix(".sh") {
       unlink(folder + "/" + name)
     }
-    for task in scripts.missing { unlink("\(folder)/tasks/\(task)-of-\(plan.tasks).done") }
+    func mark(_ task: Int) -> String { "\(folder)/tasks/\(task)-of-\(plan.tasks).done" }
+    for task in scripts.missing { unlink(mark(task)) }
+    for task in done { try writeWhole(Data(), toPath: mark(task)) }
     for file in files { try writeWhole(Data(file.text.utf8), toPath: folder + "/" + file.name) }
     try plan.write(in: folder)
     print(description(scripts))

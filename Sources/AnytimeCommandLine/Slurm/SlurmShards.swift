@@ -79,10 +79,12 @@ struct SlurmShards {
 
   /// The numbers of each task's runs, and of those that are stored.
   func counts(_ tasks: Int, stored: Seeds) -> [(runs: Int, stored: Int)] {
-    (1...tasks).map { index in
-      let runs = experiment.runs(of: Shard(index: index, count: tasks), seconds: secondsByLabel)
-      return (runs.count, runs.count { stored[$0.label]?.contains($0.seed) ?? false })
+    var counts = [(runs: Int, stored: Int)](repeating: (0, 0), count: tasks)
+    experiment.distribute(among: tasks, seconds: secondsByLabel) { task, label, seed in
+      counts[task - 1].runs += 1
+      if stored[label]?.contains(seed) ?? false { counts[task - 1].stored += 1 }
     }
+    return counts
   }
 
   /// The tasks that have runs to make.

@@ -116,7 +116,7 @@ private func refuseFolder(_ table: String) throws {
 }
 
 extension SlurmSetting {
-  /// Does the same as ``finish(_:plan:copies:)`` for a table.
+  /// Does the same as ``finish(_:plan:copies:done:)`` for a table.
   fileprivate func finish(
     _ missing: Set<Int>, _ plan: SlurmPlan, work: SlurmScripts.Work, program: String
   ) throws {
@@ -131,6 +131,6 @@ extension SlurmSetting {
         name: FileNames.name(URL(filePath: table).lastPathComponent), command: SlurmOptions.command, program: program,
         folder: folder, work: work, request: request, tasks: plan.tasks,
         missing: missing.subtracting(active.map(\.task)).sorted(), arraySize: plan.arraySize,
-        earlier: Set(active.map(\.job)).sorted()), plan: plan)
+        earlier: Set(active.map(\.job)).sorted()), plan: plan, done: Set(1...plan.tasks).subtracting(missing))
   }
 }
