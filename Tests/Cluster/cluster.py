@@ -172,12 +172,22 @@ class Cluster:
     def crash(self, name):
         """Ends all processes of a node at once, as a machine that loses its power; its scratch disk is lost."""
         self._end(self.processes.pop(name))
-        for entry in self.scratch(name).iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        self.empty(name)
 
     def kill_slurmd(self, name):
         """Kills a node's slurmd; its jobs go on, and a second later there is a new one."""
         os.kill(int((self.folder / f"{name}.slurmd").read_text()), signal.SIGKILL)
+
+    def fill(self, name):
+        """Fills a node's scratch disk to the last byte."""
+        with contextlib.suppress(OSError), open(self.scratch(name) / "filling", "wb", buffering=0) as file:
+            while file.write(b"x" * (1 << 16)):
+                pass
+
+    def empty(self, name):
+        """Removes all files from a node's scratch disk."""
+        for entry in self.scratch(name).iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     @staticmethod
     def _end(process):
@@ -224,8 +234,9 @@ class Cluster:
         text = self.ask("scontrol", "show", "node", name)
         return text.split("State=")[1].split()[0]
 
-    def wait_for_node(self, name, state, seconds=90):
-        self._wait(lambda: self.state(name).startswith(state), f"{name} does not become {state}", seconds)
+    def wait_for_node(self, name, *states, seconds=90):
+        """Waits until a node's state begins with one of some words."""
+        self._wait(lambda: self.state(name).startswith(states), f"{name} does not become {states}", seconds)
 
     def queue(self):
         """The jobs of the queue: of each array task (job, task, state, node)."""
