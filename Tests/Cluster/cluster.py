@@ -129,7 +129,7 @@ class Cluster:
             "JobCompType=jobcomp/none",
             "AccountingStorageType=accounting_storage/none",
             "JobRequeue=1",
-            "ReturnToService=2",
+            "ReturnToService=1",
             "SlurmdTimeout=10",
             "KillWait=10",
         ]

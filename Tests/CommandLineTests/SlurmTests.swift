@@ -211,8 +211,9 @@ import Testing
     let status = try slurm("status small.yaml")
     #expect(
       status.output.hasPrefix("4 tasks: 2 done, 1 running, 1 waiting; 12 of 24 runs are stored\n"), "\(status.output)")
-    let again = try slurm("small.yaml --submit --least-minutes 0")
+    let again = try slurm("small.yaml --submit")
     #expect(again.status == 0, "\(again.errors)")
+    #expect(again.output.contains("1 of 4 tasks (2), then a job that merges"), "\(again.output)")
     #expect(try text("small.slurm/array.sh").contains("#SBATCH --array=2\n"))
     #expect(try cluster.calls("sbatch").last?.contains("--dependency=afterany:7:1 ") == true)
     let other = try slurm("small.yaml --tasks 5 --least-minutes 0")
@@ -221,9 +222,9 @@ import Testing
 
     try cluster.setQueue([])
     for number in [2] { #expect(try task(number).status == 0) }
-    try slurm("small.yaml --least-minutes 0")
+    try slurm("small.yaml")
     #expect(try task(4).status == 0)
-    let rest = try slurm("small.yaml --submit --least-minutes 0")
+    let rest = try slurm("small.yaml --submit")
     #expect(rest.output.contains("All tasks are done; their results are still to be merged"), "\(rest.output)")
     #expect(try cluster.calls("sbatch").last == "--parsable \(program.folder.path)/small.slurm/merge.sh")
   }
@@ -326,8 +327,8 @@ struct FakeCluster {
         fi
         exit ;;
       esac
-      echo $(($(cat "$FAKE_CLUSTER/jobs") + 1)) >"$FAKE_CLUSTER/jobs"
-      cat "$FAKE_CLUSTER/jobs"
+      job=$(($(cat "$FAKE_CLUSTER/jobs") + 1))
+      echo "$job" | tee "$FAKE_CLUSTER/jobs"
       """,
       "scontrol": """
       case $1 in show)

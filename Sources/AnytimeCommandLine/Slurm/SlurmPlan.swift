@@ -112,9 +112,10 @@ struct SlurmSetting {
   private func description(_ scripts: SlurmScripts) -> String {
     let count = scripts.missing.count
     guard count > 0 else { return "All tasks are done; their results are still to be merged." }
-    let all = count == scripts.tasks ? "" : " of \(scripts.tasks) (\(SlurmScripts.ranges(scripts.missing)))"
+    let tasks = Numbers.count(scripts.tasks, "task", "tasks")
+    let all = count == scripts.tasks ? tasks : "\(count) of \(tasks) (\(SlurmScripts.ranges(scripts.missing)))"
     let limit = request.atOnce.map { ", \($0) at a time" } ?? ""
     let left = scripts.earlier.isEmpty ? "" : "; those that are in the queue are left out"
-    return "\(count)\(all) \(count == 1 ? "task" : "tasks")\(limit), then a job that merges\(left): \(folder)"
+    return "\(all)\(limit), then a job that merges\(left): \(folder)"
   }
 }
