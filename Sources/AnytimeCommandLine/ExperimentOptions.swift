@@ -157,7 +157,11 @@ func perform(
     of: runner.part, done: before, metric: table.has(.testAccuracy) ? .test : .validation)
   let total = runner.part.runCount
   let done = Atomic(total - before.missingRuns)
-  let interruption = Interruption {
+  let interruption = Interruption(cleanUp: {
+    store.releaseClaims()
+    // Then the store is one file, which can be copied. What is not moved into it now is in its log.
+    try? store.finish()
+  }) {
     "stopped; \(done.load(ordering: .relaxed)) of \(total) runs\(shard.map { " of shard \($0)" } ?? "") are in "
       + "\(storePath), and the same command goes on with the others"
   }
@@ -168,8 +172,8 @@ func perform(
       display.show(progress)
     }
   } catch { problem = error }
-  display.finish()
   interruption.end()
+  display.finish()
   if let problem { throw problem }
   let results = try runner.results()
   for sentence in results.notes { Console.say("note: \(sentence)") }

@@ -15,9 +15,9 @@ struct StoreMerge: ParsableCommand {
     commandName: "merge",
     abstract: "Put run stores together into one.",
     discussion: """
-      Stores may have runs in common, which have to be the same; a finished run wins over a failed one. The order of the \
-      stores makes no difference to anything that is exported. The stores are only read; the new one appears when it is \
-      complete. If it exists already, its runs are kept.
+      Stores may have runs in common, which have to be the same; a finished run wins over a failed one. The order of \
+      the stores makes no difference to anything that is exported. The stores are only read; the new one appears when \
+      it is complete. If it exists already, its runs are kept.
 
       EXAMPLES
         anytime store merge first.shard-*-of-20.sqlite -o first.sqlite
@@ -45,9 +45,8 @@ struct StoreMerge: ParsableCommand {
     if !missing.isEmpty {
       Console.say("note: \(missing.count) of \(inputs.count) stores do not exist, the first of them \(missing[0])")
     }
-    let interruption = Interruption { [output] in
-      RunStore.removeUnfinishedMerge(into: output)
-      return "stopped; nothing was written to \(output)"
+    let interruption = Interruption(cleanUp: { [output] in RunStore.removeUnfinishedMerge(into: output) }) { [output] in
+      "stopped; nothing was written to \(output)"
     }
     let line = ProgressLine("merge")
     defer { interruption.end() }

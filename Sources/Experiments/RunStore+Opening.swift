@@ -8,7 +8,7 @@ import SearchSpaces
 
 extension RunStore {
   /// The schema that this program writes: the file's `user_version`.
-  static let schemaVersion = 2
+  static let schemaVersion = 3
   /// The file's `application_id`: "AnyT".
   private static let applicationID: Int32 = 0x416e_7954
 
@@ -49,6 +49,19 @@ extension RunStore {
           """)
       try migrateIdentities(database, registry)
       try database.execute(sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = 2")
+    }
+    migrator.registerMigration("3: claims") { database in
+      // Numbers are not used again: an owner that others took for dead may come back.
+      try database.execute(
+        sql: """
+          CREATE TABLE owner (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, boot TEXT NOT NULL, pid INTEGER NOT NULL,
+            started TEXT NOT NULL, file TEXT NOT NULL, renewed REAL NOT NULL);
+          CREATE TABLE claim (
+            digest TEXT NOT NULL, seed TEXT NOT NULL, owner_id INTEGER NOT NULL REFERENCES owner(id) ON DELETE CASCADE,
+            PRIMARY KEY (digest, seed)) WITHOUT ROWID;
+          PRAGMA user_version = 3;
+          """)
     }
     return migrator
   }
@@ -117,13 +130,17 @@ extension RunStore {
 
   /// Opens a file for writing; creates it if it does not exist.
   static func openToWrite(_ path: String, _ registry: Registry) throws(RunStoreError) -> DatabaseQueue {
+    // Of programs that open a new or an old store at the same time, one makes its tables.
+    let folder = lockFolder(of: path)
+    defer { if folder >= 0 { close(folder) } }
     // A database that is not ours is left alone, so look before writing. What only others know is in the file's head.
     if let head = try Head(path), head.applicationID != applicationID {
       _ = try openToRead(path, registry)
     }
     return try reported(path, writes: true) {
       var configuration = Configuration()
-      configuration.busyMode = .timeout(10)
+      // Several programs may add runs, each of them now and then for some milliseconds.
+      configuration.busyMode = .timeout(60)
       let queue = try DatabaseQueue(path: path, configuration: configuration)
       try queue.inDatabase { database in
         // With a write-ahead log a transaction needs no wait for the disk, and a crash loses whole
@@ -134,6 +151,18 @@ extension RunStore {
       try migrate(queue, registry)
       return queue
     }
+  }
+
+  /// Locks a file's folder until the descriptor is closed. After a minute, and on file systems without such locks, it
+  /// goes without.
+  private static func lockFolder(of path: String) -> CInt {
+    let folder = URL(filePath: path).deletingLastPathComponent().path
+    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    for _ in 0..<6_000 where descriptor >= 0 {
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK { break }
+      usleep(10_000)
+    }
+    return descriptor
   }
 
   /// Reads a file into memory and brings it up to date there. The file, its folder and other programs that write to it
@@ -366,8 +395,8 @@ public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
       "the run stores \(first) and \(second) contradict each other: their results of '\(label)' with seed \(seed) "
         + "differ; one of them is damaged or was made by a changed program, so leave it out and make its runs again"
     case .otherExperiments(let first, let second, let name):
-      "the run stores \(first) and \(second) have experiments '\(name)' that differ in more than seeds; merge stores of "
-        + "one experiment file, table and library"
+      "the run stores \(first) and \(second) have experiments '\(name)' that differ in more than seeds; merge stores "
+        + "of one experiment file, table and library"
     case .severalExperiments(let names):
       "the run stores are of several experiments (\(names.joined(separator: ", "))); merge those of one, or put them "
         + "side by side with --several"
