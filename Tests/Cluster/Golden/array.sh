@@ -57,22 +57,21 @@ if [ ! -e "$store" ] && [ -e "$results" ]; then
   "$program" store merge "$results" --several -o "$store" >/dev/null || fail "$results cannot be used"
 fi
 
-# put FILE NAME: copies a file back unless it is unchanged: beside its destination, then renamed.
-declare -A copied
+# put FILE NAME: copies a file back unless it is there already: beside its destination, then renamed.
 progress=""
 put() {
-  local state latest target="$shared/$2"
-  state=$(stat --format='%y %s' "$1" 2>/dev/null) || return 0
-  [ "$state" != "${copied[$2]-}" ] || return 0
+  local latest target="$shared/$2"
+  [ -e "$1" ] || return 0
+  cmp -s "$1" "$target" && return
   latest=$(cat "$mark.begun") || return 1
   [ "$latest" = "$owner" ] || fail "it has been started again ($latest); this start ends"
   mkdir -p "${target%/*}" && cp "$1" "$target.partial" && sync "$target.partial" &&
     mv -f "$target.partial" "$target" || return 1
-  copied[$2]=$state
   progress=yes
 }
 
-# Runs: soon after they have ended. While the program writes its store, a merged one is a sound copy of it.
+# Runs: soon after they have ended. While the program writes its store, a merged one is a sound copy of it. It is
+# equal to the last one if the program has only given a sign of life.
 # Checkpoints: every five minutes, and at the end.
 saved=$(stat --format='%y %s' "$store" "$store-wal" 2>/dev/null)
 due=$((SECONDS + 300))
