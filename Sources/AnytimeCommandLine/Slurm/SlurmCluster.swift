@@ -26,12 +26,21 @@ struct SlurmCluster {
     return folders.map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
   }
 
-  /// The greatest number of jobs and the size of an array, which is one more than the greatest index of a task: those
-  /// of the cluster, or Slurm's defaults where there is none.
+  /// What a cluster takes.
+  struct Limits {
+    /// One more than the greatest index of a task of an array.
+    var arraySize = 1_001
+    /// The greatest number of jobs.
+    var jobs = 10_000
+    /// Whether the cluster has said so; Slurm's defaults otherwise.
+    var areKnown = false
+  }
+
+  /// The limits of the cluster.
   ///
   /// - Throws: ``Failure`` if there is a cluster that does not answer, and it must.
-  func limits(mustAnswer: Bool) throws -> (arraySize: Int, jobs: Int) {
-    var limits = (arraySize: 1_001, jobs: 10_000)
+  func limits(mustAnswer: Bool) throws -> Limits {
+    var limits = Limits()
     guard has("scontrol") else { return limits }
     let answer = try run("scontrol", ["show", "config"])
     guard answer.status == 0 else {
@@ -39,6 +48,7 @@ struct SlurmCluster {
       Console.say("note: Slurm does not answer, so its usual limits are assumed: \(Self.complaint(answer.output))")
       return limits
     }
+    limits.areKnown = true
     for line in answer.output.split(separator: "\n") {
       let parts = line.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
       guard parts.count == 2, let number = Int(parts[1]) else { continue }

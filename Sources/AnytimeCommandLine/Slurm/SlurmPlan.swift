@@ -49,7 +49,7 @@ struct SlurmPlan: Hashable, Codable {
 /// Everything around the work itself of a command that submits jobs.
 struct SlurmSetting {
   let cluster: SlurmCluster
-  let limits: (arraySize: Int, jobs: Int)
+  let limits: SlurmCluster.Limits
   var request: SlurmScripts.Request
   let folder: String
   /// The plan of the last time.
@@ -60,7 +60,7 @@ struct SlurmSetting {
   ///
   /// - Throws: ``Failure`` if they are of another plan.
   func active(_ plan: SlurmPlan) throws -> [(task: Int, job: String)] {
-    guard let earlier = self.plan, let queue = try cluster.queue() else { return [] }
+    guard limits.areKnown, let earlier = self.plan, let queue = try cluster.queue() else { return [] }
     let active = earlier.tasks(of: queue, in: folder)
     if let job = active.first?.job.job, earlier != plan {
       throw Failure(
@@ -83,7 +83,7 @@ struct SlurmSetting {
       return
     }
     let files = scripts.files
-    if cluster.has("sbatch") {
+    if limits.areKnown, cluster.has("sbatch") {
       for file in files where file.name != "submit.sh" { try cluster.check(file.text) }
     }
     for name in ["logs", "tasks"] { try makeFolder(folder + "/" + name) }

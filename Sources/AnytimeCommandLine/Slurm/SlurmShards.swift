@@ -61,6 +61,7 @@ struct SlurmShards {
   /// - Throws: ``RunStoreError``, also for a store with another experiment of the same name.
   func stored(_ paths: [String], failed: Bool) throws -> Seeds {
     var seeds: Seeds = [:]
+    var known: [Numerics?: [String: RunIdentity]] = [:]
     for path in paths where FileManager.default.fileExists(atPath: path) {
       let store = try RunStore(reading: path, registry: registry)
       guard let stored = try store.experiments().first(where: { $0.name == experiment.name }) else { continue }
@@ -68,8 +69,10 @@ struct SlurmShards {
         throw RunStoreError.otherExperiment(path, name: experiment.name)
       }
       for (label, identity) in try stored.identities() {
-        let own = try experiment.identities(
-          tableChecksum: tableChecksum, registry: registry, numerics: identity.numerics)
+        let own =
+          try known[identity.numerics]
+          ?? experiment.identities(tableChecksum: tableChecksum, registry: registry, numerics: identity.numerics)
+        known[identity.numerics] = own
         guard let identity = own[label] else { continue }
         seeds[label, default: []].formUnion(try store.seeds(of: identity, failed: failed))
       }

@@ -49,11 +49,11 @@ struct SlurmStatus: ParsableCommand {
     let path = absolute(source)
     let isExperiment = ["yaml", "yml"].contains(URL(filePath: path).pathExtension.lowercased())
     let jobs = SlurmJobs(of: path, store: store)
-    let folders = isExperiment ? [jobs.folder] : [path + ".slurm", path + ".time.slurm"]
-    guard let folder = folders.last(where: { FileManager.default.fileExists(atPath: $0 + "/plan.json") }),
+    let folders = isExperiment ? [jobs.folder] : [path + ".time.slurm", path + ".slurm", jobs.folder]
+    guard let folder = folders.first(where: { FileManager.default.fileExists(atPath: $0 + "/plan.json") }),
       let plan = try SlurmPlan(in: folder)
     else {
-      throw Failure("there are no jobs in \(folders[0]); write them with 'anytime slurm'")
+      throw Failure("there are no jobs of \(source); write them with 'anytime slurm'")
     }
     var counts: [(runs: Int, stored: Int)]?
     if plan.kind == .experiment {
