@@ -195,15 +195,18 @@ struct SlurmScripts {
       find "$shared" -name '*.partial' -delete
       cp -R "$shared" "$work" || fail "what is done cannot be copied to $local_disk"
       \(Self.fetch(work))
+      is_latest() {
+        local latest
+        latest=$(cat "$mark.begun") || return 1
+        [ "$latest" = "$owner" ] || fail "it has been started again ($latest); this start ends"
+      }
       # put FILE NAME: copies a file back unless it is there already: beside its destination, then renamed.
       progress=""
       put() {
-        local latest target="$shared/$2"
+        local target="$shared/$2"
         [ -e "$1" ] || return 0
         cmp -s "$1" "$target" && return
-        latest=$(cat "$mark.begun") || return 1
-        [ "$latest" = "$owner" ] || fail "it has been started again ($latest); this start ends"
-        mkdir -p "${target%/*}" && cp "$1" "$target.partial" && sync "$target.partial" &&
+        is_latest && mkdir -p "${target%/*}" && cp "$1" "$target.partial" && sync "$target.partial" &&
           mv -f "$target.partial" "$target" || return 1
         progress=yes
       }
@@ -317,6 +320,7 @@ struct SlurmScripts {
         due=$((SECONDS + 300))
         for file in "$store.checkpoints"/*; do put "$file" "runs.sqlite.checkpoints/${file##*/}" || return 1; done
         # Those of runs that have ended go when the runs have come.
+        is_latest || return 1
         for known in "$shared/runs.sqlite.checkpoints"/*; do
           [ -e "$store.checkpoints/${known##*/}" ] || rm -f "$known"
         done

@@ -57,15 +57,18 @@ if [ ! -e "$store" ] && [ -e "$results" ]; then
   "$program" store merge "$results" --several -o "$store" >/dev/null || fail "$results cannot be used"
 fi
 
+is_latest() {
+  local latest
+  latest=$(cat "$mark.begun") || return 1
+  [ "$latest" = "$owner" ] || fail "it has been started again ($latest); this start ends"
+}
 # put FILE NAME: copies a file back unless it is there already: beside its destination, then renamed.
 progress=""
 put() {
-  local latest target="$shared/$2"
+  local target="$shared/$2"
   [ -e "$1" ] || return 0
   cmp -s "$1" "$target" && return
-  latest=$(cat "$mark.begun") || return 1
-  [ "$latest" = "$owner" ] || fail "it has been started again ($latest); this start ends"
-  mkdir -p "${target%/*}" && cp "$1" "$target.partial" && sync "$target.partial" &&
+  is_latest && mkdir -p "${target%/*}" && cp "$1" "$target.partial" && sync "$target.partial" &&
     mv -f "$target.partial" "$target" || return 1
   progress=yes
 }
@@ -86,6 +89,7 @@ save() {
   due=$((SECONDS + 300))
   for file in "$store.checkpoints"/*; do put "$file" "runs.sqlite.checkpoints/${file##*/}" || return 1; done
   # Those of runs that have ended go when the runs have come.
+  is_latest || return 1
   for known in "$shared/runs.sqlite.checkpoints"/*; do
     [ -e "$store.checkpoints/${known##*/}" ] || rm -f "$known"
   done
