@@ -38,11 +38,12 @@ struct AnytimeCommand: AsyncParsableCommand {
         anytime plot first.sqlite -o regret.svg      and as a picture
         anytime table import nasbench_full.tfrecord  bring in NAS-Bench-101
         anytime session --horizon 500                search from a script of your own
+        anytime slurm first.yaml --tasks 20          make an experiment's runs on a cluster
       """,
     version: anytimeVersion,
     subcommands: [
       Demo.self, Run.self, Compare.self, Export.self, Plot.self, Report.self, Methods.self, Policies.self, Spaces.self,
-      Cells.self, TableCommand.self, SessionCommand.self, StoreCommand.self, Conformance.self,
+      Cells.self, TableCommand.self, StoreCommand.self, SlurmCommand.self, SessionCommand.self, Conformance.self,
       Bench.self,
     ])
 

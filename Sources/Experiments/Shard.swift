@@ -84,18 +84,25 @@ extension Experiment {
   ///
   /// - Parameter seconds: What one run of each method takes, by label; see ``estimatedSeconds(on:registry:)``.
   public func runs(of shard: Shard, seconds: [String: Double]) -> [(label: String, seed: UInt64)] {
+    var runs: [(label: String, seed: UInt64)] = []
+    distribute(among: shard.count, seconds: seconds) { index, label, seed in
+      if index == shard.index { runs.append((label, seed)) }
+    }
+    return runs
+  }
+
+  /// Gives every run to the number of its shard, as in ``runs(of:seconds:)``.
+  package func distribute(
+    among count: Int, seconds: [String: Double], _ body: (_ shard: Int, _ label: String, _ seed: UInt64) -> Void
+  ) {
     func cost(_ entry: MethodEntry) -> Double { seconds[entry.label] ?? 0 }
     let entries = methods.enumerated().sorted {
       (cost($1.element), $0.offset) < (cost($0.element), $1.offset)
     }
-    var loads = Loads(count: shard.count)
-    var runs: [(label: String, seed: UInt64)] = []
+    var loads = Loads(count: count)
     for (_, entry) in entries {
-      for seed in seeds(of: entry) where loads.add(cost(entry)) == shard.index - 1 {
-        runs.append((entry.label, seed))
-      }
+      for seed in seeds(of: entry) { body(loads.add(cost(entry)) + 1, entry.label, seed) }
     }
-    return runs
   }
 
   /// The experiment with the runs of a shard alone, by seeds of each method's own. Methods of which the shard has no
