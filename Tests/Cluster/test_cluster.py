@@ -148,13 +148,15 @@ class ClusterTests(unittest.TestCase):
             # Less than a run takes: the signal comes a minute before the end.
             self.submit(cluster, "--tasks", "2", "--least-minutes", "0", "--time", "2")
             logs = self.folder / "cluster.slurm/logs"
-            self.wait(
-                lambda: any("stopped by USR1" in log.read_text() for log in logs.glob("1_*.log")), "no signal comes", 180)
+
+            def is_said(words):
+                return any(words in log.read_text() for log in logs.glob("1_*.log"))
+
+            self.wait(lambda: is_said("stopped by USR1"), "no signal comes", 180)
             self.wait(lambda: self.running(cluster, "n1"), "no task goes on", 180)
             cluster.ask(
                 "sbatch", "--partition=urgent", "--cpus-per-task=2", "--output=/dev/null", "--wrap=sleep 5")
-            self.wait(
-                lambda: any("DUE TO PREEMPTION" in log.read_text() for log in logs.glob("1_*.log")), "nobody makes way")
+            self.wait(lambda: is_said("DUE TO PREEMPTION"), "nobody makes way")
             cluster.wait_for_queue(lambda queue: not queue, "jobs do not end", 900)
             self.assertEqual(self.status(cluster)["counts"]["done"], 2, self.logs())
         self.anytime("run", "cluster.yaml", "--store", "alone.sqlite", "--quiet")

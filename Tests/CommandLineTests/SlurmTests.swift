@@ -251,7 +251,8 @@ import Testing
         "Slurm would not take the jobs: invalid partition"
       ),
       ("absent.yaml --tasks 2", 1, "absent.yaml: the file cannot be read"),
-      ("status small.yaml", 1, "there are no jobs of small.yaml"), ("table build . --space mini --tasks 2", 1, "is a folder"),
+      ("status small.yaml", 1, "there are no jobs of small.yaml"),
+      ("table build . --space mini --tasks 2", 1, "is a folder"),
       ("table time none.build -o t.table", 1, "none.build cannot be read"),
     ])
   func badInput(arguments: String, status: Int32, part: String) throws {

@@ -72,12 +72,12 @@ struct SlurmRun: ParsableCommand {
       return
     }
     let scripts = SlurmScripts(
-      name: FileNames.name(shards.experiment.name), command: SlurmOptions.command, program: try options.programPath(),
-      folder: jobs.folder,
+      name: FileNames.name(shards.experiment.name), command: SlurmOptions.command,
+      program: try options.programPath(), folder: jobs.folder,
       work: .experiment(
         jobs.file, name: shards.experiment.name, results: jobs.results, retryFailed: retryFailed),
-      request: setting.request, tasks: tasks, missing: missing.subtracting(active.map(\.task)).sorted(), arraySize: plan.arraySize,
-      earlier: Set(active.map(\.job)).sorted())
+      request: setting.request, tasks: tasks, missing: missing.subtracting(active.map(\.task)).sorted(),
+      arraySize: plan.arraySize, earlier: Set(active.map(\.job)).sorted())
     let copy = try Data(contentsOf: URL(filePath: jobs.file))
     try setting.finish(scripts, plan: plan, copies: [("experiment.yaml", copy)])
   }

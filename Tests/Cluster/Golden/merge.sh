@@ -32,8 +32,9 @@ for file in "$results" "$folder"/tasks/*/runs.sqlite; do [ ! -e "$file" ] || sto
 "$program" store merge "${stores[@]}" --several -o "$scratch/all.sqlite" || exit
 [ ! -s "$results-wal" ] ||
   fail "a program has $results open, or did not close it; end it, then run: sbatch $folder/merge.sh"
-cp "$scratch/all.sqlite" "$results.partial" && sync "$results.partial" && rm -f "$results-wal" "$results-shm" &&
-  mv -f "$results.partial" "$results" || fail "$results cannot be written"
+partial="$results.$SLURM_JOB_ID.partial"
+cp "$scratch/all.sqlite" "$partial" && sync "$partial" && rm -f "$results-wal" "$results-shm" &&
+  mv -f "$partial" "$results" || fail "$results cannot be written"
 "$program" store check "$experiment" --store "$results"
 status=$?
 "$program" report "$results" --experiment "$name" -o "${results%.sqlite}-report.html" || exit
