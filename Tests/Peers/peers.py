@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 
 # Numerical libraries take one thread each, here and in the guests, unless the user says otherwise.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -34,8 +35,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 GUESTS = ROOT / "Examples" / "python"
 PACKAGE = ROOT / "Python" / "src"
 sys.path[:0] = [str(PACKAGE), str(GUESTS)]
-# For the guests: the package, and sets in the same order in all processes, lest equal seeds give other runs.
-os.environ.update(PYTHONPATH=str(PACKAGE), PYTHONHASHSEED="0")
+os.environ["PYTHONPATH"] = str(PACKAGE)  # for the guests
 
 import anytime_nas as an  # noqa: E402
 
@@ -85,11 +85,14 @@ def mean_seconds(anytime, table, space):
 
 
 class Timed:
-    """A session without a budget that ends after a number of trainings, and measures the time between them."""
+    """A session without a budget that ends after a number of trainings.
+
+    `own` is the processor time of this process between them, in seconds: what else runs on the machine hardly matters.
+    """
 
     def __init__(self, session, settings, trainings):
         self.session, self.settings, self.trainings = session, settings, trainings
-        self.evaluations, self.own, self.answered = 0, 0.0, time.perf_counter()
+        self.evaluations, self.own, self.answered = 0, 0.0, time.process_time()
 
     def __getattr__(self, name):
         return getattr(self.session, name)
@@ -97,17 +100,18 @@ class Timed:
     def evaluate(self, point, epochs=None):
         if self.evaluations == self.trainings:
             raise an.BudgetSpent(self.session)
-        self.own += time.perf_counter() - self.answered
+        self.own += time.process_time() - self.answered
         evaluation = self.session.evaluate(point, epochs)
         self.evaluations += 1
-        self.answered = time.perf_counter()
+        self.answered = time.process_time()
         return evaluation
 
 
 def speed(options):
-    """Prints our method, its reference and the reference's own microseconds per suggestion, over one run."""
+    """Prints our method, its reference and the microseconds of processor time per suggestion of one run of it."""
     # A spent budget ends a run by an exception, which the references log.
     logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
     for ours, (entry, peer) in METHODS.items():
         if entry.split(":")[0] != ours:
             continue  # a variant
