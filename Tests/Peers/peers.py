@@ -235,21 +235,34 @@ def main():
 
 
 def plot(source, target, methods):
-    """A panel per pair: ours drawn through, the reference dashed."""
+    """A panel per pair, on the same axes: ours drawn through, the reference dashed and a little to the right."""
+    with open(source) as file:
+        rows = list(csv.DictReader(file))
+    ends = [
+        float(row[side]) + sign * float(row[error])
+        for row in rows for side, error in (("ours", "ours_error"), ("reference_regret", "reference_error"))
+        for sign in (-1, 1)
+    ]
+    seconds = sorted({float(row["seconds"]) for row in rows})
+    tics = ", ".join(f'"{value:.0f}" {value}' for value in seconds)
     panels = "".join(
         f"set title '{m}'\n"
-        f"plot '< grep ^{m}, {source}' using 3:4:5 with yerrorlines lc rgb '#0072b2' lw 2 pt 7 title 'ours', "
-        f"'' using 3:6:7 with yerrorlines lc rgb '#d55e00' lw 2 pt 6 dt 2 title '{METHODS[m][1]}'\n"
+        f"plot '< grep ^{m}, {source}' using 3:4:5 with yerrorlines lc rgb '#0072b2' lw 2 pt 7 ps 0.6 title 'ours', "
+        f"'' using ($3*1.05):6 with lines lc rgb '#d55e00' lw 2 dt 2 title '{METHODS[m][1]}', "
+        "'' using ($3*1.05):6:7 with yerrorbars lc rgb '#d55e00' lw 2 pt 6 ps 0.6 notitle\n"
         for m in methods
     )
     columns = min(2, len(methods))
-    rows = (len(methods) + columns - 1) // columns
+    count = (len(methods) + columns - 1) // columns
     script = (
-        f"set terminal svg size {450 * columns},{330 * rows} font 'DejaVu Sans,13' background '#ffffff'\n"
+        f"set terminal svg size {450 * columns},{330 * count} font 'DejaVu Sans,13' background '#ffffff'\n"
         f"set output '{target}'\nset datafile separator ','\nset logscale xy\n"
-        "set offsets graph 0.05, graph 0.05, graph 0, graph 0\n"
-        "set format x '10^{%L}'\nset key bottom left\nset xlabel 'benchmark seconds'\n"
-        f"set ylabel 'mean test regret (%)'\nset multiplot layout {rows},{columns}\n{panels}unset multiplot\n"
+        f"set xrange [{seconds[0] / 1.25}:{seconds[-1] * 1.25}]\n"
+        f"set yrange [{max(min(ends), 0.01) / 1.25}:{max(ends) * 1.25}]\n"
+        f"set xtics ({tics})\n"
+        "set ytics (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 20, 30, 50)\n"
+        "set grid lc rgb '#e0e0e0'\nset key bottom left\nset xlabel 'benchmark seconds'\n"
+        f"set ylabel 'mean test regret (%)'\nset multiplot layout {count},{columns}\n{panels}unset multiplot\n"
     )
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
