@@ -6,6 +6,7 @@ import External
 import Foundation
 import OneShot
 import Reports
+import SearchSpaces
 import Synchronization
 
 /// Runs the command line with the arguments of the process: all of a program.
@@ -126,11 +127,11 @@ struct AnytimeCommand: AsyncParsableCommand {
 /// An error in the arguments, with exit status 2.
 struct UsageError: Error, CustomStringConvertible {
   let description: String
-  init(_ description: String) { self.description = description }
+  init(_ description: String) { self.description = description.inOneLine }
 }
 
 /// An error that needs no type of its own, with exit status 1.
 struct Failure: Error, CustomStringConvertible {
   let description: String
-  init(_ description: String) { self.description = description }
+  init(_ description: String) { self.description = description.inOneLine }
 }

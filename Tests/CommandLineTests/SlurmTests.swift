@@ -42,6 +42,15 @@ import Testing
       .filter { $0.hasSuffix(".sh") }.sorted()
   }
 
+  /// Threads of tests may block signals, and whatever they start does so too.
+  private static func unblockingSignals(_ body: () throws -> Void) rethrows {
+    var (none, before) = (sigset_t(), sigset_t())
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    try body()
+  }
+
   /// Runs a script as a node of the cluster does.
   private func shell(
     _ arguments: [String], environment: [String: String] = [:], during: (Process) throws -> Void = { _ in }
@@ -57,7 +66,7 @@ import Testing
     let handle = try FileHandle(forWritingTo: log)
     (process.standardOutput, process.standardError) = (handle, handle)
     process.standardInput = FileHandle.nullDevice
-    try process.run()
+    try Self.unblockingSignals { try process.run() }
     try during(process)
     process.waitUntilExit()
     return (process.terminationStatus, try String(contentsOf: log, encoding: .utf8))
@@ -242,7 +251,7 @@ import Testing
     arguments: [
       ("small.yaml", 2, "--tasks is missing"), ("small.yaml --tasks 0", 2, "--tasks must be at least 1"),
       ("small.yaml --tasks 2 --at-once 0", 2, "--at-once must be at least 1"),
-      ("small.yaml --tasks 2 --least-minutes -1", 2, "--least-minutes must not be negative"),
+      ("small.yaml --tasks 2 --least-minutes=-1", 2, "--least-minutes must not be negative"),
       ("small.yaml --tasks 2 --sbatch array=3", 2, "the scripts set sbatch's --array themselves"),
       ("small.yaml --tasks 2 --sbatch=-q=low", 2, "'-q=low' is no option of sbatch"),
       ("small.yaml --tasks 10000 --least-minutes 0", 1, "its MaxJobCount is 10000; give fewer --tasks"),
