@@ -74,7 +74,9 @@ __attribute__((constructor)) static void pin_level(void) {
 #endif
 
 static const char *const library_name = "libAnytimeTorch.so";
-static const char *const remedy = "run 'swift build -c release --product AnytimeTorch' in the package's folder";
+static const char *const remedy =
+    "run 'swift build -c release --product AnytimeTorch' in the folder of the package's source and, for a program that "
+    "is installed elsewhere, let ANYTIME_TORCH_LIBRARY name the .build/release/libAnytimeTorch.so there";
 
 // The library that the environment names, or the one in the program's folder; empty where it cannot be told.
 static void find(char *path, size_t size) {
