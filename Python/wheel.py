@@ -28,6 +28,8 @@ OLDEST = (2, 31)
 #: What GSL's, SQLite's and zlib's packages of Debian say about their licences, and libstdc++'s.
 DEBIAN = ["libgsl-dev", "libsqlite3-dev", "zlib1g-dev"]
 ARCHIVES = ["libgsl.a", "libgslcblas.a", "libsqlite3.a", "libz.a", "libstdc++.a"]
+#: What Package.swift asks of pkg-config.
+PACKAGES = ["gsl", "zlib"]
 #: Parts of the C library, and what loads programs: all that the program may need.
 SYSTEM = re.compile(r"lib(c|m|dl|pthread|rt)\.so\.\d|ld-linux-[\w-]+\.so\.\d")
 RESOURCES = ["AnytimeNAS_Reports.resources", "AnytimeNAS_TabularBenchmark.resources"]
@@ -60,15 +62,15 @@ def library(name):
     return path
 
 
-def swift_build(scratch, archives, linked=()):
+def swift_build(scratch, archives, jobs, linked=()):
     """Builds the program with what is in the folder of archives, and with more words for the linker; its path."""
     linker = [part for word in linked for part in ("-Xlinker", str(word))]
     words = [
         "swift", "build", "-c", "release", "--product", "anytime", "--scratch-path", scratch,
         "-debug-info-format", "none", "--static-swift-stdlib", "-Xswiftc", f"-L{archives}",
-        "-Xswiftc", "-Xclang-linker", "-Xswiftc", "-static-libgcc", *linker,
+        "-Xswiftc", "-Xclang-linker", "-Xswiftc", "-static-libgcc", *(["--jobs", str(jobs)] if jobs else []), *linker,
     ]
-    environment = {**os.environ, "ANYTIME_LIBTORCH": "none"}
+    environment = {**os.environ, "ANYTIME_LIBTORCH": "none", "PKG_CONFIG_PATH": str(archives)}
     subprocess.run(words, cwd=ROOT, env=environment, check=True, stdout=sys.stderr)
     return pathlib.Path(output(*words, "--show-bin-path", cwd=ROOT, env=environment).strip()) / "anytime"
 
@@ -102,8 +104,8 @@ def older_versions(names, scratch):
     objects = []
     for source in (assembly, ROOT / "Python/older_glibc.c"):
         objects.append(scratch / f"{source.stem}.o")
-        subprocess.run(
-            ["clang", "-O2", "-fPIC", "-fvisibility=hidden", "-c", source, "-o", objects[-1]], check=True)
+        flags = ["-O2", "-fPIC", "-fvisibility=hidden"] if source.suffix == ".c" else []
+        subprocess.run(["clang", *flags, "-c", source, "-o", objects[-1]], check=True)
     # Until glibc 2.34, threads and loading were in libraries of their own.
     return [*objects, "--no-as-needed", library("libpthread.so.0"), library("libdl.so.2"), "--as-needed"]
 
@@ -112,20 +114,25 @@ def newer(path):
     return {name for name, number in symbols(path) if number[:2] > OLDEST}
 
 
-def build(scratch):
+def build(scratch, jobs=None):
     """Builds the program, and strips it.
 
     :returns: its path, and the folder with its resources.
     """
-    archives = scratch / "archives"
+    archives = scratch / "static"
     archives.mkdir(parents=True, exist_ok=True)
     for name in ARCHIVES:
         link = archives / name
         link.unlink(missing_ok=True)
         link.symlink_to(library(name))
-    program = swift_build(scratch, archives)
+    # The package manager looks for libraries first where these say.
+    for name in PACKAGES:
+        source = pathlib.Path(output("pkg-config", "--variable=pcfiledir", name).strip(), f"{name}.pc")
+        text = re.sub("^Libs:", f"Libs: -L{archives}", source.read_text(), flags=re.MULTILINE)
+        (archives / source.name).write_text(text)
+    program = swift_build(scratch, archives, jobs)
     if platform.machine() == "x86_64" and (names := newer(program)):
-        program = swift_build(scratch, archives, older_versions(names, scratch))
+        program = swift_build(scratch, archives, jobs, older_versions(names, scratch))
         if names := newer(program):
             fail(f"Debian 11's C library has no {', '.join(sorted(names))}: define them in Python/older_glibc.c")
     stripped = scratch / "anytime"
@@ -252,9 +259,10 @@ def main():
     parser.add_argument("-o", "--output", type=pathlib.Path, default=ROOT / ".build/wheel", help="the wheel's folder")
     parser.add_argument(
         "--scratch-path", type=pathlib.Path, default=ROOT / ".build-wheel", help="where the program is built")
+    parser.add_argument("--jobs", type=int, help="how many parts are compiled at once")
     options = parser.parse_args()
     scratch = options.scratch_path.resolve()
-    program, resources = build(scratch)
+    program, resources = build(scratch, options.jobs)
     print(pack(program, resources, scratch, options.output))
 
 
