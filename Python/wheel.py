@@ -32,7 +32,6 @@ ARCHIVES = ["libgsl.a", "libgslcblas.a", "libsqlite3.a", "libz.a", "libstdc++.a"
 PACKAGES = ["gsl", "zlib"]
 #: Parts of the C library, and what loads programs: all that the program may need.
 SYSTEM = re.compile(r"lib(c|m|dl|pthread|rt)\.so\.\d|ld-linux-[\w-]+\.so\.\d")
-RESOURCES = ["AnytimeNAS_Reports.resources", "AnytimeNAS_TabularBenchmark.resources"]
 #: The earliest time that a zip archive can tell.
 TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -219,11 +218,10 @@ def pack(program, resources, scratch, folder):
     files[f"{info}/WHEEL"] = "".join(f"{line}\n" for line in about).encode()
     # The program comes into 'bin' of the environment, and finds these in its 'share'.
     files[f"{data}/scripts/anytime"] = program.read_bytes()
-    for bundle in RESOURCES:
-        for path in (resources / bundle).rglob("*"):
-            if path.is_file():
-                place = path.relative_to(resources).as_posix()
-                files[f"{data}/data/share/anytime-nas/{place}"] = path.read_bytes()
+    for path in resources.glob("AnytimeNAS_*.resources/**/*"):
+        if path.is_file():
+            place = path.relative_to(resources).as_posix()
+            files[f"{data}/data/share/anytime-nas/{place}"] = path.read_bytes()
     sources = ROOT / "Python/src"
     for path in sources.rglob("*"):
         if path.suffix == ".py" or path.name == "py.typed":
