@@ -38,11 +38,14 @@ struct AnytimeCommand: AsyncParsableCommand {
         anytime plot first.sqlite -o regret.svg      and as a picture
         anytime table import nasbench_full.tfrecord  bring in NAS-Bench-101
         anytime session --horizon 500                search from a script of your own
+        anytime slurm first.yaml --tasks 20          make an experiment's runs on a cluster
+        anytime new-method my-search                 write a Swift package with a method of your own
       """,
     version: anytimeVersion,
     subcommands: [
       Demo.self, Run.self, Compare.self, Export.self, Plot.self, Report.self, Methods.self, Policies.self, Spaces.self,
-      Cells.self, TableCommand.self, SessionCommand.self, Conformance.self, Bench.self,
+      Cells.self, TableCommand.self, StoreCommand.self, SlurmCommand.self, SessionCommand.self, NewMethod.self,
+      Conformance.self, Bench.self,
     ])
 
   /// All methods that the program knows; nothing else lists them.

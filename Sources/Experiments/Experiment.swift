@@ -43,6 +43,17 @@ public struct Experiment: Hashable, Sendable, Codable {
   /// The number of runs of all methods.
   public var runCount: Int { methods.reduce(0) { $0 + seeds(of: $1).count } }
 
+  /// Whether another experiment is the same but for its seeds.
+  public func isSame(as other: Experiment) -> Bool {
+    func seedless(_ experiment: Experiment) -> Experiment {
+      var experiment = experiment
+      experiment.seeds = []
+      for index in experiment.methods.indices { experiment.methods[index].seeds = nil }
+      return experiment
+    }
+    return seedless(self) == seedless(other)
+  }
+
   /// The identity of each method's runs on a table, by the method's label.
   ///
   /// - Parameter numerics: The numerics of methods that train on images.

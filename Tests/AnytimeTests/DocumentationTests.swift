@@ -8,7 +8,7 @@ import Testing
   static let folders = [
     "Sources/Anytime", "Sources/TabularBenchmark", "Sources/SearchSpaces", "Sources/Statistics",
     "Sources/OptimizerConformance", "Sources/Experiments", "Sources/Supernet", "Optimizers/Blackbox",
-    "Optimizers/OneShot", "Optimizers/Composed", "Optimizers/External", "Reports",
+    "Optimizers/OneShot", "Optimizers/Composed", "Optimizers/External", "Reports", "Sources/AnytimeCommandLine",
   ]
 
   /// Declarations that need no comment of their own: requirements of protocols, which are documented there.
