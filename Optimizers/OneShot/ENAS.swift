@@ -37,7 +37,7 @@ public struct ENAS: Optimizer {
     presets: [
       SupernetSettings.quick(\ENAS.supernet) {
         ($0.selection.samples, $0.selection.finalists) = (50, 3)
-        $0.supernet.gradientClip = 5
+        ($0.supernet.learningRate, $0.supernet.gradientClip) = (0.1, 5)
         ($0.controllerSteps, $0.controllerLearningRate) = (50, 0.0035)
       }
     ])

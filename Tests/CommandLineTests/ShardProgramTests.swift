@@ -171,7 +171,7 @@ import Testing
   @Test("two processes on one store do not do the same work, and both end with all of it") func twoProcesses() throws {
     defer { program.remove() }
     let arguments =
-      "compare --space mini --horizon 2000 --seeds 400 --name e --method smac --method random-search --threads 1 --json"
+      "compare --space mini --horizon 1000 --seeds 80 --name e --method smac --method random-search --threads 1 --json"
     let both = try [program.start(arguments), program.start(arguments)]
     for (process, _, errors) in both {
       process.waitUntilExit()
@@ -179,19 +179,19 @@ import Testing
       #expect(process.terminationStatus == 0, "\(text)")
     }
     let began = try both.flatMap { try runs($0.output, "began") }
-    #expect(began.count == 800 && Set(began).count == 800)
+    #expect(began.count == 160 && Set(began).count == 160)
     for (_, output, _) in both {
       let lines = try String(contentsOf: output, encoding: .utf8).split(separator: "\n")
       let board = try #require(lines.last)
       // Both have the whole leaderboard.
-      #expect(board.contains("\"event\":\"leaderboard\"") && board.contains("\"runs\":400"))
+      #expect(board.contains("\"event\":\"leaderboard\"") && board.contains("\"runs\":80"))
     }
-    #expect(try runs(both[0].output, "ended").count + runs(both[1].output, "ended").count == 800)
+    #expect(try runs(both[0].output, "ended").count + runs(both[1].output, "ended").count == 160)
   }
 
   @Test("what a killed process had claimed is taken over by one that works beside it") func takeover() throws {
     defer { program.remove() }
-    let arguments = "run --space 1 --horizon 2000 --seeds 300 --name e --method smac --threads 1 --json"
+    let arguments = "run --space 1 --horizon 1000 --seeds 100 --name e --method smac --threads 1 --json"
     let first = try program.start(arguments)
     let second = try program.start(arguments)
     for _ in 0..<600 where first.process.isRunning {
@@ -210,7 +210,8 @@ import Testing
   func moved(number: Int32) throws {
     defer { program.remove() }
     let arguments =
-      "run --space mini --horizon 12 --seeds 1 --name s --method darts:preset=quick,epochs=4 --threads 1 -q --shard 1/1"
+      "run --space mini --horizon 100 --seeds 1 --name s --threads 1 -q --shard 1/1 "
+      + "--method random-search-ws:preset=quick,epochs=4,samples=4,finalists=1"
     #expect(try program.run("\(arguments) --store whole.sqlite").status == 0)
     let (process, _, errors) = try program.start("\(arguments) --store parts.sqlite")
     let checkpoints = program.folder.appending(path: "parts.sqlite.checkpoints")
