@@ -85,7 +85,7 @@ class ClusterTests(unittest.TestCase):
         # Seven tasks in an array at most, so that ten tasks are two arrays.
         with Cluster(nodes=3, settings=["MaxArraySize=8"], scratch=200 << 20 if is_root else None) as cluster:
             answer = self.submit(cluster, "--tasks", str(TASKS), "--least-minutes", "0", "--time", "20")
-            self.assertIn("Submitted: tasks in job 1 2, to be merged by job 3.", answer)
+            self.assertRegex(answer, r"Submitted: tasks in job \d+ \d+, to be merged by job \d+\.")
             self.wait(lambda: all(len(self.running(cluster, node)) == 2 for node in cluster.names), "tasks do not run")
             self.wait(self.stored(2), "nothing is stored")
 
@@ -150,7 +150,7 @@ class ClusterTests(unittest.TestCase):
             logs = self.folder / "cluster.slurm/logs"
 
             def is_said(words):
-                return any(words in log.read_text() for log in logs.glob("1_*.log"))
+                return any(words in log.read_text() for log in logs.glob("*_*.log"))
 
             self.wait(lambda: is_said("stopped by USR1"), "no signal comes", 180)
             self.wait(lambda: self.running(cluster, "n1"), "no task goes on", 180)
