@@ -62,7 +62,7 @@ extension ExperimentResults {
   }
 
   /// Seeds as text, neighbours joined: `seeds 0-3, 7`.
-  private static func ranges(_ seeds: [UInt64]) -> String {
+  package static func ranges(_ seeds: [UInt64]) -> String {
     var ranges: [ClosedRange<UInt64>] = []
     for seed in seeds.sorted() {
       if let last = ranges.last, last.upperBound &+ 1 == seed {

@@ -2,6 +2,7 @@ import Anytime
 import Experiments
 import Foundation
 import Statistics
+import TabularBenchmark
 
 /// Charts of the same methods, one of which is shown, as a Vega specification (version 5) with its data in it. The page
 /// draws it, and it opens in Vega's editor as it is.
@@ -137,7 +138,8 @@ public struct VegaPlot: Sendable {
 
 /// A file that comes with the package.
 func resource(_ name: String) throws(ReportError) -> Data {
-  guard let url = Bundle.module.url(forResource: "Resources/\(name)", withExtension: nil),
+  let resources = installedResources(of: "Reports") ?? .module
+  guard let url = resources.url(forResource: "Resources/\(name)", withExtension: nil),
     let data = try? Data(contentsOf: url)
   else { throw ReportError("\(name) is missing: the package was built without its resources") }
   return data

@@ -21,7 +21,7 @@ public struct SMAC: Optimizer {
   public static let method = Method(
     name: "smac", title: "SMAC",
     summary: "Trains what a random forest expects to improve most, and some random configurations.",
-    citation: "Hutter, Hoos and Leyton-Brown, LION 2011",
+    citation: "Hutter, Hoos and Leyton-Brown, LION 2011", secondsPerTraining: 4e-5,
     settings: [
       Setting("startup", \SMAC.startup, 1...100_000, log: true, "random configurations before the first model"),
       Setting("trees", \SMAC.trees, 1...100, log: true, "trees of the forest"),

@@ -11,6 +11,7 @@ import Synchronization
 public struct External: Optimizer {
   public static let method = Method(
     name: "external", title: "External", summary: "Runs a program that searches.", citation: "the program's author",
+    secondsPerTraining: 1e-3,
     settings: [
       Setting(
         "command", \External.command, "a command, as in \"python3 my_search.py\"", "program with its arguments",

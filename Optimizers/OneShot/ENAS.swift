@@ -37,7 +37,7 @@ public struct ENAS: Optimizer {
     presets: [
       SupernetSettings.quick(\ENAS.supernet) {
         ($0.selection.samples, $0.selection.finalists) = (50, 3)
-        $0.supernet.gradientClip = 5
+        ($0.supernet.learningRate, $0.supernet.gradientClip) = (0.1, 5)
         ($0.controllerSteps, $0.controllerLearningRate) = (50, 0.0035)
       }
     ])
@@ -175,11 +175,12 @@ package struct Controller {
       if let row = rows.indices.dropFirst(shape.blocks).first(where: { rows[$0].count == vertex }) {
         try read(input)
         let query = try state.hidden.dense(attentionOfState)
-        let scores = try anchors.map { try ($0.key + query).tanh().dense(attention) }
-        let logits = try ((try Tensor.concatenated(scores)) * (1 / 5.0)).tanh() * 2.5
+        let keys = try Tensor.concatenated(anchors.map(\.key), dimension: 0)
+        let logits = try (try attention.dense((keys + query).tanh()) * (1 / 5.0)).tanh() * 2.5
         var (remaining, chosen): ([Int], [Int]) = (Array(0..<vertex), [])
         for _ in 0..<rows[row].selected {
-          let open = try Tensor.concatenated(try remaining.map { try logits.channels($0..<$0 + 1) })
+          let open =
+            chosen.isEmpty ? logits : try Tensor.concatenated(remaining.map { try logits.channels($0..<$0 + 1) })
           let (index, log, uncertainty) = try choose(open, draw)
           try add(log)
           if chosen.isEmpty { entropy += uncertainty }

@@ -37,7 +37,7 @@ public struct GDAS: Optimizer {
         "tau-min", \GDAS.lowestTemperature, 1e-3...1e3, log: true,
         "temperature at the end of its fall, after the last epoch"),
     ] + StopSettings.settings(at: \GDAS.stop),
-    presets: [SupernetSettings.quick(\GDAS.supernet) { $0.architect.learningRate = 0.003 }])
+    presets: [SupernetSettings.quick(\GDAS.supernet) { $0.architect.learningRate = 0.01 }])
 
   /// The training of the supernet.
   public var supernet = SupernetSettings { $0.epochs = 100 }

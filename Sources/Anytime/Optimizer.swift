@@ -79,6 +79,9 @@ public struct Method: Sendable {
   public let usesImages: Bool
   /// Whether the method gains by trainings of several epoch counts.
   public let usesFidelities: Bool
+  /// The processor seconds that a run takes per training that is looked up, roughly: the method's own, and the
+  /// session's. It balances the shards of an experiment, and changes no run.
+  public let secondsPerTraining: Double
   /// Counts the changes after which equal settings and seeds give other runs. Runs of another revision are other runs.
   public let revision: Int
   /// What can be set, in the order in which it is listed; by default nothing.
@@ -106,15 +109,16 @@ public struct Method: Sendable {
   }
 
   /// A description for ``Optimizer/method``. By default, of a blackbox method of revision 1 that needs no images,
-  /// trains at the highest epoch count alone, and has no settings.
+  /// trains at the highest epoch count alone, thinks about as long as TPE (`anytime bench`), and has no settings.
   public init(
     name: String, title: String, family: Family = .blackbox, summary: String, citation: String,
-    usesImages: Bool = false, usesFidelities: Bool = false, revision: Int = 1,
+    usesImages: Bool = false, usesFidelities: Bool = false, secondsPerTraining: Double = 5e-6, revision: Int = 1,
     settings: [Setting] = [], presets: [Preset] = []
   ) {
     self.revision = revision
     self.usesImages = usesImages
     self.usesFidelities = usesFidelities
+    self.secondsPerTraining = secondsPerTraining
     self.presets = presets
     self.name = name
     self.title = title

@@ -6,6 +6,7 @@ import External
 import Foundation
 import OneShot
 import Reports
+import SearchSpaces
 import Synchronization
 
 /// Runs the command line with the arguments of the process: all of a program.
@@ -38,12 +39,14 @@ struct AnytimeCommand: AsyncParsableCommand {
         anytime plot first.sqlite -o regret.svg      and as a picture
         anytime table import nasbench_full.tfrecord  bring in NAS-Bench-101
         anytime session --horizon 500                search from a script of your own
+        anytime slurm first.yaml --tasks 20          make an experiment's runs on a cluster
         anytime new-method my-search                 write a Swift package with a method of your own
       """,
     version: anytimeVersion,
     subcommands: [
       Demo.self, Run.self, Compare.self, Export.self, Plot.self, Report.self, Methods.self, Policies.self, Spaces.self,
-      Cells.self, TableCommand.self, SessionCommand.self, NewMethod.self, Conformance.self, Bench.self,
+      Cells.self, TableCommand.self, StoreCommand.self, SlurmCommand.self, SessionCommand.self, NewMethod.self,
+      Conformance.self, Bench.self,
     ])
 
   /// All methods that the program knows; nothing else lists them.
@@ -124,11 +127,11 @@ struct AnytimeCommand: AsyncParsableCommand {
 /// An error in the arguments, with exit status 2.
 struct UsageError: Error, CustomStringConvertible {
   let description: String
-  init(_ description: String) { self.description = description }
+  init(_ description: String) { self.description = description.inOneLine }
 }
 
 /// An error that needs no type of its own, with exit status 1.
 struct Failure: Error, CustomStringConvertible {
   let description: String
-  init(_ description: String) { self.description = description }
+  init(_ description: String) { self.description = description.inOneLine }
 }

@@ -13,8 +13,8 @@ struct Bench: ParsableCommand {
       A suggestion is a method's choice of its next training: a configuration and its epochs, promotions \
       included. Each method makes 280 suggestions with each of 50 seeds. The medians of the method's own time \
       and of the time of the whole run, with session and ledger, are printed. Where './anytime peers' has installed \
-      the reference implementations, './anytime bench' also times one run of each, objective not included; \
-      SMAC3 takes minutes.
+      the reference implementations, './anytime bench' also times one run of each, by its process's own time on the \
+      processor, without the objective and the pipe to it; SMAC3 takes minutes.
 
       EXAMPLES
         anytime bench

@@ -64,6 +64,14 @@ extension ExperimentResults {
   }
 }
 
+extension Runner.Progress {
+  /// What is waited for, in a few words.
+  fileprivate static func waitingText(_ others: [String]) -> String {
+    let more = others.count > 2 ? ["\(others.count - 2) more"] : []
+    return "waits for \((others.prefix(2) + more).joined(separator: " and "))"
+  }
+}
+
 /// A display of plain lines.
 private final class ProgressLines: ProgressDisplay {
   private let line: ProgressLine
@@ -78,6 +86,10 @@ private final class ProgressLines: ProgressDisplay {
     let (left, part) = timeLeft.withLock { timeLeft in
       timeLeft.take(progress)
       return (timeLeft.text(), timeLeft.part(of: progress.label))
+    }
+    if case .waits(let others) = progress.event {
+      return line.show(
+        done: progress.done, of: progress.total, unit: "runs", note: Runner.Progress.waitingText(others), left: left)
     }
     let note = part.map { $0 > 0 ? "\(progress.label) at \(Int(100 * $0)) %" : progress.label } ?? progress.label
     line.show(done: progress.done, of: progress.total, unit: "runs", note: note, left: left)
@@ -107,6 +119,8 @@ struct DashboardState: Sendable {
   private var lines: [Line]
   private var done = 0
   private var timeLeft: TimeLeft
+  /// The processes that this one waits for, as it has nothing else to do.
+  private var waiting: [String] = []
   private let start: ContinuousClock.Instant
 
   init(_ experiment: Experiment, done results: ExperimentResults, metric: RegretMetric) {
@@ -140,8 +154,12 @@ struct DashboardState: Sendable {
     done = max(done, progress.done)
     timeLeft.take(progress)
     switch progress.event {
-    case .began: lines[index].running[progress.seed] = 0
+    case .began:
+      waiting = []
+      lines[index].running[progress.seed] = 0
     case .spent(let amount, _): lines[index].running[progress.seed] = amount
+    case .endedElsewhere: lines[index].done += 1
+    case .waits(let others): waiting = others
     case .ended(let result):
       lines[index].running[progress.seed] = nil
       end(result, index)
@@ -161,6 +179,8 @@ struct DashboardState: Sendable {
     var head = "\(experiment.name): \(done) of \(total) runs"
     if done == total {
       head += ", done in \(ProgressLine.text(now - start))"
+    } else if !waiting.isEmpty {
+      head += ", \(Runner.Progress.waitingText(waiting))"
     } else if let left = timeLeft.text(at: now) {
       head += ", \(left)"
     }

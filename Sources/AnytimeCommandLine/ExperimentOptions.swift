@@ -90,29 +90,31 @@ struct ExperimentOptions: ParsableArguments {
     } catch { throw UsageError("\(error)") }
   }
 
-  /// The path of the run store.
-  func storePath(_ name: String) -> String {
+  /// The path of the run store, or of a shard's.
+  func storePath(_ name: String, shard: Shard? = nil) -> String {
     if let store { return store }
-    if let experiment { return URL(filePath: experiment).deletingPathExtension().path + ".sqlite" }
-    return name + ".sqlite"
+    let base = experiment.map { URL(filePath: $0).deletingPathExtension().path } ?? name
+    return base + (shard.map { ".shard-\($0.index)-of-\($0.count)" } ?? "") + ".sqlite"
   }
 
-  /// Makes the experiment's missing runs and returns all its results.
-  func run() async throws -> ExperimentResults {
+  /// Makes the experiment's missing runs, or a shard's, and returns all their results.
+  func run(shard: Shard? = nil) async throws -> ExperimentResults {
     let experiment = try read()
     return try await perform(
-      experiment, storePath: storePath(experiment.name), threads: threads, retryFailed: retryFailed,
+      experiment, storePath: storePath(experiment.name, shard: shard), threads: threads, retryFailed: retryFailed,
       style: quiet ? .quiet : json ? .json : .text,
-      folder: self.experiment.map { URL(filePath: $0).deletingLastPathComponent() })
+      folder: self.experiment.map { URL(filePath: $0).deletingLastPathComponent() }, shard: shard)
   }
 }
 
 /// Makes an experiment's missing runs and returns all its results.
 ///
-/// - Parameter folder: Where relative paths in settings of methods start; the current folder if `nil`.
+/// - Parameters:
+///   - folder: Where relative paths in settings of methods start; the current folder if `nil`.
+///   - shard: The shard whose runs are made and returned; all runs if `nil`.
 func perform(
   _ experiment: Experiment, storePath: String, threads: Int, retryFailed: Bool = false, style: ProgressStyle,
-  folder: URL? = nil
+  folder: URL? = nil, shard: Shard? = nil
 ) async throws -> ExperimentResults {
   let registry = AnytimeCommand.registry.at(folder)
   let benchmark = try experiment.openBenchmark()
@@ -130,7 +132,8 @@ func perform(
     do { try store.finish() } catch { Console.say("note: \(error)") }
   }
   func makeRunner(_ numerics: Numerics?) throws -> Runner {
-    try Runner(experiment: experiment, benchmark: benchmark, registry: registry, store: store, numerics: numerics)
+    try Runner(
+      experiment: experiment, benchmark: benchmark, registry: registry, store: store, numerics: numerics, shard: shard)
   }
   var runner = try makeRunner(nil)
   var before = try runner.results()
@@ -142,7 +145,7 @@ func perform(
       before = try runner.results()
     } catch {
       // Results from elsewhere can be looked at even if no network can be trained here.
-      guard let stored = try store.experiments().first(where: { $0.name == experiment.name }),
+      guard shard == nil, let stored = try store.experiments().first(where: { $0.name == experiment.name }),
         try stored.experiment() == experiment, stored.tableChecksum == table.checksum,
         let results = try? store.results(of: stored, registry: registry), results.missingRuns == 0
       else { throw error }
@@ -151,11 +154,16 @@ func perform(
     }
   }
   let display = style.display(
-    of: experiment, done: before, metric: table.has(.testAccuracy) ? .test : .validation)
-  let done = Atomic(experiment.runCount - before.missingRuns)
-  let interruption = Interruption {
-    "stopped; \(done.load(ordering: .relaxed)) of \(experiment.runCount) runs are in \(storePath), and the same "
-      + "command goes on with the others"
+    of: runner.part, done: before, metric: table.has(.testAccuracy) ? .test : .validation)
+  let total = runner.part.runCount
+  let done = Atomic(total - before.missingRuns)
+  let interruption = Interruption(cleanUp: {
+    store.releaseClaims()
+    // Then the store is one file, which can be copied. What is not moved into it now is in its log.
+    try? store.finish()
+  }) {
+    "stopped; \(done.load(ordering: .relaxed)) of \(total) runs\(shard.map { " of shard \($0)" } ?? "") are in "
+      + "\(storePath), and the same command goes on with the others"
   }
   var problem: (any Error)?
   do {
@@ -164,8 +172,8 @@ func perform(
       display.show(progress)
     }
   } catch { problem = error }
-  display.finish()
   interruption.end()
+  display.finish()
   if let problem { throw problem }
   let results = try runner.results()
   for sentence in results.notes { Console.say("note: \(sentence)") }
@@ -179,7 +187,7 @@ extension ExperimentResults {
   }
 }
 
-/// Does the same as ``perform(_:storePath:threads:retryFailed:style:folder:)``, with progress as text or none.
+/// Does the same as ``perform(_:storePath:threads:retryFailed:style:folder:shard:)``, with progress as text or none.
 func perform(
   _ experiment: Experiment, storePath: String, threads: Int, quiet: Bool
 ) async throws -> ExperimentResults {
@@ -197,7 +205,7 @@ struct StoredExperiment: ParsableArguments {
   func results() throws -> ExperimentResults { try Self.results(source, named: experimentName) }
 
   /// The path of the store: the source itself, or beside it if the source is an experiment file.
-  private static func storePath(_ source: String) -> String {
+  static func storePath(_ source: String) -> String {
     let beside = URL(filePath: source).deletingPathExtension().path + ".sqlite"
     guard let file = fopen(source, "rb") else {
       return ["yaml", "yml"].contains(URL(filePath: source).pathExtension.lowercased()) ? beside : source
@@ -212,25 +220,28 @@ struct StoredExperiment: ParsableArguments {
   static func results(_ source: String, named name: String?) throws -> ExperimentResults {
     let path = storePath(source)
     let store = try RunStore(reading: path, registry: AnytimeCommand.registry)
-    let experiments = try store.experiments()
-    let known = experiments.map(\.name)
-    let chosen: RunStore.Stored
-    if let name {
-      guard let found = experiments.first(where: { $0.name == name }) else {
-        throw UnknownWord(name, kind: "experiment of \(path)", known: known)
-      }
-      chosen = found
-    } else {
-      guard let only = experiments.first, experiments.count == 1 else {
-        if experiments.isEmpty { throw Failure("\(path) holds no experiment; make one with 'anytime run'") }
-        throw UsageError(
-          "\(path) holds several experiments; choose one with --experiment: \(known.joined(separator: ", "))")
-      }
-      chosen = only
-    }
+    let chosen = try choose(name, in: store)
     let results = try store.results(of: chosen, registry: AnytimeCommand.registry)
     for sentence in results.notes { Console.say("note: \(sentence)") }
     if let missing = results.missingText { Console.say("note: \(missing); 'anytime run' goes on with them") }
     return results
+  }
+
+  /// A store's experiment of the given name, or its only one.
+  static func choose(_ name: String?, in store: RunStore) throws -> RunStore.Stored {
+    let experiments = try store.experiments()
+    let known = experiments.map(\.name)
+    if let name {
+      guard let found = experiments.first(where: { $0.name == name }) else {
+        throw UnknownWord(name, kind: "experiment of \(store.path)", known: known)
+      }
+      return found
+    }
+    guard let only = experiments.first, experiments.count == 1 else {
+      if experiments.isEmpty { throw Failure("\(store.path) holds no experiment; make one with 'anytime run'") }
+      throw UsageError(
+        "\(store.path) holds several experiments; choose one with --experiment: \(known.joined(separator: ", "))")
+    }
+    return only
   }
 }

@@ -42,10 +42,11 @@ func writeFiles(_ files: [(path: String, data: Data)], folder: String, inputs: [
 
 /// The files behind a source of results: an experiment file, a run store, and its journals.
 func inputs(_ source: String) -> [String] {
-  [source, URL(filePath: source).deletingPathExtension().path(percentEncoded: false) + ".sqlite"].flatMap { file in
-    ["", "-wal", "-shm", "-journal"].map { file + $0 }
-  }
+  [source, URL(filePath: source).deletingPathExtension().path(percentEncoded: false) + ".sqlite"].flatMap(storeFiles)
 }
+
+/// A run store and its journals.
+func storeFiles(_ path: String) -> [String] { ["", "-wal", "-shm", "-journal"].map { path + $0 } }
 
 /// Prints the path of a file that was written, unless that is standard output.
 func printWritten(_ path: String) {

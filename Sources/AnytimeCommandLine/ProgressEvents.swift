@@ -14,6 +14,9 @@ import Synchronization
 /// - `ended`: `method`, `seed`, `spent`, `evaluations`; the last incumbent's `cell`, `validationRegret` and
 ///   `testRegret` as fractions, absent if there is none; `failure`, the reason why a run failed, absent otherwise;
 ///   `done` and `total`
+/// - `elsewhere`: a run of `method` and `seed` that another process has made and stored; `done` and `total`
+/// - `waits`, at most once a second, when only others have something to do: `for`, the processes that make the `method`
+///   and `seed`, and perhaps further runs
 /// - `leaderboard`, last, from `compare` only: `metric` and `rows` by rank
 final class ProgressEvents: ProgressDisplay {
   private struct Start: Encodable {
@@ -36,6 +39,7 @@ final class ProgressEvents: ProgressDisplay {
     var cell: String?
     var validationRegret, testRegret: Double?
     var failure: String?
+    var `for`: [String]?
     let done, total: Int
   }
 
@@ -73,6 +77,11 @@ final class ProgressEvents: ProgressDisplay {
     }
     switch progress.event {
     case .began: Self.say(event("began"))
+    case .endedElsewhere: Self.say(event("elsewhere"))
+    case .waits(let others):
+      var event = event("waits")
+      event.for = others
+      Self.say(event)
     case .spent(let amount, _):
       let now = ContinuousClock.now
       let isDue = said.withLock { said in

@@ -42,6 +42,8 @@ struct TimeLeft: Sendable {
       line.running[progress.seed] = (now, 0)
     case .spent(_, let part):
       line.running[progress.seed]?.part = part
+    case .endedElsewhere: line.waiting -= 1
+    case .waits: break
     case .ended:
       if let run = line.running.removeValue(forKey: progress.seed) {
         line.ended += 1

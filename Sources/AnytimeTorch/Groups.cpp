@@ -643,6 +643,58 @@ struct Weighted : torch::autograd::Function<Weighted<kConcatenates>> {
 using Mixture = Weighted<false>;
 using WeightedConcatenation = Weighted<true>;
 
+// The sum of images, each from a channel of the result on; zeros where there are none. One node of the graph, whose way
+// back copies nothing.
+struct Placed : torch::autograd::Function<Placed> {
+  // The sum into the first ones, or into new memory.
+  static at::Tensor sum(const std::vector<at::Tensor> &x, const std::vector<int64_t> &starts, int64_t channels,
+                        bool reuses) {
+    const at::Tensor y = reuses ? x[0] : at::empty({x[0].size(0), channels, x[0].size(2)}, x[0].options());
+    const int64_t plane = y.size(2);
+    float *to = y.data_ptr<float>();
+    for (int64_t g = 0; g < y.size(0); ++g)
+      for (int64_t c = 0; c < channels; ++c, to += plane) {
+        bool adds = reuses;
+        for (size_t k = reuses; k < x.size(); ++k) {
+          const int64_t own = c - starts[k];
+          if (own < 0 || own >= x[k].size(1)) continue;
+          kernels().scale(x[k].data_ptr<float>() + (g * x[k].size(1) + own) * plane, plane, 1, adds, to);
+          adds = true;
+        }
+        if (!adds) std::memset(to, 0, sizeof(float) * plane);
+      }
+    return y;
+  }
+
+  static at::Tensor forward(torch::autograd::AutogradContext *context, const std::vector<int64_t> &starts,
+                            int64_t channels, bool reuses, Maybe a, Maybe b, Maybe c, Maybe d, Maybe e, Maybe f,
+                            Maybe g) {
+    const auto x = present({a, b, c, d, e, f, g});
+    std::vector<int64_t> sizes;
+    for (const at::Tensor &images : x) sizes.push_back(images.size(1));
+    context->saved_data["starts"] = starts;
+    context->saved_data["sizes"] = sizes;
+    const at::Tensor y = sum(x, starts, channels, reuses);
+    if (reuses) {
+      // Whoever kept it for the way back finds that it has changed.
+      y.unsafeGetTensorImpl()->bump_version();
+      context->mark_dirty({y});
+    }
+    return y;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
+                                                 torch::autograd::variable_list gradients) {
+    check_once();
+    const auto starts = context->saved_data["starts"].toIntVector(), sizes = context->saved_data["sizes"].toIntVector();
+    torch::autograd::variable_list results(3);
+    for (size_t k = 0; k < starts.size(); ++k)
+      results.push_back(context->needs_input_grad(k) ? gradients[0].narrow(1, starts[k], sizes[k]) : at::Tensor());
+    results.resize(3 + kMost);
+    return results;
+  }
+};
+
 // Images that are to be added, each times its weight; or the first ones and the concatenation of the others.
 std::vector<at::Tensor> weighable(const at::Tensor &weights, ct_tensor *const *tensors, int count, bool concatenates) {
   TORCH_CHECK(weights.numel() == count, weights.numel(), " weights of ", count, " images");
@@ -798,5 +850,42 @@ ct_tensor *ours::ct_weighted_concatenation(const ct_tensor *weights, ct_tensor *
     const at::Tensor first = inputs[0];
     inputs.erase(inputs.begin());
     return first + at::cat(inputs, 1);
+  });
+}
+
+ct_tensor *ours::ct_group_place(ct_tensor *const *tensors, const int64_t *starts, int count, int64_t channels,
+                                int reuses) {
+  return made([&] {
+    TORCH_CHECK(count > 0 && count <= static_cast<int>(kMost), "one to ", kMost, " images can be placed, not ", count);
+    std::vector<at::Tensor> x;
+    bool is_recorded = false;
+    for (int k = 0; k < count; ++k) {
+      const at::Tensor &images = tensors[k]->value, &first = tensors[0]->value;
+      TORCH_CHECK(images.dim() == first.dim() && images.size(0) == first.size(0) &&
+                      images.sizes().slice(2) == first.sizes().slice(2),
+                  "images of shapes ", first.sizes(), " and ", images.sizes(), " do not fit");
+      TORCH_CHECK(starts[k] >= 0 && starts[k] + images.size(1) <= channels, "images of ", images.size(1),
+                  " channels do not fit into ", channels, " from ", starts[k], " on");
+      x.push_back(images);
+      is_recorded = is_recorded || ::is_recorded(images);
+    }
+    const bool isWhole = x[0].size(1) == channels;
+    if (!is_grouped(x[0])) {
+      at::Tensor sum;
+      for (int k = 0; k < count; ++k) {
+        const at::Tensor y = at::constant_pad_nd(x[k], {0, 0, 0, 0, starts[k], channels - starts[k] - x[k].size(1)});
+        sum = sum.defined() ? sum + y : y;
+      }
+      return sum;
+    }
+    const std::vector<int64_t> begin(starts, starts + count);
+    const bool is_reused = reuses != 0 && isWhole && x[0].is_contiguous();
+    if (!is_recorded || !at::GradMode::is_enabled()) {
+      for (at::Tensor &images : x) images = images.contiguous();
+      return Placed::sum(x, begin, channels, is_reused);
+    }
+    std::vector<c10::optional<at::Tensor>> all(x.begin(), x.end());
+    all.resize(kMost);
+    return Placed::apply(begin, channels, is_reused, all[0], all[1], all[2], all[3], all[4], all[5], all[6]);
   });
 }

@@ -92,6 +92,7 @@ ct_tensor *ct_group_operations(const ct_tensor *images, ct_geometry size, const 
 ct_tensor *ct_group_pool(const ct_tensor *x, ct_geometry size, int64_t window, int64_t padding);
 ct_tensor *ct_group_mean(const ct_tensor *x, ct_geometry size);
 ct_tensor *ct_group_scale(const ct_tensor *x, ct_geometry size, const ct_tensor *factors);
+ct_tensor *ct_group_place(ct_tensor *const *tensors, const int64_t *starts, int count, int64_t channels, int reuses);
 ct_tensor *ct_mixture(const ct_tensor *weights, ct_tensor *const *tensors, int count);
 ct_tensor *ct_weighted_concatenation(const ct_tensor *weights, ct_tensor *const *tensors, int count);
 

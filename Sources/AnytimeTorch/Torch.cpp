@@ -514,6 +514,7 @@ const ct_functions functions = {
     .group_pool = ct_group_pool,
     .group_mean = ct_group_mean,
     .group_scale = ct_group_scale,
+    .group_place = ct_group_place,
     .mixture = ct_mixture,
     .weighted_concatenation = ct_weighted_concatenation,
 };

@@ -62,19 +62,46 @@ static const ct_functions missing = {
 };
 
 #ifdef __x86_64__
+// Sets two variables of the environment in a copy of it, so that threads which read the old one meanwhile are not
+// disturbed. (Nor before main: Swift's static library finds the arguments of the process beside the old one.)
+static void set_both(const char *first, const char *first_value, const char *second, const char *second_value) {
+  char *texts[2] = {NULL, NULL};
+  size_t count = 0;
+  while (environ != NULL && environ[count] != NULL) count++;
+  char **copy = malloc((count + 3) * sizeof(char *));
+  if (copy == NULL || asprintf(&texts[0], "%s=%s", first, first_value) < 0 ||
+      asprintf(&texts[1], "%s=%s", second, second_value) < 0) {
+    abort();
+  }
+  size_t kept = 0;
+  for (size_t i = 0; i < count; i++) {
+    const size_t length = strcspn(environ[i], "=") + 1;
+    if (strncmp(environ[i], texts[0], length) != 0 && strncmp(environ[i], texts[1], length) != 0) {
+      copy[kept++] = environ[i];
+    }
+  }
+  copy[kept++] = texts[0];
+  copy[kept++] = texts[1];
+  copy[kept] = NULL;
+  environ = copy;
+}
+
 // The last bits of libtorch's own kernels depend on their level of vector instructions. That of AVX2, which every
 // x86-64 processor of the last ten years has, gives equal results everywhere; older ones get the lowest, not each its
-// own. Set before anything can have read it.
-__attribute__((constructor)) static void pin_level(void) {
+// own. Set before libtorch is loaded.
+static void pin_level(void) {
   __builtin_cpu_init();
   const int is_recent = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  setenv("ATEN_CPU_CAPABILITY", is_recent ? "avx2" : "default", 1);
-  setenv("ONEDNN_MAX_CPU_ISA", is_recent ? "AVX2" : "SSE41", 1);
+  set_both("ATEN_CPU_CAPABILITY", is_recent ? "avx2" : "default", "ONEDNN_MAX_CPU_ISA", is_recent ? "AVX2" : "SSE41");
 }
+#else
+static void pin_level(void) {}
 #endif
 
 static const char *const library_name = "libAnytimeTorch.so";
-static const char *const remedy = "run 'swift build -c release --product AnytimeTorch' in the package's folder";
+static const char *const remedy =
+    "run 'swift build -c release --product AnytimeTorch' in the folder of the package's source and, for a program that "
+    "is installed elsewhere, let ANYTIME_TORCH_LIBRARY name the .build/release/libAnytimeTorch.so there";
 
 // The library that the environment names, or the one in the program's folder; empty where it cannot be told.
 static void find(char *path, size_t size) {
@@ -100,6 +127,7 @@ static const ct_functions *load(void) {
              remedy, path);
     return &missing;
   }
+  pin_level();
   // Symbols are bound when they are used: most of the library's are never.
   void *library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
   if (library == NULL) {

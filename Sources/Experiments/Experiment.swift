@@ -43,6 +43,17 @@ public struct Experiment: Hashable, Sendable, Codable {
   /// The number of runs of all methods.
   public var runCount: Int { methods.reduce(0) { $0 + seeds(of: $1).count } }
 
+  /// Whether another experiment is the same but for its seeds.
+  public func isSame(as other: Experiment) -> Bool {
+    func seedless(_ experiment: Experiment) -> Experiment {
+      var experiment = experiment
+      experiment.seeds = []
+      for index in experiment.methods.indices { experiment.methods[index].seeds = nil }
+      return experiment
+    }
+    return seedless(self) == seedless(other)
+  }
+
   /// The identity of each method's runs on a table, by the method's label.
   ///
   /// - Parameter numerics: The numerics of methods that train on images.
@@ -99,7 +110,7 @@ public struct Experiment: Hashable, Sendable, Codable {
 
   /// Checks that a name is not empty and has no line breaks.
   ///
-  /// - Throws: ``SettingError``.
+  /// - Throws: `SettingError`.
   static func check(_ name: String, _ what: String) throws(SettingError) {
     guard !name.trimmingCharacters(in: .whitespaces).isEmpty else { throw SettingError("\(what) is empty") }
     guard name.unicodeScalars.allSatisfy({ !breaks.contains($0) }) else {
@@ -115,7 +126,7 @@ public struct Experiment: Hashable, Sendable, Codable {
 
   /// Checks that the horizon does not buy more than a billion of a table's shortest trainings.
   ///
-  /// - Throws: ``SettingError``.
+  /// - Throws: `SettingError`.
   package func checkHorizon(_ benchmark: Benchmark) throws(SettingError) {
     let least = benchmark.leastSeconds
     let cost =

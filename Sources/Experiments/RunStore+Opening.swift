@@ -8,7 +8,7 @@ import SearchSpaces
 
 extension RunStore {
   /// The schema that this program writes: the file's `user_version`.
-  static let schemaVersion = 2
+  static let schemaVersion = 3
   /// The file's `application_id`: "AnyT".
   private static let applicationID: Int32 = 0x416e_7954
 
@@ -50,8 +50,24 @@ extension RunStore {
       try migrateIdentities(database, registry)
       try database.execute(sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = 2")
     }
+    migrator.registerMigration("3: claims") { database in
+      // Numbers are not used again: an owner that others took for dead may come back.
+      try database.execute(
+        sql: """
+          CREATE TABLE owner (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, boot TEXT NOT NULL, pid INTEGER NOT NULL,
+            started TEXT NOT NULL, file TEXT NOT NULL, renewed REAL NOT NULL);
+          CREATE TABLE claim (
+            digest TEXT NOT NULL, seed TEXT NOT NULL, owner_id INTEGER NOT NULL REFERENCES owner(id) ON DELETE CASCADE,
+            PRIMARY KEY (digest, seed)) WITHOUT ROWID;
+          PRAGMA user_version = 3;
+          """)
+    }
     return migrator
   }
+
+  /// Brings a store up to date, or makes its tables.
+  static func migrate(_ queue: DatabaseQueue, _ registry: Registry) throws { try migrator(registry).migrate(queue) }
 
   /// Version 0.1 stored all settings, defaults too, and the policy with its name. What it did not store (images and
   /// library) stays unknown, so that runs of supernets count as another program's.
@@ -114,13 +130,17 @@ extension RunStore {
 
   /// Opens a file for writing; creates it if it does not exist.
   static func openToWrite(_ path: String, _ registry: Registry) throws(RunStoreError) -> DatabaseQueue {
+    // Of programs that open a new or an old store at the same time, one makes its tables.
+    let folder = lockFolder(of: path)
+    defer { if folder >= 0 { close(folder) } }
     // A database that is not ours is left alone, so look before writing. What only others know is in the file's head.
     if let head = try Head(path), head.applicationID != applicationID {
       _ = try openToRead(path, registry)
     }
     return try reported(path, writes: true) {
       var configuration = Configuration()
-      configuration.busyMode = .timeout(10)
+      // Several programs may add runs, each of them now and then for some milliseconds.
+      configuration.busyMode = .timeout(60)
       let queue = try DatabaseQueue(path: path, configuration: configuration)
       try queue.inDatabase { database in
         // With a write-ahead log a transaction needs no wait for the disk, and a crash loses whole
@@ -128,9 +148,21 @@ extension RunStore {
         try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
       }
       try check(queue, path)
-      try migrator(registry).migrate(queue)
+      try migrate(queue, registry)
       return queue
     }
+  }
+
+  /// Locks a file's folder until the descriptor is closed. After a minute, and on file systems without such locks, it
+  /// goes without.
+  private static func lockFolder(of path: String) -> CInt {
+    let folder = URL(filePath: path).deletingLastPathComponent().path
+    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    for _ in 0..<6_000 where descriptor >= 0 {
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK { break }
+      usleep(10_000)
+    }
+    return descriptor
   }
 
   /// Reads a file into memory and brings it up to date there. The file, its folder and other programs that write to it
@@ -144,7 +176,7 @@ extension RunStore {
       let tables = try queue.read { try $0.tableExists("experiment") && $0.tableExists("run") }
       guard tables else { throw RunStoreError.notAStore(path) }
       try check(queue, path)
-      try migrator(registry).migrate(queue)
+      try migrate(queue, registry)
       return queue
     }
   }
@@ -155,8 +187,8 @@ extension RunStore {
   }
 
   /// The first bytes of an SQLite file.
-  private struct Head {
-    let applicationID: Int32
+  struct Head {
+    let applicationID, version: Int32
 
     /// `nil` for a file that is missing or empty.
     init?(_ path: String) throws(RunStoreError) {
@@ -172,8 +204,26 @@ extension RunStore {
       let count = fread(&bytes, 1, bytes.count, file)
       if count == 0 { return nil }
       guard count == bytes.count, bytes.starts(with: "SQLite format 3\0".utf8) else { throw .notAStore(path) }
-      applicationID = Int32(bitPattern: bytes[68..<72].reduce(0) { $0 << 8 | UInt32($1) })
+      func number(_ offset: Int) -> Int32 {
+        Int32(bitPattern: bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) })
+      }
+      (version, applicationID) = (number(60), number(68))
     }
+  }
+
+  /// Whether a file is a store of this program's schema, without a log.
+  static func isCurrent(_ path: String) throws(RunStoreError) -> Bool {
+    guard let head = try Head(path) else { return false }
+    return head.applicationID == applicationID && Int(head.version) == schemaVersion
+      && !FileManager.default.fileExists(atPath: path + "-wal")
+  }
+
+  /// A file's size and time of change, and whether it has a log.
+  static func fileState(_ path: String) -> [Int] {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return [] }
+    let hasLog = FileManager.default.fileExists(atPath: path + "-wal")
+    return [Int(status.st_size), status.st_mtim.tv_sec, status.st_mtim.tv_nsec, hasLog ? 1 : 0]
   }
 
   /// Reads the database as it is now, including the changes in a writer's log.
@@ -183,18 +233,13 @@ extension RunStore {
         throw RunStoreError.problem(of: path, code: errno)
       }
     }
-    func state() -> [Int] {
-      var status = stat()
-      guard stat(path, &status) == 0 else { return [] }
-      return [Int(status.st_size), status.st_mtim.tv_sec, status.st_mtim.tv_nsec]
-    }
     let log = path + "-wal"
     for _ in 0..<50 {
-      let before = state()
+      let before = fileState(path)
       let data = try content(path)
       let logged = FileManager.default.fileExists(atPath: log) ? try content(log) : Data()
       // A writer that moves its log into the file in between would leave us half of each.
-      guard state() == before else {
+      guard fileState(path) == before else {
         usleep(20_000)
         continue
       }
@@ -296,6 +341,12 @@ public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
   case otherSchema(String, reason: String)
   /// The store has another experiment of the same name.
   case otherExperiment(String, name: String)
+  /// Two stores have results of one run that differ.
+  case contradiction(String, String, label: String, seed: String)
+  /// Two stores have experiments of one name that differ in more than their seeds.
+  case otherExperiments(String, String, name: String)
+  /// Stores have experiments of several names.
+  case severalExperiments([String])
   /// SQLite finds the file damaged.
   case damaged(String, reason: String)
   /// Any other problem, as SQLite or the system says it.
@@ -340,6 +391,15 @@ public enum RunStoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case .otherExperiment(let path, let name):
       "the run store \(path) has an experiment '\(name)' with another space, table, budget or policy; give this one "
         + "another name or another store"
+    case .contradiction(let first, let second, let label, let seed):
+      "the run stores \(first) and \(second) contradict each other: their results of '\(label)' with seed \(seed) "
+        + "differ; one of them is damaged or was made by a changed program, so leave it out and make its runs again"
+    case .otherExperiments(let first, let second, let name):
+      "the run stores \(first) and \(second) have experiments '\(name)' that differ in more than seeds; merge stores "
+        + "of one experiment file, table and library"
+    case .severalExperiments(let names):
+      "the run stores are of several experiments (\(names.joined(separator: ", "))); merge those of one, or put them "
+        + "side by side with --several"
     case .damaged(let path, let reason):
       "the run store \(path) is damaged (\(reason)); move it away and run the experiment again"
     case .unusable(let path, let reason): "the run store \(path) cannot be used: \(reason)"

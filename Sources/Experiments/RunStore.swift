@@ -18,8 +18,9 @@ import SearchSpaces
 /// - `trajectory`: `run_id`, `step`, `amount`, `spent_seconds`, `spent_epochs`, `evaluations`, `cell`,
 ///   `epochs`, `validation_regret`, `test_regret`, `final_training_seconds`
 /// - `trace`: `run_id`, `epoch`, `json` (a `TracePoint`), for one-shot methods
+/// - `owner`, `claim`: the processes that make runs now, and the `digest` and `seed` of those runs
 public struct RunStore: Sendable {
-  private let queue: DatabaseQueue
+  let queue: DatabaseQueue
   /// The file's path.
   public let path: String
   private let writes: Bool
@@ -46,9 +47,9 @@ public struct RunStore: Sendable {
   /// Moves what is in the log into the file, and closes it. The store is of no use afterwards.
   ///
   /// A store that nobody refers to any more closes by itself; a program that ends may not wait for that.
-  public func finish() throws(RunStoreError) { try access { try $0.close() } }
+  public func finish() throws(RunStoreError) { try withQueue { try $0.close() } }
 
-  private func access<T>(_ body: (DatabaseQueue) throws -> T) throws(RunStoreError) -> T {
+  func withQueue<T>(_ body: (DatabaseQueue) throws -> T) throws(RunStoreError) -> T {
     try Self.reported(path, writes: writes) { try body(queue) }
   }
 
@@ -58,7 +59,7 @@ public struct RunStore: Sendable {
   public func save(
     _ experiment: Experiment, tableChecksum: String, identities: [String: RunIdentity]
   ) throws(RunStoreError) {
-    try access { queue in
+    try withQueue { queue in
       let texts = (try canonicalJSON(experiment), try canonicalJSON(identities))
       try queue.write { database in
         try database.execute(
@@ -76,14 +77,14 @@ public struct RunStore: Sendable {
   public func extend(
     _ experiment: Experiment, tableChecksum: String, identities: [String: RunIdentity], onlyChecks: Bool = false
   ) throws(RunStoreError) {
-    try access { queue in
+    try withQueue { queue in
       try queue.write { database in
         var whole = experiment
         if let row = try Row.fetchOne(
           database, sql: "SELECT name, json, table_checksum, identities FROM experiment WHERE name = ?",
           arguments: [experiment.name])
         {
-          let stored = try stored(row)
+          let stored = try Stored(row, path: path)
           var earlier = try stored.experiment()
           whole.seeds = Set(earlier.seeds).union(experiment.seeds).sorted()
           earlier.seeds = experiment.seeds
@@ -104,8 +105,21 @@ public struct RunStore: Sendable {
     public let name: String
     /// The checksum of the table that its runs used.
     public let tableChecksum: String
-    fileprivate let json, identitiesJSON: String
-    fileprivate let path: String
+    var json: String
+    private let identitiesJSON: String
+    private let path: String
+
+    /// Takes a row of name, JSON, checksum and identities.
+    init(_ row: Row, path: String) throws(RunStoreError) {
+      self.path = path
+      name = try row.value(0, of: "experiment", path)
+      json = try row.value(1, of: "experiment", path)
+      tableChecksum = try row.value(2, of: "experiment", path)
+      identitiesJSON = row.hasNull(atIndex: 3) ? "{}" : try row.value(3, of: "experiment", path)
+    }
+
+    /// The row.
+    var columns: [String] { [name, json, tableChecksum, identitiesJSON] }
 
     /// Decodes the experiment.
     ///
@@ -135,32 +149,18 @@ public struct RunStore: Sendable {
 
   /// The experiments of the store, by name.
   public func experiments() throws(RunStoreError) -> [Stored] {
-    try access { queue in
+    try withQueue { queue in
       let rows = try queue.read { database in
         try Row.fetchAll(
           database, sql: "SELECT name, json, table_checksum, identities FROM experiment ORDER BY name")
       }
-      return try rows.map { try stored($0) }
+      return try rows.map { try Stored($0, path: path) }
     }
   }
 
-  private func stored(_ row: Row) throws(RunStoreError) -> Stored {
-    Stored(
-      name: try value(row, 0, "experiment"), tableChecksum: try value(row, 2, "experiment"),
-      json: try value(row, 1, "experiment"),
-      identitiesJSON: row.hasNull(atIndex: 3) ? "{}" : try value(row, 3, "experiment"), path: path)
-  }
-
-  /// Reads a column of a row, which anybody may have written.
   private func value<Value: DatabaseValueConvertible>(
     _ row: Row, _ column: Int, _ table: String
-  ) throws(RunStoreError) -> Value {
-    let stored: DatabaseValue = row[column]
-    guard let value = Value.fromDatabaseValue(stored) else {
-      throw .damaged(path, reason: "a value of its table '\(table)' is of the wrong kind")
-    }
-    return value
-  }
+  ) throws(RunStoreError) -> Value { try row.value(column, of: table, path) }
 
   private func amount(_ row: Row, _ column: Int, _ table: String) throws(RunStoreError) -> Double {
     let amount: Double = try value(row, column, table)
@@ -178,16 +178,21 @@ public struct RunStore: Sendable {
   func removeEmptyCheckpoints() { rmdir(checkpoints.path) }
 
   /// The file of a long run's checkpoint, in a folder beside the store.
-  func checkpoint(of identity: RunIdentity, seed: UInt64) -> URL {
-    checkpoints.appending(path: "\(identity.digest.prefix(16))-\(seed)")
+  ///
+  /// - Parameter digest: That of the run's identity.
+  func checkpoint(of digest: String, seed: UInt64) -> URL {
+    checkpoints.appending(path: "\(digest.prefix(16))-\(seed)")
   }
 
   /// The seeds whose runs of an identity are stored.
   ///
   /// - Parameter failed: Whether runs that failed count.
   public func seeds(of identity: RunIdentity, failed: Bool = true) throws -> Set<UInt64> {
-    let digest = identity.digest
-    return try access { queue in
+    try seeds(of: identity.digest, failed: failed)
+  }
+
+  func seeds(of digest: String, failed: Bool) throws -> Set<UInt64> {
+    try withQueue { queue in
       try queue.read { database in
         let texts = try String.fetchAll(
           database,
@@ -202,47 +207,65 @@ public struct RunStore: Sendable {
 
   /// Adds a run in one transaction. A stored run that failed is replaced; any other stays as it is.
   public func add(_ result: RunResult, identity: RunIdentity, seed: UInt64) throws {
-    let digest = identity.digest
-    let (identityText, question) = (try canonicalJSON(identity), identity.question)
-    let ledger = try canonicalJSON(result.ledger)
-    let children = result.children.isEmpty ? nil : try canonicalJSON(result.children)
-    let trace = try result.trace.map { ($0.epoch, try canonicalJSON($0)) }
-    try access { queue in
+    try add([(result, try StoredIdentity(identity), seed)])
+  }
+
+  /// Adds runs in one transaction, as ``add(_:identity:seed:)``, and removes their claims.
+  func add(_ runs: [(result: RunResult, identity: StoredIdentity, seed: UInt64)]) throws {
+    let texts = try runs.map { run in
+      (
+        ledger: try canonicalJSON(run.result.ledger),
+        children: run.result.children.isEmpty ? nil : try canonicalJSON(run.result.children),
+        trace: try run.result.trace.map { ($0.epoch, try canonicalJSON($0)) }
+      )
+    }
+    try withQueue { queue in
       try queue.write { database in
-        try database.cachedStatement(sql: "INSERT OR IGNORE INTO identity (digest, json, question) VALUES (?, ?, ?)")
-          .execute(arguments: [digest, identityText, question])
-        try database.cachedStatement(
-          sql: """
-            DELETE FROM run WHERE seed = ? AND failure IS NOT NULL
-            AND identity_id = (SELECT id FROM identity WHERE digest = ?)
-            """
-        ).execute(arguments: [String(seed), digest])
-        try database.cachedStatement(
-          sql: """
-            INSERT OR IGNORE INTO run (
-              identity_id, seed, spent_seconds, spent_epochs, evaluations, overhead_seconds, ledger, failure, children)
-            VALUES ((SELECT id FROM identity WHERE digest = ?), ?, ?, ?, ?, ?, ?, ?, ?)
-            """
-        ).execute(arguments: [
-          digest, String(seed), result.spent.seconds, result.spent.epochs, result.spent.evaluations,
-          result.overheadSeconds, ledger, result.failure, children,
-        ])
-        guard database.changesCount == 1 else { return }
-        let run = database.lastInsertedRowID
-        let insertion = try database.cachedStatement(
-          sql: "INSERT INTO trajectory VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        for (step, point) in result.trajectory.enumerated() {
-          try insertion.execute(arguments: [
-            run, step, point.amount, point.spent.seconds, point.spent.epochs, point.spent.evaluations,
-            point.architecture.description, point.epochs, point.validationRegret, point.testRegret,
-            point.finalTrainingSeconds,
-          ])
-        }
-        for (epoch, text) in trace {
-          try database.cachedStatement(sql: "INSERT INTO trace VALUES (?, ?, ?)")
-            .execute(arguments: [run, epoch, text])
+        for (run, texts) in zip(runs, texts) {
+          try database.cachedStatement(sql: "DELETE FROM claim WHERE digest = ? AND seed = ?")
+            .execute(arguments: [run.identity.digest, String(run.seed)])
+          try add(run, texts.ledger, texts.children, texts.trace, database)
         }
       }
+    }
+  }
+
+  private func add(
+    _ run: (result: RunResult, identity: StoredIdentity, seed: UInt64), _ ledger: String, _ children: String?,
+    _ trace: [(epoch: Int, text: String)], _ database: Database
+  ) throws {
+    let (result, identity, seed) = run
+    try database.cachedStatement(sql: "INSERT OR IGNORE INTO identity (digest, json, question) VALUES (?, ?, ?)")
+      .execute(arguments: [identity.digest, identity.json, identity.question])
+    try database.cachedStatement(
+      sql: """
+        DELETE FROM run WHERE seed = ? AND failure IS NOT NULL
+        AND identity_id = (SELECT id FROM identity WHERE digest = ?)
+        """
+    ).execute(arguments: [String(seed), identity.digest])
+    try database.cachedStatement(
+      sql: """
+        INSERT OR IGNORE INTO run (
+          identity_id, seed, spent_seconds, spent_epochs, evaluations, overhead_seconds, ledger, failure, children)
+        VALUES ((SELECT id FROM identity WHERE digest = ?), ?, ?, ?, ?, ?, ?, ?, ?)
+        """
+    ).execute(arguments: [
+      identity.digest, String(seed), result.spent.seconds, result.spent.epochs, result.spent.evaluations,
+      result.overheadSeconds, ledger, result.failure, children,
+    ])
+    guard database.changesCount == 1 else { return }
+    let id = database.lastInsertedRowID
+    let insertion = try database.cachedStatement(
+      sql: "INSERT INTO trajectory VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    for (step, point) in result.trajectory.enumerated() {
+      try insertion.execute(arguments: [
+        id, step, point.amount, point.spent.seconds, point.spent.epochs, point.spent.evaluations,
+        point.architecture.description, point.epochs, point.validationRegret, point.testRegret,
+        point.finalTrainingSeconds,
+      ])
+    }
+    for (epoch, text) in trace {
+      try database.cachedStatement(sql: "INSERT INTO trace VALUES (?, ?, ?)").execute(arguments: [id, epoch, text])
     }
   }
 
@@ -252,7 +275,7 @@ public struct RunStore: Sendable {
   ) throws -> [(seed: UInt64, result: RunResult)] {
     let wanted = Set(seeds)
     let digest = identity.digest
-    return try access { queue in
+    return try withQueue { queue in
       try queue.read { database in
         let join = "JOIN identity ON identity.id = run.identity_id WHERE identity.digest = ?"
         var points: [Int64: [TrajectoryPoint]] = [:]
@@ -340,7 +363,7 @@ public struct RunStore: Sendable {
   /// The number of runs with an identity's method, settings and table, but another revision of the method, other images
   /// or another library.
   private func otherRuns(than identity: RunIdentity) throws -> Int {
-    try access { queue in
+    try withQueue { queue in
       try queue.read { database in
         try Int.fetchOne(
           database,
@@ -378,5 +401,27 @@ public struct RunStore: Sendable {
     try results(
       of: stored.experiment(), tableChecksum: stored.tableChecksum, identities: stored.identities(),
       registry: registry)
+  }
+}
+
+/// An identity as it is stored: made once for all runs of a method.
+struct StoredIdentity: Sendable {
+  let digest, json, question: String
+
+  init(_ identity: RunIdentity) throws {
+    (digest, json, question) = (identity.digest, try canonicalJSON(identity), identity.question)
+  }
+}
+
+extension Row {
+  /// Reads a column of a row, which anybody may have written.
+  fileprivate func value<Value: DatabaseValueConvertible>(
+    _ column: Int, of table: String, _ path: String
+  ) throws(RunStoreError) -> Value {
+    let stored: DatabaseValue = self[column]
+    guard let value = Value.fromDatabaseValue(stored) else {
+      throw .damaged(path, reason: "a value of its table '\(table)' is of the wrong kind")
+    }
+    return value
   }
 }

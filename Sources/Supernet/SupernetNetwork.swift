@@ -227,7 +227,8 @@ package final class SupernetNetwork {
           source(0, of: vertex), (1..<max(1, vertex)).map { source($0, of: vertex) }, weights: weights)
         count(sum, times: vertex)
       case .selected(let parents):
-        sum = try added(parents.map { source($0, of: vertex) })
+        // Nobody else sees what is projected to this vertex.
+        sum = try added(parents.map { source($0, of: vertex) }, reusesFirst: parents.first == 0)
       case .sampled(let parent, let weights):
         sum = try .mixture(source(parent, of: vertex), [], weights: weights.rows(parent..<parent + 1))
         count(sum)
@@ -248,31 +249,23 @@ package final class SupernetNetwork {
       preconditionFailure("the output has several parents")
     }
     // The channels of choice blocks that are not selected are zero.
-    var joined: ImageGroups?
-    if let example = states.compactMap({ $0 }).first {
-      let empty = try example.zeros()
-      let parts = states.enumerated().map { block, state in
-        parents.contains(block + 1) ? state ?? empty : empty
-      }
-      joined = try .concatenated(parts[0], Array(parts.dropFirst()))
-    }
-    if let joined { count(joined) }
+    let blocks = parents.filter { $0 > 0 }.map { (images: source($0, of: last + 1), start: ($0 - 1) * layers.channels) }
     guard parents.contains(0) else {
-      guard let joined else { preconditionFailure("the output of a cell has an input") }
-      return joined
+      let result = try ImageGroups.placed(blocks, channels: last * layers.channels)
+      count(result)
+      return result
     }
     let direct = source(0, of: last + 1)
-    guard let joined else { return direct }
-    return try added([direct, joined])
+    for block in blocks { count(block.images) }
+    return blocks.isEmpty
+      ? direct : try .placed([(direct, 0)] + blocks, channels: direct.channels, reusesFirst: true)
   }
 
-  private func added(_ images: [ImageGroups]) throws -> ImageGroups {
-    guard var sum = images.first else { preconditionFailure("a vertex has an input") }
-    for other in images.dropFirst() {
-      sum = try sum + other
-      count(sum)
-    }
-    return sum
+  private func added(_ images: [ImageGroups], reusesFirst: Bool) throws -> ImageGroups {
+    guard let first = images.first else { preconditionFailure("a vertex has an input") }
+    if images.count == 1 { return first }
+    count(first, times: images.count - 1)
+    return try .placed(images.map { ($0, 0) }, channels: first.channels, reusesFirst: reusesFirst)
   }
 
   private func operate(

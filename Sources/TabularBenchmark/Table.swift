@@ -46,7 +46,8 @@ public struct Table: Sendable {
 
   /// The table that comes with the package.
   public static func embedded() throws(TableError) -> Table {
-    guard let url = Bundle.module.url(forResource: "embedded", withExtension: "table") else {
+    let resources = installedResources(of: "TabularBenchmark") ?? .module
+    guard let url = resources.url(forResource: "embedded", withExtension: "table") else {
       throw .cannotOpen("embedded.table", reason: "the package was built without its resources")
     }
     return try Table(contentsOf: url)

@@ -154,9 +154,6 @@ public struct ImageGroups {
     with(try Tensor(owning: torch.group_scale(values.handle, geometry, factors.handle)))
   }
 
-  /// Zeros of the same shape.
-  public func zeros() throws(TorchError) -> Self { with(try values.zeros()) }
-
   /// A range of channels, sharing memory.
   public func channels(_ range: Range<Int>) throws(TorchError) -> Self {
     with(try values.channels(range), channels: range.count)
@@ -189,6 +186,25 @@ public struct ImageGroups {
       throw TorchError(description: "images of \(a.channels) and of \(b.channels) channels do not fit")
     }
     return a.with(try a.values + b.values)
+  }
+
+  /// The sum of images of the same size and number, each from a channel on, as a single node of the graph; zeros where
+  /// there are none.
+  ///
+  /// - Parameters:
+  ///   - parts: The images, at least one, with the channel of the result at which they begin.
+  ///   - channels: The number of channels of the result.
+  ///   - reusesFirst: Whether the first images may be overwritten with the sum. Who needs them on the way back then
+  ///     finds that they have changed, which is an error.
+  public static func placed(
+    _ parts: [(images: Self, start: Int)], channels: Int, reusesFirst: Bool = false
+  ) throws(TorchError) -> Self {
+    guard let first = parts.first?.images else { throw TorchError(description: "there are no images to place") }
+    for part in parts { try first.check(part.images) }
+    let handles: [OpaquePointer?] = parts.map(\.images.values.handle)
+    let sum = torch.group_place(
+      handles, parts.map { Int64($0.start) }, Int32(handles.count), Int64(channels), reusesFirst ? 1 : 0)
+    return first.with(try Tensor(owning: sum), channels: channels)
   }
 
   /// The weighted sum of images of the same size, number and channels, as a single node of the graph.

@@ -195,9 +195,9 @@ public final class Tensor {
     return (try Tensor(owning: results[0]), try Tensor(owning: results[1]))
   }
 
-  /// Concatenates tensors along the channels.
-  public static func concatenated(_ tensors: [Tensor]) throws(TorchError) -> Tensor {
-    try Tensor(owning: torch.concatenate(tensors.map(\.handle), Int32(tensors.count), 1))
+  /// Concatenates tensors, along the channels if not told otherwise.
+  public static func concatenated(_ tensors: [Tensor], dimension: Int = 1) throws(TorchError) -> Tensor {
+    try Tensor(owning: torch.concatenate(tensors.map(\.handle), Int32(tensors.count), Int32(dimension)))
   }
 
   /// A range of channels (of columns, for a matrix), sharing memory.

@@ -148,9 +148,31 @@ import Testing
     }
     let theirs = try outcome(.library) { try Tensor.concatenated([$0.channels(2..<5), $0.channels(0..<2)]) + $0 }
     #expect(ours == theirs)
-    let zeros = try ImageGroups(Tensor(values, shape: shape)).channels(1..<4).zeros()
-    #expect(zeros.channels == 3)
-    #expect(try zeros.ungrouped().values() == [Float](repeating: 0, count: images * 3 * 24))
+  }
+
+  @Test("are placed and added as concatenations with zeros are", arguments: [1, 16, 19], [false, true])
+  func places(images: Int, reuses: Bool) throws {
+    let shape = [images, 6, 4, 3]
+    let values = TensorOperationTests.grid(shape, seed: 20)
+    func outcome(_ way: Way, _ operation: (Tensor) throws -> Tensor) throws -> Outcome {
+      try Outcome(way, [Numbers(values, shape)], wholeNumbers: true) { leaves, _ in [try operation(leaves[0] * 2)] }
+    }
+    for hasFirst in [true, false] {
+      let ours = try outcome(.groups) { x in
+        let groups = try ImageGroups(x)
+        let parts = [(try groups.channels(0..<2), 4), (try groups.channels(3..<5), 1), (try groups.channels(5..<6), 1)]
+        let first = try ImageGroups.concatenated(groups, [])
+        return try ImageGroups.placed((hasFirst ? [(first, 0)] : []) + parts, channels: 6, reusesFirst: reuses)
+          .ungrouped()
+      }
+      let theirs = try outcome(.library) { x in
+        let none = try (x * 0).channels(0..<1)
+        let sum = try Tensor.concatenated([none, x.channels(3..<5), none, x.channels(0..<2)])
+          + Tensor.concatenated([none, x.channels(5..<6), none, none, none, none])
+        return try hasFirst ? sum + x : sum
+      }
+      #expect(ours == theirs)
+    }
   }
 
   @Test("parts of the channels can be whatever whole images can", arguments: [1, 17]) func slices(images: Int) throws {
@@ -265,6 +287,7 @@ import Testing
         for combined in [
           { try x + other }, { try .mixture(x, [other], weights: weights) }, { try .concatenated(x, [x, other]) },
           { try .weightedConcatenation(x, [other], weights: weights) },
+          { try .placed([(x, 0), (other, 0)], channels: 3) },
         ] as [() throws -> ImageGroups] {
           #expect(#expect(throws: TorchError.self) { try combined() }?.description == reason)
         }
@@ -274,6 +297,11 @@ import Testing
       #expect(error?.description == "images of 3 and of 1 channels do not fit")
       #expect(throws: TorchError.self) { try ImageGroups.mixture(x, [one], weights: weights) }
       #expect(throws: TorchError.self) { try ImageGroups.weightedConcatenation(x, [one], weights: weights) }
+      for start in [-1, 3] {
+        let error = #expect(throws: TorchError.self) { try ImageGroups.placed([(x, 0), (one, start)], channels: 3) }
+        #expect(error?.description.contains("images of 1 channels do not fit into 3 from \(start) on") == true)
+      }
+      #expect(throws: TorchError.self) { try ImageGroups.placed([], channels: 3) }
       #expect(try (x + x).channels == 3)
       #expect(try ImageGroups.concatenated(x, [one]).channels == 4)
     }

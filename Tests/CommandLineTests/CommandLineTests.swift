@@ -23,8 +23,9 @@ struct Program {
 
   let folder: URL
 
-  init() throws {
-    folder = FileManager.default.temporaryDirectory.appending(path: "program-\(UUID().uuidString)")
+  /// - Parameter suffix: The last letters of the folder's name.
+  init(suffix: String = "") throws {
+    folder = FileManager.default.temporaryDirectory.appending(path: "program-\(UUID().uuidString)\(suffix)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
   }
 

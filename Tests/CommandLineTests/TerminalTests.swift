@@ -19,7 +19,7 @@ import Testing
 
   @Test(
     "a signal stops an experiment at once, with its own status and a word on how to go on",
-    arguments: [SIGINT, SIGTERM, SIGHUP])
+    arguments: [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2])
   func signals(number: Int32) throws {
     defer { program.remove() }
     let (process, _, errors) = try program.start(Self.long)

@@ -100,6 +100,33 @@ import Testing
     #expect(peakMemory() < 1 << 30)
   }
 
+  @Test("run stores that are merged with a sound one") func merges() async throws {
+    defer { remove() }
+    let (url, whole, output) = (
+      folder.appending(path: "s.sqlite"), folder.appending(path: "whole.sqlite"), folder.appending(path: "all.sqlite")
+    )
+    let registry = Registry(blackboxMethods)
+    let experiment = try Experiment(
+      parts: ["name": "e", "space": "mini", "horizon": "600", "seeds": "3"], methods: ["random-search", "hyperband"],
+      registry: registry)
+    try await store(experiment, try OptimizerConformance.benchmark(), registry, at: whole)
+    let sound = try Array(Data(contentsOf: whole))
+    var mutator = Mutator(seed: 5)
+    var tally = Tally()
+    // A merge writes a file to disk each time.
+    for _ in 0..<Mutator.rounds / 10 {
+      try Data(mutator.mutated(sound, header: 4_096)).write(to: url)
+      tally.attempt {
+        _ = try RunStore.merge([url.path, whole.path], into: output.path, several: true, registry: registry)
+      }
+      try? FileManager.default.removeItem(at: output)
+    }
+    #expect(tally.refused > 0 && tally.read > 0)
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+    #expect(names == ["s.sqlite", "whole.sqlite"], "nothing is left behind")
+    #expect(try Array(Data(contentsOf: whole)) == sound)
+  }
+
   private func store(_ experiment: Experiment, _ benchmark: Benchmark, _ registry: Registry, at url: URL) async throws {
     let store = try RunStore(path: url.path, registry: registry)
     let runner = try Runner(experiment: experiment, benchmark: benchmark, registry: registry, store: store)

@@ -37,10 +37,12 @@ def _found() -> str:
             raise ProgramError(f"the environment variable ANYTIME names '{given}', which is no program")
         return found
     package = os.path.dirname(os.path.abspath(__file__))
-    beside = [
-        os.path.join(package, "bin"), sysconfig.get_path("scripts"), os.path.dirname(sys.executable),
+    # Where pip puts it: with --target, into an environment, with --user.
+    installed = [
+        os.path.join(os.path.dirname(package), "bin"), sysconfig.get_path("scripts"), os.path.dirname(sys.executable),
+        sysconfig.get_path("scripts", "posix_user"),
     ]
-    for folder in beside:
+    for folder in installed:
         found = shutil.which("anytime", path=folder)
         if found is not None:
             return found

@@ -62,8 +62,8 @@ class Cell:
 class Description:
     """The architecture of a configuration."""
 
-    #: Its identifier: of a cell, NAS-Bench-101's hash.
-    hash: str
+    #: Its identifier: of a cell, NAS-Bench-101's hash; ``None`` where the configuration gives no architecture.
+    hash: Optional[str]
     #: The cell; ``None`` where the architecture is none.
     cell: Optional[Cell]
 
@@ -194,7 +194,7 @@ class Session:
         """The architecture of a configuration. Free."""
         answer = self._ask({"type": "describe", **_question(point)}, "description")
         cell = answer.get("cell")
-        return Description(answer["hash"], cell and Cell(tuple(cell["adjacency"]), tuple(cell["operations"])))
+        return Description(answer.get("hash"), cell and Cell(tuple(cell["adjacency"]), tuple(cell["operations"])))
 
     @overload
     def sample(self) -> Dict[str, Any]: ...

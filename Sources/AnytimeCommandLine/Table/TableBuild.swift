@@ -287,6 +287,9 @@ struct TableMerge: ParsableCommand {
   @Argument(help: "Build folders.")
   var folders: [String]
 
+  @Option(help: "The base table of builds with --only-missing, which is put into the table: a file, or 'embedded'.")
+  var base: String?
+
   @Option(help: "The machine whose seconds are in the folders, for the table's provenance. Default: this one.")
   var machine: String?
 
@@ -295,8 +298,8 @@ struct TableMerge: ParsableCommand {
 
   func run() throws {
     let summary = try MergedTable.write(
-      folders.map(BuildFolder.init), to: URL(filePath: output),
-      command: "anytime table merge " + folders.joined(separator: " ")
+      folders.map(BuildFolder.init), extending: try base.map(Experiment.openTable), to: URL(filePath: output),
+      command: "anytime table merge " + folders.joined(separator: " ") + (base.map { " --base \($0)" } ?? "")
         + " -o \(URL(filePath: output).lastPathComponent)", machine: machine ?? machineDescription())
     printSummary(summary, of: output)
   }
@@ -465,7 +468,12 @@ struct BuildOptions: ParsableArguments {
     guard parts.count == 2, parts[1] > 0, (1...parts[1]).contains(parts[0]) else {
       throw UsageError("--shard is written as i/n, with i from 1 to n, not '\(shard)'")
     }
-    return cells.enumerated().filter { $0.offset % parts[1] == parts[0] - 1 }.map(\.element)
+    return Self.part(parts[0], of: parts[1], cells)
+  }
+
+  /// The cells of one of several parts, which are numbered from 1.
+  static func part(_ index: Int, of count: Int, _ cells: [Cell]) -> [Cell] {
+    cells.enumerated().filter { $0.offset % count == index - 1 }.map(\.element)
   }
 
   /// These options as a command line.

@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 // To be counted up with every change of `ct_functions`: a library of another interface is refused.
-#define CT_INTERFACE 4
+#define CT_INTERFACE 5
 
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wnullability-completeness"
@@ -157,6 +157,10 @@ typedef struct {
   ct_tensor *_Nullable (*_Nonnull group_mean)(const ct_tensor *x, ct_geometry size);
   // Every image times its own factor; factors [count].
   ct_tensor *_Nullable (*_Nonnull group_scale)(const ct_tensor *x, ct_geometry size, const ct_tensor *factors);
+  // The sum of images, of which tensors[k] begins at channel starts[k] of the result, which has `channels`; zeros where
+  // there are none. If `reuses`, the memory of tensors[0] may become the result's.
+  ct_tensor *_Nullable (*_Nonnull group_place)(ct_tensor *const *tensors, const int64_t *starts, int count,
+      int64_t channels, int reuses);
   // weights[0] tensors[0] + weights[1] tensors[1] + …: one node of the graph.
   ct_tensor *_Nullable (*_Nonnull mixture)(const ct_tensor *weights, ct_tensor *const *tensors, int count);
   // weights[0] tensors[0] + concatenation of weights[k] tensors[k] along the channels: likewise.
