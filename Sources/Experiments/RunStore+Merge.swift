@@ -127,16 +127,17 @@ private final class Merger {
                 PRAGMA \(schema).cache_size = -65536
                 """)
           }
+          // Columns that are compared have the store's types, without which SQLite uses no index.
           try database.execute(
             sql: """
               CREATE TABLE gathered.identity (id INTEGER PRIMARY KEY, digest UNIQUE, json, question);
               CREATE TABLE gathered.run (
-                id INTEGER PRIMARY KEY, identity_id, seed, source, \(Self.list(Self.runColumns)),
+                id INTEGER PRIMARY KEY, identity_id INTEGER, seed TEXT, source, \(Self.list(Self.runColumns)),
                 UNIQUE (identity_id, seed));
               CREATE TABLE gathered.trajectory (
                 run_id, step, \(Self.list(Self.pointColumns)), PRIMARY KEY (run_id, step)) WITHOUT ROWID;
               CREATE TABLE gathered.trace (run_id, epoch, json, PRIMARY KEY (run_id, epoch)) WITHOUT ROWID;
-              CREATE TEMP TABLE seen (old INTEGER PRIMARY KEY, identity_id, seed, known);
+              CREATE TEMP TABLE seen (old INTEGER PRIMARY KEY, identity_id INTEGER, seed TEXT, known);
               CREATE TEMP TABLE fresh (number INTEGER PRIMARY KEY, old);
               CREATE TEMP TABLE sorted (number INTEGER PRIMARY KEY, old, identity_id);
               """)
