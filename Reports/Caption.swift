@@ -63,16 +63,21 @@ extension ExperimentResults {
 
   /// Seeds as text, neighbours joined: `seeds 0-3, 7`.
   package static func ranges(_ seeds: [UInt64]) -> String {
-    var ranges: [ClosedRange<UInt64>] = []
-    for seed in seeds.sorted() {
-      if let last = ranges.last, last.upperBound &+ 1 == seed {
-        ranges[ranges.count - 1] = last.lowerBound...seed
+    (seeds.count == 1 ? "seed " : "seeds ") + seeds.sorted().ranges(separator: ", ")
+  }
+}
+
+extension Sequence where Element: FixedWidthInteger {
+  /// Ascending numbers as text, neighbours joined: `0-3,7`.
+  package func ranges(separator: String) -> String {
+    var ranges: [(first: Element, last: Element)] = []
+    for number in self {
+      if let last = ranges.last?.last, last &+ 1 == number {
+        ranges[ranges.count - 1].last = number
       } else {
-        ranges.append(seed...seed)
+        ranges.append((number, number))
       }
     }
-    return (seeds.count == 1 ? "seed " : "seeds ")
-      + ranges.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
-      .joined(separator: ", ")
+    return ranges.map { $0.first == $0.last ? "\($0.first)" : "\($0.first)-\($0.last)" }.joined(separator: separator)
   }
 }

@@ -113,7 +113,7 @@ struct SlurmSetting {
     let count = scripts.missing.count
     guard count > 0 else { return "All tasks are done; their results are still to be merged." }
     let tasks = Numbers.count(scripts.tasks, "task", "tasks")
-    let all = count == scripts.tasks ? tasks : "\(count) of \(tasks) (\(SlurmScripts.ranges(scripts.missing)))"
+    let all = count == scripts.tasks ? tasks : "\(count) of \(tasks) (\(scripts.missing.ranges(separator: ",")))"
     let limit = request.atOnce.map { ", \($0) at a time" } ?? ""
     let left = scripts.earlier.isEmpty ? "" : "; those that are in the queue are left out"
     return "\(all)\(limit), then a job that merges\(left): \(folder)"

@@ -1,4 +1,5 @@
 import Foundation
+import Reports
 
 /// The scripts of a job array, of the job that puts together what its tasks have made, and of their submission.
 struct SlurmScripts {
@@ -96,19 +97,6 @@ struct SlurmScripts {
     quoted(text) == text ? text : "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
   }
 
-  /// Numbers with ranges: `1-3,7`.
-  static func ranges(_ numbers: [Int]) -> String {
-    var parts: [ClosedRange<Int>] = []
-    for number in numbers {
-      if let last = parts.last, last.upperBound + 1 == number {
-        parts[parts.count - 1] = last.lowerBound...number
-      } else {
-        parts.append(number...number)
-      }
-    }
-    return parts.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
-  }
-
   // MARK: Parts of scripts
 
   private func head(_ options: [(name: String, value: String)]) -> String {
@@ -154,7 +142,7 @@ struct SlurmScripts {
     let limit = request.atOnce.map { "%\($0)" } ?? ""
     let options =
       [
-        ("job-name", name), ("array", Self.ranges(indices) + limit), ("cpus-per-task", "\(request.processors)"),
+        ("job-name", name), ("array", indices.ranges(separator: ",") + limit), ("cpus-per-task", "\(request.processors)"),
       ] + request.options + request.taskOptions + [
         ("requeue", ""), ("open-mode", "append"), ("signal", "B:USR1@\(Self.notice)"), ("output", log("%A_%a.log")),
       ]
