@@ -76,6 +76,17 @@ public struct Chart: Sendable {
     return Point(raised(point.x, x), raised(point.y, y), raised(point.low, y), raised(point.high, y))
   }
 
+  /// The points that a line needs: of steps, the changes and the end; otherwise all.
+  func corners(_ points: [Point]) -> [Point] {
+    guard isStepped else { return points }
+    return points.indices.compactMap { index in
+      let point = points[index]
+      guard index > 0, index + 1 < points.count else { return point }
+      let last = points[index - 1]
+      return (point.y, point.low, point.high) == (last.y, last.low, last.high) ? nil : point
+    }
+  }
+
   /// Whether the band of a line is drawn.
   package func showsBand(_ series: Series) -> Bool { showsBands && series.hasBand }
 }

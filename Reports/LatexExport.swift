@@ -78,13 +78,7 @@ package enum LatexExport {
       let points = series.points.map(chart.drawn)
       text += "\\definecolor{\(colour)}{HTML}{\(style.colour)}\n"
       func coordinates(_ value: (Chart.Point) -> Double) -> String {
-        var last: Double?
-        return points.enumerated().compactMap { index, point in
-          // Steps need their changes and the end only.
-          if chart.isStepped, value(point) == last, index + 1 < points.count { return nil }
-          last = value(point)
-          return "(\(point.x),\(value(point)))"
-        }.joined(separator: " ")
+        chart.corners(points.map { Chart.Point($0.x, value($0)) }).map { "(\($0.x),\($0.y))" }.joined(separator: " ")
       }
       if chart.showsBand(series) {
         for (name, values) in [("low", coordinates(\.low)), ("high", coordinates(\.high))] {

@@ -64,7 +64,7 @@ public struct VegaPlot: Sendable {
           ]
         }),
       "frames": .object(frames), "chosen": .text((["''"] + self.choices.map(\.signal)).joined(separator: " + ")),
-      "rows": .list(charts.flatMap { Self.rows($0.options.joined(), $0.chart) }),
+      "lines": .list(charts.flatMap { Self.lines($0.options.joined(), $0.chart) }),
       "levels": .list(
         charts.flatMap { options, chart in
           chart.levels.map {
@@ -100,20 +100,24 @@ public struct VegaPlot: Sendable {
     ]
   }
 
-  /// A row per point; a logarithmic axis raises zero to its lower edge when it is drawn.
-  private static func rows(_ key: String, _ chart: Chart) -> [JSONValue] {
-    chart.series.enumerated().flatMap { line, series in
-      series.points.map { point in
-        var row: [String: JSONValue] = [
-          "chart": .text(key), "line": .number(Double(line)), "method": .text(series.label), "x": .rounded(point.x),
-          "y": .rounded(point.y),
-        ]
-        if series.hasBand {
-          row["low"] = .rounded(point.low)
-          row["high"] = .rounded(point.high)
-        }
-        return .object(row)
+  /// The lines of a chart: an object per name, with a list of coordinates per line of that name, which takes a sixth of
+  /// the letters of an object per point. The specification makes rows of them.
+  private static func lines(_ key: String, _ chart: Chart) -> [JSONValue] {
+    var labels: [String] = []
+    var lines: [String: [Chart.Series]] = [:]
+    for series in chart.series {
+      if lines[series.label] == nil { labels.append(series.label) }
+      lines[series.label, default: []].append(series)
+    }
+    return labels.map { label in
+      let points = (lines[label] ?? []).map { ($0.hasBand, chart.corners($0.points)) }
+      func column(_ value: (Chart.Point) -> Double, ofBand: Bool = false) -> JSONValue {
+        .list(points.map { hasBand, points in .list(ofBand && !hasBand ? [] : points.map { .rounded(value($0)) }) })
       }
+      return [
+        "chart": .text(key), "method": .text(label), "x": column(\.x), "y": column(\.y),
+        "low": column(\.low, ofBand: true), "high": column(\.high, ofBand: true),
+      ]
     }
   }
 

@@ -26,8 +26,7 @@ extension HTMLReport {
         amount == 0
           ? "–"
           : """
-          <span class="pair">\(Numbers.amount(amount))</span> \
-          <span class="pair">\(Numbers.share(amount / experiment.horizon))</span>
+          \(Numbers.amount(amount))<br />\(Numbers.share(amount / experiment.horizon))
           """
       }
       let bar = bar(amounts, uses, method.entry.label)

@@ -56,9 +56,9 @@ extension HTMLReport {
           values -> HTML in
           guard let summary = Curves.Summary(values) else { return "–" }
           return """
-            <span class="pair">\(Numbers.percent(summary.mean, error: summary.standardError))</span> \
-            <span class="pair">\(Numbers.percent(summary.median)) [\(Numbers.percent(summary.lowerQuartile)), \
-            \(Numbers.percent(summary.upperQuartile))]</span> <span class="pair">n = \(summary.n)</span>
+            \(Numbers.percent(summary.mean, error: summary.standardError))<br />\
+            \(Numbers.percent(summary.median)) [\(Numbers.percent(summary.lowerQuartile)), \
+            \(Numbers.percent(summary.upperQuartile))]<br />n = \(summary.n)
             """
         }
         return (budgetName(part, amount), cells)
@@ -127,8 +127,7 @@ extension HTMLReport {
             let cells = targets.methods.map { method -> HTML in
               let time = method.times[index]
               return """
-                <span class="pair">\(time.expected.map(Numbers.amount) ?? "–")</span> \
-                <span class="pair">\(Numbers.share(time.successRate ?? 0))</span>
+                \(time.expected.map(Numbers.amount) ?? "–")<br />\(Numbers.share(time.successRate ?? 0))
                 """
             }
             return ("\(Numbers.digits(100 * targets.targets[index], 3))", cells)

@@ -66,8 +66,8 @@ extension HTMLReport {
       rows: significance.labels.indices.map { method in
         let cells = significance.rows.map { row -> HTML in
           """
-          <span class="pair">\(Numbers.decimals(row.averageRanks[method], 2))</span> \
-          <span class="pair">\(row.wins(method).count) better, \(row.losses(method).count) worse</span>
+          \(Numbers.decimals(row.averageRanks[method], 2))<br />\
+          \(row.wins(method).count) better, \(row.losses(method).count) worse
           """
         }
         return (name(significance.labels[method]), cells)

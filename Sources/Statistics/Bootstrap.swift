@@ -17,25 +17,30 @@ public enum Bootstrap {
   ///   - sample: At least two values.
   ///   - level: The confidence, in 0..<1.
   ///   - resamples: The number of samples drawn with replacement.
-  ///   - statistic: Called with samples of the same size and, for ``Kind/bca``, with samples of one value less.
+  ///   - statistic: Called with samples of the same size and, for ``Kind/bca``, with every sample of one value less,
+  ///     which takes time with the square of the size. Without it, the statistic is the mean, whose values with one
+  ///     left out follow from the whole sample's.
   /// - Returns: `nil` if the sample is too small, or if bias or acceleration are undefined, as for equal values.
   public static func interval(
     _ sample: [Double], kind: Kind = .bca, level: Double = 0.95, resamples: Int = 2_000,
-    using random: inout RandomGenerator, statistic: ([Double]) -> Double? = \.mean
+    using random: inout RandomGenerator, statistic: (([Double]) -> Double?)? = nil
   ) -> ClosedRange<Double>? {
     guard sample.count > 1, resamples > 0 else { return nil }
     var drawn = sample
     let statistics = (0..<resamples).compactMap { _ -> Double? in
       for index in drawn.indices { drawn[index] = sample[random.below(sample.count)] }
-      return statistic(drawn)
+      return statistic.map { $0(drawn) } ?? drawn.mean
     }
     guard kind == .bca else { return percentile(statistics, level: level) }
-    guard let observed = statistic(sample) else { return nil }
-    let leftOut = sample.indices.compactMap { index -> Double? in
-      var rest = sample
-      rest.remove(at: index)
-      return statistic(rest)
-    }
+    guard let observed = statistic.map({ $0(sample) }) ?? sample.mean else { return nil }
+    let leftOut =
+      statistic.map { statistic in
+        sample.indices.compactMap { index -> Double? in
+          var rest = sample
+          rest.remove(at: index)
+          return statistic(rest)
+        }
+      } ?? sample.map { observed - ($0 - observed) / Double(sample.count - 1) }
     return bca(statistics, observed: observed, leftOut: leftOut, level: level)
   }
 

@@ -102,7 +102,7 @@ import Testing
     #expect(text.contains("An envelope is what a method reaches if it is planned for each budget"))
     #expect(text.contains("<th scope=\"col\">toy, envelope</th>"))
     // At 20 % of the budget: twice 0.1, 0.15, 0.2 and 0.19.
-    #expect(text.contains("<span class=\"pair\">34.000 [27.500, 38.500]</span> <span class=\"pair\">n = 4</span>"))
+    #expect(text.contains("<br />34.000 [27.500, 38.500]<br />n = 4</td>"))
     #expect(!text.contains("<section id=\"factors\""), "horizons are among the curves")
   }
 

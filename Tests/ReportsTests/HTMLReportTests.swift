@@ -98,7 +98,7 @@ private struct Page: Equatable, CustomTestStringConvertible {
         "reaches 0.500 ± 0.500 percent points, median 0.500 (quartiles 0.250 to 0.750) after 9.0 trainings in 2 runs"))
     #expect(page.contains("1 run ends at zero"))
     #expect(page.contains(">lost at the horizon") || page.contains(" lost at the horizon"))
-    #expect(page.contains("<span class=\"pair\">90 %</span>") && page.contains("<span class=\"pair\">10 %</span>"))
+    #expect(page.contains("<br />90 %</td>") && page.contains("<br />10 %</td>"))
     #expect(page.contains("<td>2 µs</td>"))
   }
 
@@ -157,14 +157,15 @@ private struct Page: Equatable, CustomTestStringConvertible {
     let spec = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
     #expect(spec["$schema"] as? String == "https://vega.github.io/schema/vega/v5.json")
     let data = try #require(spec["data"] as? [[String: Any]])
-    let rows = try #require(data.first { $0["name"] as? String == "rows" }?["values"] as? [[String: Any]])
-    // Of both metrics, medians and means of two methods on the grid, and two runs of two methods, each with two
-    // incumbents and the horizon.
-    let (lines, single) = (2 * 2 * 5, 2 * 2 * 3)
-    #expect(rows.count == 2 * (lines + single))
-    let last = try #require(rows.last { $0["chart"] as? String == "testmeanfinal training free" })
-    let values = ["x", "y", "high"].compactMap { last[$0] as? Double }
-    #expect(values == [100, 0.5, 1])
+    let lines = try #require(data.first { $0["name"] as? String == "rows" }?["values"] as? [[String: Any]])
+    // Of both metrics, medians, means and single runs of two methods.
+    #expect(lines.count == 2 * 3 * 2)
+    let means = try #require(lines.last { $0["chart"] as? String == "testmeanfinal training free" })
+    let ends = ["x", "y", "high"].compactMap { (means[$0] as? [[Double]])?.first?.last }
+    #expect(ends == [100, 0.5, 1])
+    let runs = try #require(lines.last { $0["chart"] as? String == "testsingle runsfinal training free" })
+    // Two runs, each with two incumbents and the horizon, without bands.
+    #expect((runs["y"] as? [[Double]])?.map(\.count) == [3, 3] && runs["low"] as? [[Double]] == [[], []])
     #expect(json.components(separatedBy: "\"$").count == 2, "a variable of the template has no value")
   }
 

@@ -228,9 +228,22 @@ private func isClose(_ value: Double?, _ golden: Double, _ tolerance: Double = 1
     }
   }
 
+  @Test("without a statistic, an interval is the mean's") func mean() throws {
+    let sample = a.map { 0.1 * $0 }
+    for kind in Bootstrap.Kind.allCases {
+      var (first, second) = (RandomGenerator(seed: 3), RandomGenerator(seed: 3))
+      let passes = try #require(Bootstrap.interval(sample, kind: kind, using: &first, statistic: \.mean))
+      let mean = try #require(Bootstrap.interval(sample, kind: kind, using: &second))
+      #expect(isClose(passes.lowerBound, mean.lowerBound) && isClose(passes.upperBound, mean.upperBound))
+      #expect(first == second)
+    }
+  }
+
   @Test("equal values have no BCa interval, and one of no width by percentiles") func equal() {
     var random = RandomGenerator(seed: 0)
-    #expect(Bootstrap.interval([2, 2, 2], kind: .bca, using: &random) == nil)
+    for value in [2, 0.1] {
+      #expect(Bootstrap.interval([value, value, value], kind: .bca, using: &random) == nil)
+    }
     #expect(Bootstrap.interval([2, 2, 2], kind: .percentile, using: &random) == 2...2)
     #expect(Bootstrap.interval([2], using: &random) == nil)
   }
