@@ -5,12 +5,13 @@ import SearchSpaces
 /// architecture that it returns, is charged; the training's validation error is what the hyperparameters are judged by.
 ///
 /// Zela, Siems and Hutter, "NAS-Bench-1Shot1", ICLR 2020, section 5 (`optimizers/bohb_one_shot`): BOHB over the
-/// hyperparameters of DARTS, GDAS and PC-DARTS, for 25 to 100 epochs, as in `by: {bohb: {…}}`, `epochs: [25, 50, 100]`.
-/// A configuration that is promoted is searched with anew.
+/// hyperparameters of DARTS, GDAS and PC-DARTS, for 25 to 100 epochs, as in `by: {bohb: {eta: 2}}`, `epochs: [25, 50,
+/// 100]`. A configuration that is promoted is searched with anew.
 ///
 /// Differences: everything is charged, where the paper's curves count the searches of all workers but no training of
-/// an architecture; one search runs at a time; the first configuration is drawn like the others, where the paper's is
-/// the default; and what counts are all trainings so far, by validation.
+/// an architecture; one search runs at a time, each with random numbers of its own, where the paper's have one seed; the
+/// first configuration is drawn like the others, where the paper's is the default; and what counts are all trainings so
+/// far, by validation.
 public struct Tuned: Optimizer {
   public static let method = Method(
     name: "tuned", title: "Tuned", family: .composed,

@@ -24,6 +24,17 @@ public struct ArchitectSettings: Configurable {
   ]
 
   public init() {}
+
+  /// Checks that the architecture learns in a search of some epochs.
+  ///
+  /// - Throws: `SettingError` if the search ends before.
+  func validate(epochs: Int) throws {
+    guard warmStartEpochs < epochs else {
+      throw SettingError(
+        "the architecture begins to learn after \(warmStartEpochs) epochs, of which there are \(epochs); set "
+          + "'warm-start-epochs' to less than 'epochs'")
+    }
+  }
 }
 
 /// The architecture weights of a differentiable method, and the Adam that learns them.

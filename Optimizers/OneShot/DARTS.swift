@@ -16,8 +16,9 @@ import Tensor
 /// Differences: the order of updates and all constants are the scripts', but the cell is read off after the epoch's
 /// updates, not before; a last batch that is not full is left out; passes for the architecture do not change batch
 /// norm's running statistics (the loss does not depend on them); images that choose architectures are not augmented;
-/// the learning rate begins at the start of its cosine, where the scripts, which step the schedule before the first
-/// epoch, begin one epoch further on.
+/// the halves of the images are drawn, where the scripts always take the first half for the weights; the learning rate
+/// begins at the start of its cosine, where `train_search.py`, which steps the schedule before the first epoch, begins
+/// one epoch further on with newer PyTorch.
 public struct DARTS: Optimizer {
   public static let method = Method(
     name: "darts", title: "DARTS", family: .oneShot,
@@ -60,6 +61,7 @@ public struct DARTS: Optimizer {
   public init() {}
 
   public func validate() throws {
+    try architect.validate(epochs: supernet.epochs)
     try stop.validate(epochs: supernet.epochs)
     try select.validate(beside: stop)
   }

@@ -17,8 +17,8 @@ import Tensor
 ///
 /// Differences: those of ``DARTS``; the unrolled variant, whose momentum was silently zero, is left out. Weight decay
 /// and momentum do not change the weights of operations that a step did not draw, as in Li and Talwalkar's code; in
-/// NAS-Bench-1Shot1's, which executes them times zero, both do. Cutout's probability grows over the epochs, which in
-/// the scripts is so for DARTS alone; `cutout-ramp=constant` is their way.
+/// NAS-Bench-1Shot1's, whose gradients of them are zero, both do. Cutout's probability grows over the epochs, as in the
+/// script for tuning (`train_search_bohb.py`); in `train_search.py` it is constant (`cutout-ramp=constant`).
 ///
 /// The Hessian, whose eigenvalues can end a search early (`StopSettings`), is that of the mixture without noise. Its
 /// weights are the probabilities with which operations are drawn; a loss with drawn operations is no smooth function of
@@ -58,6 +58,7 @@ public struct GDAS: Optimizer {
         "the temperature cannot fall from \(highestTemperature) to \(lowestTemperature); set 'tau-min' to at most "
           + "'tau-max'")
     }
+    try architect.validate(epochs: supernet.epochs)
     try stop.validate(epochs: supernet.epochs)
   }
 

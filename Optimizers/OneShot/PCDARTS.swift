@@ -10,8 +10,9 @@ import Supernet
 /// every choice of parents has weights of its own.
 ///
 /// Differences: those of ``DARTS``. The architecture begins to learn after 15 epochs, as in the paper and its code;
-/// NAS-Bench-1Shot1's script has the option but defaults to 0. Cutout's probability grows over the epochs, which in the
-/// scripts is so for DARTS alone; `cutout-ramp=constant` is their way.
+/// NAS-Bench-1Shot1's script has the option but defaults to 0. Its script for tuning
+/// (`train_search_bohb.py`) has none. Cutout's probability grows over the epochs, as in that script; in
+/// `train_search.py` it is constant (`cutout-ramp=constant`). Selection by removal is not the authors'.
 public struct PCDARTS: Optimizer {
   public static let method = Method(
     name: "pc-darts", title: "PC-DARTS", family: .oneShot,
@@ -46,6 +47,7 @@ public struct PCDARTS: Optimizer {
   public init() {}
 
   public func validate() throws {
+    try architect.validate(epochs: supernet.epochs)
     try stop.validate(epochs: supernet.epochs)
     try select.validate(beside: stop)
   }

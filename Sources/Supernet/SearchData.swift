@@ -56,8 +56,11 @@ package final class SearchData {
   }
 
   /// The images at the given indices, changed at random, and their labels: crops of images padded by four pixels,
-  /// flips, and squares of zeros (DeVries and Taylor 2017), as in `_data_transforms_cifar10`. The padding is zero,
-  /// which is a channel's mean.
+  /// flips, and squares of zeros (DeVries and Taylor 2017), as in `_data_transforms_cifar10`. Squares may reach
+  /// beyond the image.
+  ///
+  /// Differences: the padding is zero, which is a channel's mean, where the script pads with black; squares of an odd
+  /// side have that side, where the script's are a pixel smaller.
   package func batch(
     _ indices: ArraySlice<Int64>, _ augmentation: Augmentation, using random: inout RandomGenerator
   ) throws -> (images: Tensor, labels: Tensor) {
@@ -70,12 +73,12 @@ package final class SearchData {
       let flips = crops && random.chance(0.5)
       let cuts = augmentation.cutout > 0 && random.chance(augmentation.cutoutProbability)
       let (cutY, cutX) = cuts ? (random.below(height), random.below(width)) : (0, 0)
-      let half = augmentation.cutout / 2
+      let square = (y: cutY - augmentation.cutout / 2, x: cutX - augmentation.cutout / 2, side: augmentation.cutout)
       for y in 0..<height where (0..<height).contains(y + dy) {
         for x in 0..<width {
           let from = (flips ? width - 1 - x : x) + dx
           guard (0..<width).contains(from) else { continue }
-          if cuts, (cutY - half..<cutY + half).contains(y), (cutX - half..<cutX + half).contains(x) { continue }
+          if cuts, (0..<square.side).contains(y - square.y), (0..<square.side).contains(x - square.x) { continue }
           for channel in 0..<channels {
             values[((number * channels + channel) * height + y) * width + x] =
               part.values[((Int(index) * channels + channel) * height + y + dy) * width + from]

@@ -8,7 +8,8 @@ import Anytime
 /// and the architecture of before the growth is returned. Counting is that of the authors' code (`EVLocalAvg` in
 /// `src/utils.py` of github.com/automl/RobustDARTS): see `returnedEpoch(eigenvalues:)`.
 ///
-/// Differences: a probe takes the same images of the search half every time, as many as a batch has, where the code
+/// Differences: the Hessian is that of differences of gradients, where the code differentiates them; a probe takes the
+/// same images of the search half every time, as many as a batch has, where the code
 /// takes the epoch's last batch; the term of the architecture's weight decay, which shifts all eigenvalues equally, is
 /// left out of the Hessian; there is no probe after the last epoch, where the code does not stop either. Probes are
 /// charged: two gradients for every architecture weight.

@@ -49,9 +49,10 @@ public struct SupernetSettings: Configurable {
 
   /// The growth of cutout's probability over the epochs.
   public enum CutoutRamp: String, CaseIterable, Sendable {
-    /// From zero at the first epoch to the whole probability at the last, as in the script of DARTS.
+    /// From zero at the first epoch to the whole probability at the last, as in NAS-Bench-1Shot1's scripts for tuning,
+    /// and in that of DARTS.
     case linear
-    /// The whole probability in every epoch, as in the scripts of other methods.
+    /// The whole probability in every epoch, as in its other scripts.
     case constant
   }
 

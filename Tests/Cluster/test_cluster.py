@@ -28,7 +28,7 @@ methods:
   - regularized-evolution: {population: 20, sample: 5}
   - tpe
   - gdas: {preset: quick, epochs: 4, seeds: 10}
-  - pc-darts: {preset: quick, epochs: 4, seeds: 10}
+  - pc-darts: {preset: quick, epochs: 4, warm-start-epochs: 0, seeds: 10}
 """
 TASKS = 10
 RUNS = 3 * 40 + 2 * 10

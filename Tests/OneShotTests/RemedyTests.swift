@@ -47,6 +47,29 @@ extension RunResult {
     #expect(SupernetSettings { $0.epochs = 1 }.cutoutProbability(epoch: 0) == 0)
   }
 
+  @Test("cuts out squares of every side, which end at the image's edge", arguments: [1, 2, 3, 7])
+  func squares(side: Int) throws {
+    try Torch.start()
+    var random = RandomGenerator(seed: 13)
+    let data = try SearchData(SearchTask(of: OptimizerConformance.benchmark().table), random: &random)
+    let indices = data.weightIndices[..<96]
+    let plain = try data.batch(indices).images
+    let (height, width) = (plain.shape[2], plain.shape[3])
+    let augmentation = SearchData.Augmentation(cropsAndFlips: false, cutout: side, cutoutProbability: 1)
+    let changed = try data.batch(indices, augmentation, using: &random).images
+    let (before, after) = (try plain.values(), try changed.values())
+    var sizes: Set<[Int]> = []
+    for image in 0..<96 {
+      // Pixels that were zero before cannot be told; no image's pixel is exactly the mean.
+      let cut = (0..<height * width).filter { after[image * height * width + $0] == 0 }
+      #expect(cut.allSatisfy { before[image * height * width + $0] != 0 })
+      let (rows, columns) = (Set(cut.map { $0 / width }), Set(cut.map { $0 % width }))
+      #expect(cut.count == rows.count * columns.count && rows.count <= side && columns.count <= side)
+      sizes.insert([rows.count, columns.count])
+    }
+    #expect(sizes.contains([side, side]))
+  }
+
   @Test("changes as many images as its probability says")
   func images() throws {
     try Torch.start()
