@@ -56,7 +56,7 @@ public struct Chart: Sendable {
   /// Whether bands are drawn.
   var showsBands = false
   /// Whether a value holds until the next one. Otherwise values are joined by straight lines.
-  var isStepped = true
+  package var isStepped = true
   /// Whether every line is a single run: thin, many with one label.
   var isOfRuns = false
 

@@ -50,7 +50,7 @@ private struct Drawn {
 extension [Double] {
   /// Whether the numbers are the same, but for the digits that a format leaves out.
   fileprivate func isLike(_ other: [Double]) -> Bool {
-    count == other.count && zip(self, other).allSatisfy { abs($0 - $1) <= 1e-5 * Swift.max(abs($0), abs($1)) }
+    count == other.count && zip(self, other).allSatisfy { abs($0 - $1) <= 5.001e-5 * Swift.max(abs($0), abs($1)) }
   }
 }
 
@@ -192,23 +192,32 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
     let dashes = try #require(try named("scales", "dash")["range"] as? [[Double]])
     let rows = try #require(try named("data", "rows")["values"] as? [[String: Any]])
     var lines: [Drawn.Line] = []
-    var (last, bands) = (-1.0, 0)
+    var bands = 0
+    var series = chart.series.filter { !$0.points.isEmpty }[...]
     for row in rows {
       let method = try #require(row["method"] as? String)
-      if row["line"] as? Double != last {
-        last = try #require(row["line"] as? Double)
-        let index = try #require(labels.firstIndex(of: method))
-        lines.append(Drawn.Line(colour: String(colours[index].dropFirst()), dash: dashes[index], points: []))
-        if band, row["low"] != nil { bands += 1 }
+      let index = try #require(labels.firstIndex(of: method))
+      let lists = try ["x", "y", "low", "high"].map { try #require(row[$0] as? [[Double]]) }
+      for line in lists[0].indices {
+        let points = try #require(series.popFirst()).points
+        let hasBand = band && !lists[2][line].isEmpty
+        if hasBand { bands += 1 }
+        let columns = lists.prefix(hasBand ? 4 : 2).map { $0[line] }
+        var corner = -1
+        let drawn = points.indices.map { index -> [Double] in
+          // Of steps, only changes and the end are there.
+          let isHeld =
+            chart.isStepped && index > 0 && index + 1 < points.count
+            && Set([points[index - 1], points[index]].map { [$0.y, $0.low, $0.high] }).count == 1
+          if !isHeld { corner += 1 }
+          let spent = isHeld ? points[index].x : columns[0][corner]
+          // The template clamps values to both ends of any axis; beyond those nothing is seen.
+          return [chart.x.scale == .log ? max(spent, x.range[0]) : spent]
+            + columns.dropFirst().map { chart.y.scale == .log ? max($0[corner], y.range[0]) : $0[corner] }
+        }
+        #expect(columns.allSatisfy { $0.count == corner + 1 })
+        lines.append(Drawn.Line(colour: String(colours[index].dropFirst()), dash: dashes[index], points: drawn))
       }
-      let ys = ["y"] + (band && row["low"] != nil ? ["low", "high"] : [])
-      let values = try ys.map { name in
-        let value = try #require(row[name] as? Double)
-        // The template clamps values to both ends of any axis; beyond those nothing is seen.
-        return chart.y.scale == .log ? max(value, y.range[0]) : value
-      }
-      let spent = try #require(row["x"] as? Double)
-      lines[lines.count - 1].points.append([chart.x.scale == .log ? max(spent, x.range[0]) : spent] + values)
     }
     let ends = try #require(try named("data", "ends")["values"] as? [[String: Any]])
     let isReversed = try named("scales", "y")["reverse"] as? Bool == true

@@ -212,7 +212,7 @@ private func isClose(_ value: Double?, _ golden: Double, _ tolerance: Double = 1
   }
 
   @Test("bootstrap intervals of given resamples are SciPy's") func bootstrap() throws {
-    func interval(_ kind: Bootstrap.Kind, _ statistic: ([Double]) -> Double?) throws -> ClosedRange<Double> {
+    func interval(_ kind: Bootstrap.Kind, _ statistic: @escaping ([Double]) -> Double?) throws -> ClosedRange<Double> {
       var random = RandomGenerator(seed: 11, stream: "bootstrap")
       return try #require(
         Bootstrap.interval(a, kind: kind, resamples: 999, using: &random, statistic: statistic))
