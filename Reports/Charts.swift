@@ -77,8 +77,13 @@ extension Chart {
     let series = center == .runs ? single(runs, metric, seeds) : lines(curves, metric, center)
     let points = series.flatMap(\.points)
     guard let first = points.map(\.x).min() else {
+      let isAny = curves.curves.contains { $0.metric == metric && $0.points.contains { $0 != nil } }
+      let name = "'\(runs.results.experiment.name)'"
       throw ReportError(
-        "there is nothing to draw: no run of '\(runs.results.experiment.name)' has a \(metric.rawValue) regret")
+        "there is nothing to draw: "
+          + (isAny
+            ? "every method of \(name) has runs without a \(metric.rawValue) regret; single runs can be drawn"
+            : "no run of \(name) has a \(metric.rawValue) regret"))
     }
     let levels = runs.reference?.randomRegret(metric).map {
       [Level(value: 100 * $0, label: "average random cell")]
@@ -105,17 +110,16 @@ extension Chart {
       series: series, levels: levels ?? [], showsBands: showsBands, isOfRuns: center == .runs)
   }
 
-  /// A line of means or medians begins where every run has an incumbent: before, it would show the survivors only. All
-  /// runs of an envelope have one.
+  /// A line of means or medians begins where every run has an incumbent: before, it would show the survivors only, and
+  /// where a run never has one there is no line. All runs of an envelope have one.
   private static func lines(_ curves: Curves, _ metric: RegretMetric, _ center: CurveCenter) -> [Series] {
     curves.curves.filter { $0.metric == metric }.map { curve in
-      let runs = curve.points.compactMap { $0?.n }.max() ?? 0
-      return Series(
+      Series(
         label: curve.label,
         points: zip(curves.grid, curve.points).compactMap { x, summary in
-          guard let summary, curve.isEnvelope || summary.n == runs, summary.mean.isFinite else { return nil }
+          guard let summary, curve.isEnvelope || summary.n == curve.runs, summary.mean.isFinite else { return nil }
           return center.point(x, summary)
-        }, hasBand: runs > 1)
+        }, hasBand: curve.runs > 1)
     }
   }
 

@@ -70,9 +70,10 @@ public struct CurveExport: Sendable {
     return table.data
   }
 
-  /// A row per method and point of the grid: average ranks over common seeds.
+  /// A row per method and point of the grid: average ranks over common seeds, whose number is given, or where few are
+  /// common over all runs.
   public static let ranks = CurveExport(fileName: "ranks.csv") { curves in
-    let ranks = RankCurves(curves.runs, metric: curves.defaultMetric, gridSize: curves.grid.count)
+    let ranks = RankCurves(curves.runs, metric: curves.defaultMetric, grid: curves.grid)
     var table = CSV([
       "experiment", "space", "method", "metric", "accounting", "spent", "currency", "seeds", "mean_rank",
       "standard_error",
@@ -82,7 +83,7 @@ public struct CurveExport: Sendable {
         table.add([
           .text(curves.results.experiment.name), .text(curves.results.experiment.space), .text(curve.label),
           .text(ranks.metric.rawValue), .text(curves.runs.accounting.rawValue), .number(spent),
-          .text(curves.runs.currency.rawValue), .count(ranks.seeds), .number(point.mean),
+          .text(curves.runs.currency.rawValue), .count(ranks.isPaired ? ranks.seeds : nil), .number(point.mean),
           .number(point.standardError),
         ])
       }
@@ -128,7 +129,8 @@ public struct CurveExport: Sendable {
     return table.data
   }
 
-  /// A row per method, by rank.
+  /// A row per method, by rank. Mean, standard error and interval are of the `n` runs with a result, median and
+  /// quartiles of all `runs`.
   public static let leaderboard = CurveExport(fileName: "leaderboard.csv") { curves in
     let board = Leaderboard(curves.runs, metric: curves.defaultMetric)
     let percents = SignificanceTable.budgets.map { Numbers.digits(100 * $0) }
@@ -151,12 +153,12 @@ public struct CurveExport: Sendable {
           .text(row.label), .text(board.metric.rawValue), .text(curves.runs.accounting.rawValue),
           .count(row.runs), .count(row.failed), .count(row.final?.n ?? 0), .number(row.final?.mean),
           .number(row.final?.standardError), .number(row.interval?.lowerBound),
-          .number(row.interval?.upperBound), .number(row.final?.median), .number(row.final?.lowerQuartile),
-          .number(row.final?.upperQuartile), .number(row.area), .number(row.logArea),
+          .number(row.interval?.upperBound), .number(row.median), .number(row.lowerQuartile),
+          .number(row.upperQuartile), .number(row.area), .number(row.logArea),
         ] + row.medians.map { .number($0) } + (row.wins.isEmpty ? none : row.wins).map { .count($0) }
           + (row.losses.isEmpty ? none : row.losses).map { .count($0) } 
           + [
-            .number(row.evaluations), .count(row.lastEpochs?.epochs), .count(row.lastEpochs?.n),
+            .number(row.evaluations), .count(row.lastEpochs?.epochs.upperBound), .count(row.lastEpochs?.n),
             .number(row.lastEpochs?.mean), .number(row.lastEpochs?.standardError),
             .number(row.lastEpochs?.interval?.lowerBound), .number(row.lastEpochs?.interval?.upperBound),
           ])

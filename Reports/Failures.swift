@@ -51,35 +51,45 @@ package struct ChildSpending {
   package static func all(_ method: MethodResults) -> [ChildSpending] {
     let runs = method.endedRuns.map(\.result)
     var all: [ChildSpending] = []
-    var indices: [[String]: Int] = [:]
-    /// By index, the last numbers that occurred.
-    var numbers: [Int: Set<Int>] = [:]
-    func visit(_ children: [ChildRun], _ prefix: String) {
+    struct Key: Hashable {
+      let parent: Int?
+      let name, method: String
+    }
+    var keys: [Key: Int] = [:]
+    /// By index, the one above, and the last numbers that occurred.
+    var parents: [Int?] = []
+    var numbers: [Set<Int>] = []
+    func visit(_ children: [ChildRun], of parent: Int?) {
       for child in children {
         let stem = child.name.prefix { !$0.isNumber }
         let number = Int(child.name.dropFirst(stem.count))
-        let name = prefix + (number == nil ? child.name : String(stem))
-        let index = indices[[name, child.method]] ?? all.count
+        let key = Key(parent: parent, name: number == nil ? child.name : String(stem), method: child.method)
+        let index = keys[key] ?? all.count
         if index == all.count {
-          indices[[name, child.method]] = index
-          all.append(ChildSpending(name: name, method: child.method))
+          keys[key] = index
+          all.append(ChildSpending(name: key.name, method: child.method))
+          parents.append(parent)
+          numbers.append([])
         }
-        if let number { numbers[index, default: []].insert(number) }
+        if let number { numbers[index].insert(number) }
         all[index].add(child, runs: Double(runs.count))
-        visit(child.children, name + "/")
+        visit(child.children, of: index)
       }
     }
-    for run in runs { visit(run.children, "") }
-    for (index, numbers) in numbers {
-      guard let least = numbers.min(), let greatest = numbers.max() else { continue }
-      all[index].name += least == greatest ? "\(least)" : "\(least)–\(greatest)"
+    for run in runs { visit(run.children, of: nil) }
+    // Each after the one above it.
+    for index in all.indices {
+      if let least = numbers[index].min(), let greatest = numbers[index].max() {
+        all[index].name += least == greatest ? "\(least)" : "\(least)–\(greatest)"
+      }
+      if let parent = parents[index] { all[index].name = "\(all[parent].name)/\(all[index].name)" }
     }
     return all
   }
 
   private mutating func add(_ child: ChildRun, runs: Double) {
     count += 1
-    ends[child.end, default: 0] += 1
+    ends[child.ending, default: 0] += 1
     amount += child.amount / runs
     for total in child.ledger { kinds[total.kind, default: 0] += total.amount / runs }
   }
@@ -98,6 +108,12 @@ package struct ChildSpending {
     case .failed: "failed"
     }
   }
+}
+
+extension ChildRun {
+  /// How it ended. A method that only runs others, such as `tuned`, is done when the last of them has spent all that it
+  /// had.
+  var ending: End { end == .finished && children.last?.end == .budget ? .budget : end }
 }
 
 /// A run in a child session, one of those of a whole run.

@@ -87,8 +87,8 @@ extension CurveExport {
       RegretMetric.allCases.compactMap { metric in
         LastEpochs(method, metric: metric, policy: results.experiment.policy).map { last in
           Last(
-            method: method.entry.label, metric: metric.rawValue, epochs: last.epochs, n: last.n, mean: last.mean,
-            standardError: last.standardError, intervalLow: last.interval?.lowerBound,
+            method: method.entry.label, metric: metric.rawValue, epochs: last.epochs.upperBound, n: last.n,
+            mean: last.mean, standardError: last.standardError, intervalLow: last.interval?.lowerBound,
             intervalHigh: last.interval?.upperBound)
         }
       }

@@ -122,7 +122,8 @@ package enum LatexExport {
     text += board.failureTexts.map { "% \($0.onOneLine).\n" }.joined()
     text += """
       % In the preamble: \\usepackage{booktabs}
-      % \(metric.rawValue) regret in percent points; mean with its standard error. Bold: the least mean, and those that
+      % \(metric.rawValue) regret in percent points; mean with its standard error, of the runs with a result; median of
+      % all runs. Bold: the least mean, and those that
       % do not differ from it significantly at the end though they have enough runs (\(board.significance.caption)).
       \\begin{tabular}{lr@{\\,\\(\\pm\\)\\,}l\(String(repeating: "r", count: budgets.count))r}
       \\toprule

@@ -11,13 +11,15 @@ public struct Leaderboard: Sendable {
     public let label: String
     /// 1 for the least mean final regret; ties share their mean rank, and methods without any regret the last one.
     public let rank: Double
-    /// Final regret over the runs that have an incumbent, by ``metric``.
+    /// Final regret over the runs that have an incumbent, by ``metric``: its mean is the leaderboard's.
     public let final: Curves.Summary?
     /// The 95 % BCa bootstrap interval of the mean final regret, of 2,000 resamples; `nil` where it is undefined.
     public let interval: ClosedRange<Double>?
     /// The median regret over all runs that ended well at every budget of ``SignificanceTable/budgets``; `nil` where
     /// half of the runs have no incumbent yet.
     public let medians: [Double?]
+    /// The quartiles of final regret over all runs that ended well, as ``medians``.
+    public let lowerQuartile, upperQuartile: Double?
     /// At every budget, the number of methods that this one significantly outperforms, and that outperform it.
     public let wins, losses: [Int]
     /// The mean over runs of the mean regret over ``Leaderboard/range``: the area under the curve divided by its
@@ -37,10 +39,20 @@ public struct Leaderboard: Sendable {
     /// themselves.
     public let microsecondsPerEvaluation: Double?
 
+    /// The median of final regret over all runs that ended well; `nil` where half of them have no incumbent.
+    public var median: Double? { medians.last ?? nil }
+
     /// The text of a row without a mean.
     var reason: String { runs > 0 ? "no incumbent" : failed > 0 ? "all runs failed" : "no run" }
     /// The mean final regret with its standard error, in percent points.
     var meanText: String? { final.map { Numbers.percent($0.mean, error: $0.standardError) } }
+    /// The median in percent points, `–` where it has no number; `nil` without a mean.
+    var medianText: String? { text([median]) }
+    /// The quartiles, likewise.
+    var quartilesText: String? { text([lowerQuartile, upperQuartile]) }
+    private func text(_ values: [Double?]) -> String? {
+      final == nil ? nil : values.map { $0.map { Numbers.percent($0) } ?? "–" }.joined(separator: " to ")
+    }
     var rankText: String { Numbers.digits(rank) }
     var evaluationsText: String? { evaluations.map { Numbers.decimals($0, 1) } }
     var microsecondsText: String? { microsecondsPerEvaluation.map { Numbers.decimals($0, 2) } }
@@ -103,16 +115,18 @@ public struct Leaderboard: Sendable {
           method.runs.compactMap { $0.curve(metric)?.meanHeight(over: range, scale: scale) }.mean
         }
       }
+      /// Of all runs; finite, as interpolation makes no number of infinity.
+      func quantile(_ part: Double, at fraction: Double) -> Double? {
+        method.runs.map { $0.curve(metric)?.value(at: fraction * regrets.end) ?? .greatestFiniteMagnitude }
+          .quantile(part).flatMap { $0 < 1 ? $0 : nil }
+      }
       return Row(
         label: method.label, rank: Double(better) + Double(equal + 1) / 2, final: Curves.Summary(reached),
         interval: Bootstrap.interval(reached, using: &random),
-        medians: SignificanceTable.budgets.map { fraction in
-          // Finite, as interpolation makes no number of infinity.
-          method.runs.map { $0.curve(metric)?.value(at: fraction * regrets.end) ?? .greatestFiniteMagnitude }
-            .median.flatMap { $0 < 1 ? $0 : nil }
-        }, wins: others { $0.wins($1).count }, losses: others { $0.losses($1).count }, area: area(.linear),
-        logArea: area(.log), runs: method.runs.count, failed: method.failed,
-        emptyRuns: finals[index].count { $0 == nil },
+        medians: SignificanceTable.budgets.map { quantile(0.5, at: $0) }, lowerQuartile: quantile(0.25, at: 1),
+        upperQuartile: quantile(0.75, at: 1), wins: others { $0.wins($1).count },
+        losses: others { $0.losses($1).count }, area: area(.linear), logArea: area(.log), runs: method.runs.count,
+        failed: method.failed, emptyRuns: finals[index].count { $0 == nil },
         lastEpochs: LastEpochs(
           regrets.results.methods[index], metric: metric, policy: regrets.results.experiment.policy),
         evaluations: evaluations.mean,
@@ -131,7 +145,7 @@ public struct Leaderboard: Sendable {
     ]
     for row in rows {
       lines.append(
-        [row.rankText, row.label, row.meanText.map { $0 + " %" } ?? row.reason, percent(row.final?.median)]
+        [row.rankText, row.label, row.meanText.map { $0 + " %" } ?? row.reason, percent(row.median)]
           + budgets.indices.map { percent(row.medians[$0]) }
           + [String(row.runs), row.evaluationsText ?? "-", row.microsecondsText ?? "-"])
     }
@@ -143,7 +157,9 @@ public struct Leaderboard: Sendable {
       }.joined(separator: "  ")
     }.joined(separator: "\n")
     let empty = rows.reduce(0) { $0 + $1.emptyRuns }
-    if empty > 0 { text += "\n\(empty) runs ended before their first result and are left out of the regret." }
+    if empty > 0 {
+      text += "\n\(empty) runs ended before their first result: in no mean, and the worst in medians and tests."
+    }
     for line in failureTexts + notes { text += "\n" + line }
     let lasts = rows.compactMap { row in
       row.lastEpochs.map { last in
@@ -151,13 +167,15 @@ public struct Leaderboard: Sendable {
       }
     }
     if !lasts.isEmpty {
-      text += "\nRecommendations of the last \(LastEpochs.count) epochs, mean (95 % interval): "
+      let counts = rows.compactMap(\.lastEpochs?.epochs)
+      let range = (counts.map(\.lowerBound).min() ?? 0)...(counts.map(\.upperBound).max() ?? 0)
+      text += "\nRecommendations of the last \(LastEpochs.text(range)) epochs, mean (95 % interval): "
         + lasts.joined(separator: "; ")
     }
     if !significance.rows.isEmpty { text += "\n\n" + significance.text }
     return text
-      + "\n\n(\(caption); ± standard error of the mean; at 1 % and 10 % of the budget: median; µs each: the "
-      + "time that a blackbox method itself takes per training)"
+      + "\n\n(\(caption); mean ± its standard error: of runs with a result; medians, in the end and at 1 % and 10 % of "
+      + "the budget: of all runs; µs each: the time that a blackbox method itself takes per training)"
   }
 }
 
@@ -173,7 +191,7 @@ extension SignificanceTable {
         guard let most = row.pairs.filter({ $0.better == method }).map(\.pValue).max() else { return nil }
         let names = order.filter(beaten.contains).map { labels[$0] }
         return "  \(labels[method]) is better than \(names.joined(separator: separator)) "
-          + "(p \(most < 0.0001 ? "" : names.count > 1 ? "≤ " : "")\(Numbers.probability(most)))"
+          + "(p \(names.count > 1 ? Numbers.bound(most) : Numbers.probability(most)))"
       }
       let head = "At \(Numbers.part(row.fraction)) of the budget: "
       return parts.isEmpty ? [head + "no significant difference"] : [head] + parts

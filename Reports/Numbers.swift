@@ -29,7 +29,7 @@ package enum Numbers {
 
   /// A measured part of a whole in whole percents; one that is not zero never reads as none.
   package static func share(_ fraction: Double) -> String {
-    fraction > 0 && fraction < 0.005 ? "< 1 %" : decimals(100 * fraction, 0) + " %"
+    fraction > 0 && fraction <= 0.005 ? "< 1 %" : decimals(100 * fraction, 0) + " %"
   }
 
   /// Four significant digits, with no exponent between a thousandth and ten millions.
@@ -49,6 +49,14 @@ package enum Numbers {
   /// A p-value with two digits.
   package static func probability(_ value: Double) -> String {
     value < 0.0001 ? "< 0.0001" : digits(value, value < 0.01 ? 1 : 2)
+  }
+
+  /// An upper bound of p-values with as many digits, never less than the value: `≤ 0.002` for 0.0014.
+  package static func bound(_ value: Double) -> String {
+    guard value >= 0.0001 else { return probability(value) }
+    let unit = pow(10, log10(value).rounded(.down) - (value < 0.01 ? 0 : 1))
+    // What is a whole number of units but for rounding stays.
+    return "≤ " + digits((value / unit - 1e-9).rounded(.up) * unit, value < 0.01 ? 1 : 2)
   }
 
   /// A whole number with commas between groups of three digits.

@@ -2,6 +2,7 @@ import Anytime
 import Experiments
 import Foundation
 import Statistics
+import TabularBenchmark
 
 /// When an incumbent counts: both of Lindauer and Hutter's accountings (JMLR 2020), from the same runs.
 public enum Accounting: String, CaseIterable, Sendable, Codable {
@@ -31,8 +32,8 @@ public struct RegretRuns: Sendable {
   public let accounting: Accounting
   /// Facts on the whole search space, if its table was available.
   public let reference: SpaceReference?
-  /// The end of all curves: the horizon, or in another currency than the policy's, which has no horizon, the most
-  /// that any run has spent.
+  /// The end of all curves: the horizon, or in another currency than the policy's, which has no horizon, the greatest
+  /// ``Run/end``.
   public let end: Double
   /// In the experiment's order.
   public let methods: [MethodRuns]
@@ -57,7 +58,8 @@ public struct RegretRuns: Sendable {
   public struct Run: Sendable {
     /// The run's seed.
     public let seed: UInt64
-    /// The amount spent at the end of the run, including budget that was lost at the horizon.
+    /// The amount spent at the end of the run, including budget that was lost at the horizon and, with final trainings
+    /// charged, that of the last incumbent.
     public let end: Double
     /// Regret of validation accuracy over the amount spent.
     public let validation: StepCurve
@@ -132,15 +134,16 @@ public struct RegretRuns: Sendable {
           }
           let spent = result.ledger.reduce(0) { $0 + $1.amount }
           let amounts = points.map(\.amount)
+          let last = amounts.last ?? 0
           // A run that its budget cut short has no final result, nor one whose final training would end too late.
           let isWhole =
             !result.ledger.contains { $0.kind == .lost } && points.last?.spent == result.trajectory.last?.spent
-          ends[ends.count - 1].append(isWhole ? max(result.spent[currency], amounts.last ?? 0) : .infinity)
-          let tests = points.compactMap(\.testRegret)
+          ends[ends.count - 1].append(isWhole ? max(result.spent[currency], last) : .infinity)
+          let tests = points.compactMap { $0.regret(.test) }
           return Run(
             seed: seed,
-            end: isOwn ? (spent > 0 ? spent : experiment.horizon) : result.spent[currency],
-            validation: StepCurve(positions: amounts, values: points.map(\.validationRegret)),
+            end: max(last, isOwn ? (spent > 0 ? spent : experiment.horizon) : result.spent[currency]),
+            validation: StepCurve(positions: amounts, values: points.compactMap { $0.regret(.validation) }),
             test: tests.count == points.count && !points.isEmpty
               ? StepCurve(positions: amounts, values: tests) : nil)
         }, failed: method.failedRuns.count)
@@ -181,6 +184,14 @@ public struct RegretRuns: Sendable {
       if index == count - 1 { return end }
       return scale == .log ? first * pow(end / first, part) : first + (end - first) * part
     }
+  }
+}
+
+extension TrajectoryPoint {
+  /// The regret by a metric, without the noise of the table's single precision, which stores of earlier versions hold:
+  /// equal regrets are equal to the bit. `nil` if the table has no such accuracy.
+  func regret(_ metric: RegretMetric) -> Double? {
+    (metric == .test ? testRegret : validationRegret)?.roundedAccuracy
   }
 }
 

@@ -1,6 +1,7 @@
 import Anytime
 import Experiments
 import Statistics
+import TabularBenchmark
 
 /// The entries of an experiment that were given as one and differ in the levels of some settings.
 public struct Study: Sendable {
@@ -36,6 +37,17 @@ public struct Study: Sendable {
   }
 }
 
+extension SettingValue {
+  /// For people: a method `{tpe: {startup: 5}}` is `tpe startup 5`, anything else as one writes it.
+  func shown(_ registry: Registry) -> String {
+    guard case .mapping(let mapping) = self, mapping.count == 1, let (name, settings) = mapping.first,
+      case .mapping(let values) = settings, registry.methods.contains(where: { $0.method.name == name })
+    else { return flow }
+    let texts = values.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.shown(registry))" }
+    return ([name] + texts).joined(separator: " ")
+  }
+}
+
 extension ExperimentResults {
   /// The studies in the order of their first entries.
   public var studies: [Study] {
@@ -67,12 +79,13 @@ extension ExperimentResults {
 extension RunResult {
   /// The last regret of the run; `nil` if it has no incumbent, or no test accuracy.
   func finalRegret(_ metric: RegretMetric) -> Double? {
-    trajectory.last.flatMap { metric == .test ? $0.testRegret : $0.validationRegret }
+    trajectory.last?.regret(metric)
   }
 
-  /// The validation accuracy of the supernet after its last epoch, if it was measured.
+  /// The validation accuracy of the supernet after the last epoch at which it was measured, which a selection of the
+  /// cell is not.
   var supernetAccuracy: Double? {
-    trace.last?.values["validation accuracy"].flatMap { $0.isFinite ? $0 : nil }
+    trace.reversed().compactMap { $0.values["validation accuracy"] }.first.flatMap { $0.isFinite ? $0 : nil }
   }
 }
 
@@ -98,23 +111,50 @@ struct StudyEffects {
   struct Effect {
     let factor: Study.Factor
     let measure: Measure
+    /// The factor's levels for people.
+    let levels: [String]
     /// By level, the values of the runs that ended well and have any.
     let groups: [[Double]]
+    /// By level, the number of failed runs.
+    let failed: [Int]
     /// Of levels in order, if the factor has any.
     let trend: JonckheereTerpstra?
     let differences: KruskalWallis?
+    /// Over seeds, of each level's mean over the runs of a seed; `nil` where levels have not the same seeds.
+    let bySeed: Friedman?
+    /// By level and seed.
+    private let seeds: [[UInt64: [Double]]]
 
+    /// - Parameter runs: By level, the values of runs with their seeds.
     /// - Returns: `nil` if no run has a value.
-    init?(_ factor: Study.Factor, _ measure: Measure, _ groups: [[Double]]) {
-      (self.factor, self.measure, self.groups) = (factor, measure, groups)
+    init?(
+      _ factor: Study.Factor, _ levels: [String], _ measure: Measure, _ runs: [[(seed: UInt64, value: Double)]],
+      failed: [Int]
+    ) {
+      (self.factor, self.levels, self.measure, self.failed) = (factor, levels, measure, failed)
+      groups = runs.map { $0.map(\.value) }
+      seeds = runs.map { Dictionary(grouping: $0, by: \.seed).mapValues { $0.map(\.value) } }
       let tested = groups.filter { !$0.isEmpty }
       guard !tested.isEmpty else { return nil }
       trend = factor.isOrdered ? JonckheereTerpstra(tested) : nil
       differences = KruskalWallis(tested)
+      let (common, all) = (Set(seeds[0].keys), seeds)
+      bySeed =
+        all.allSatisfy { Set($0.keys) == common }
+        ? Friedman(
+          common.sorted().map { seed in
+            // Not GSL's mean, which makes no number of runs without an incumbent. Equal sums are ties.
+            all.map { level in (level[seed] ?? []).reduce(0, +).roundedAccuracy / Double(level[seed]?.count ?? 1) }
+          }) : nil
     }
 
     /// Without runs that have no incumbent.
     func finite(_ level: Int) -> [Double] { groups[level].filter(\.isFinite) }
+
+    /// The same, each seed's mean: runs of other factors' levels with one seed are repeats, not new evidence.
+    func seedMeans(_ level: Int) -> [Double] {
+      seeds[level].sorted { $0.key < $1.key }.compactMap { $0.value.filter(\.isFinite).mean }
+    }
   }
 
   let study: Study
@@ -128,15 +168,14 @@ struct StudyEffects {
 
   /// The effect of one factor.
   func effect(of factor: Study.Factor, on measure: Measure) -> Effect? {
-    Effect(
-      factor, measure,
-      factor.levels.map { level in
-        study.entries.flatMap { index -> [Double] in
-          let method = results.methods[index]
-          guard method.entry.variation?.levels[factor.name] == level else { return [] }
-          return method.endedRuns.compactMap { measure.value($0.result) }
-        }
-      })
+    let levels = factor.levels.map { level in
+      study.entries.map { results.methods[$0] }.filter { $0.entry.variation?.levels[factor.name] == level }
+    }
+    return Effect(
+      factor, factor.levels.map { SettingValue(text: $0)?.shown(registry) ?? $0 }, measure,
+      levels.map { methods in
+        methods.flatMap { $0.endedRuns.compactMap { run in measure.value(run.result).map { (run.seed, $0) } } }
+      }, failed: levels.map { $0.reduce(0) { $0 + $1.failedRuns.count } })
   }
 
   /// The value of a factor in an entry that may not show it: with ``Experiments/Variation/Design/each``, that of the
@@ -150,18 +189,25 @@ struct StudyEffects {
   /// The trees of the forest that is analysed.
   static let trees = 64
 
-  /// A functional analysis of variance: which part of the variance of a measure over all combinations of levels each
-  /// factor and each pair of factors explains.
-  ///
-  /// - Returns: The effects, and the number of runs on which the forest grew. `nil` for fewer than two factors of two
-  ///   levels, or where nothing varies.
-  func analysis(of measure: Measure) -> (anova: FunctionalANOVA, factors: [Study.Factor], runs: Int)? {
+  /// A functional analysis of variance.
+  struct Analysis {
+    /// Which part of the variance of a forest's predictions over all combinations of levels each factor and each pair
+    /// of factors explains.
+    let anova: FunctionalANOVA
+    let factors: [Study.Factor]
+    /// The runs on which the forest grew, by combination of levels.
+    let groups: [[Double]]
+  }
+
+  /// - Returns: `nil` for fewer than two factors of two levels, or where nothing varies.
+  func analysis(of measure: Measure) -> Analysis? {
     let entries = study.entries.map { results.methods[$0] }
     let factors = study.factors.map { factor in
       Study.Factor(factor.name, levels: entries.map { value(factor, $0.entry) })
     }.filter { $0.levels.count > 1 }
     guard factors.count > 1 else { return nil }
     var (values, targets): ([Double], [Double]) = ([], [])
+    var groups: [[Double]: [Double]] = [:]
     for method in entries {
       let sample = factors.map { factor in
         Double(factor.levels.firstIndex(of: value(factor, method.entry)) ?? 0)
@@ -170,6 +216,7 @@ struct StudyEffects {
         guard let target = measure.value(run.result), target.isFinite else { continue }
         values += sample
         targets.append(target)
+        groups[sample, default: []].append(target)
       }
     }
     guard !targets.isEmpty else { return nil }
@@ -185,6 +232,10 @@ struct StudyEffects {
       features: factors.map { $0.isOrdered || $0.levels.count > 64 ? .number : .categories }, settings: settings,
       using: &random)
     let domains = factors.map { FunctionalANOVA.Domain.levels($0.levels.indices.map { Double($0) }) }
-    return FunctionalANOVA(forest, domains: domains).map { ($0, factors, targets.count) }
+    return FunctionalANOVA(forest, domains: domains).map {
+      Analysis(
+        anova: $0, factors: factors,
+        groups: groups.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.value))
+    }
   }
 }

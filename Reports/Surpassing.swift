@@ -8,7 +8,8 @@ import TabularBenchmark
 package struct Surpassing: Sendable {
   /// The accuracy that is compared: test where the table has it.
   package let metric: RegretMetric
-  /// The mean benchmark seconds of a training at the highest epoch count, over the space's architectures.
+  /// The benchmark seconds of a training at the highest epoch count, on average over what random search draws: the
+  /// space's configurations.
   package let secondsPerTraining: Double
   private let table: Table
   private let probabilities: [Int: Double]
@@ -22,9 +23,7 @@ package struct Surpassing: Sendable {
     metric = benchmark.bestTest == nil ? .validation : .test
     let column = benchmark.bestTest == nil ? Metric.validationAccuracy : .testAccuracy
     let accuracies = rows.compactMap { table.mean(column, row: $0, epochs: top) }
-    guard accuracies.count == rows.count,
-      let seconds = rows.compactMap({ table.mean(.seconds, row: $0, epochs: top) }).mean
-    else { return nil }
+    guard accuracies.count == rows.count else { return nil }
     let probabilities = Dictionary(
       uniqueKeysWithValues: zip(rows, accuracies.ranks).map { ($0, ($1 - 0.5) / Double(rows.count)) })
     // As random search draws: configurations, of which several may give one architecture.
@@ -37,6 +36,7 @@ package struct Surpassing: Sendable {
       for row in rows { configurations[row] = 1 }
     }
     let total = Double(configurations.values.reduce(0, +))
+    var (seconds, drawn) = (0.0, 0.0)
     var trainings: [(accuracy: Double, probability: Double, surpassing: Double)] = []
     for row in rows {
       let values = (0..<table.repeats).compactMap {
@@ -45,10 +45,15 @@ package struct Surpassing: Sendable {
       guard let count = configurations[row], let surpassing = probabilities[row] else { continue }
       let probability = Double(count) / total / Double(values.count)
       trainings += values.map { ($0, probability, surpassing) }
+      if let mean = table.mean(.seconds, row: row, epochs: top) {
+        seconds += Double(count) * mean
+        drawn += Double(count)
+      }
     }
+    guard drawn > 0 else { return nil }
     self.table = table
     self.probabilities = probabilities
-    secondsPerTraining = seconds
+    secondsPerTraining = seconds / drawn
     draws = Self.cumulated(trainings)
   }
 

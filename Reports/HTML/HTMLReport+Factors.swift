@@ -17,7 +17,10 @@ extension HTMLReport {
     }
     return """
       <p>Each figure has the runs of all entries with a level, whatever the levels of other factors. A dot is a run, \
-      the bar the mean with its 95 % interval by Student's t distribution. The curves of all entries are \
+      the bar the mean with its 95 % interval by Student's t distribution, both over the means of each seed's runs, as \
+      those with other levels of other factors are repeats. Runs of one seed are alike at all levels, which the tests \
+      for a trend and for any difference do not know: they take all runs as independent. Where all levels have the \
+      same seeds, Friedman's test compares them seed by seed. The curves of all entries are \
       <a href="#regret">among the methods'</a>. P-values are of each test alone, without a correction for the number \
       of factors.</p>
       \(parts)
@@ -57,7 +60,11 @@ extension HTMLReport {
   private func factor(_ factor: Study.Factor, of effects: StudyEffects) -> HTML {
     let all = [.regret(metric), .supernetAccuracy].compactMap { effects.effect(of: factor, on: $0) }
     let name = "\(effects.study.name): \(factor.name)"
-    guard !all.isEmpty else { return "<h3>\(name)</h3>\n<p>No run has a result yet.</p>\n" }
+    guard !all.isEmpty else {
+      let failed = effects.study.entries.reduce(0) { $0 + results.methods[$1].failedRuns.count }
+      let reason: HTML = failed > 0 ? "No run has a result: \(failed) failed." : "No run has a result yet."
+      return "<h3>\(name)</h3>\n<p>\(reason)</p>\n"
+    }
     return """
       <h3>\(name)</h3>
       \(all.map(figure))\(all.map { levelTable($0).html })\(testTable(all)?.html)
@@ -84,16 +91,19 @@ extension HTMLReport {
       caption: "\(title(effect.measure).capitalizedFirst) by \(effect.factor.name), in \(unit(effect.measure))",
       columns: [effect.factor.name, "Runs", "Mean", "95 % interval", "Median", "Quartiles"],
       rows: effect.factor.levels.indices.map { level in
-        let values = effect.finite(level)
-        guard let summary = Curves.Summary(values) else {
-          return ("\(effect.factor.levels[level])", ["\(values.count)"] + [HTML](repeating: "–", count: 4))
+        let (values, seeds) = (effect.finite(level), effect.seedMeans(level))
+        let runs =
+          "\(values.count)" + (seeds.count < values.count ? " of \(Numbers.count(seeds.count, "seed", "seeds"))" : "")
+          + (effect.failed[level] > 0 ? ", \(effect.failed[level]) failed" : "")
+        guard let summary = Curves.Summary(values), let mean = seeds.mean else {
+          return ("\(effect.levels[level])", ["\(runs)"] + [HTML](repeating: "–", count: 4))
         }
-        let interval = values.meanInterval().map { Numbers.interval($0, of: values) }
+        let interval = seeds.meanInterval().map { Numbers.interval($0, of: seeds) }
         let cells = [
-          "\(summary.n)", Numbers.percent(summary.mean), interval ?? "–", Numbers.percent(summary.median),
+          runs, Numbers.percent(mean), interval ?? "–", Numbers.percent(summary.median),
           "\(Numbers.percent(summary.lowerQuartile)) to \(Numbers.percent(summary.upperQuartile))",
         ]
-        return ("\(effect.factor.levels[level])", cells.map { "\($0)" })
+        return ("\(effect.levels[level])", cells.map { "\($0)" })
       })
   }
 
@@ -106,9 +116,9 @@ extension HTMLReport {
         + "1, and " : ""
     return HTMLTable(
       caption: "Tests over the levels of \(factor.name): \(trend)Kruskal and Wallis' test for any difference, with the "
-        + "part of the variance of ranks between levels",
+        + "part of the variance of ranks between levels, and Friedman's over seeds",
       columns: ["Of", "Runs"] + (factor.isOrdered ? ["z", "p, trend", "tau-b"] : [])
-        + ["H", "p, any difference", "epsilon²"],
+        + ["H", "p, any difference", "epsilon²", "p, seed by seed"],
       rows: effects.map { effect in
         var cells = ["\(effect.groups.reduce(0) { $0 + $1.count })"]
         if factor.isOrdered {
@@ -121,6 +131,7 @@ extension HTMLReport {
           effect.differences.map { Numbers.decimals($0.statistic, 2) },
           effect.differences.map { Numbers.probability($0.pValue) },
           effect.differences.map { Numbers.decimals($0.epsilonSquared, 2) },
+          effect.bySeed.map { Numbers.probability($0.pValue) },
         ].map { $0 ?? "–" }
         return ("\(title(effect.measure).capitalizedFirst)", cells.map { "\($0)" })
       })
@@ -136,14 +147,23 @@ extension HTMLReport {
       func name(_ effect: FunctionalANOVA.Effect) -> String {
         effect.features.map { analysis.factors[$0].name }.joined(separator: " × ")
       }
-      return HTMLTable(
-        caption: "Parts of the variance of \(title(measure)), of \(Numbers.count(analysis.runs, "run", "runs"))",
+      let runs = analysis.groups.reduce(0) { $0 + $1.count }
+      let chance = Double(analysis.groups.count - 1) / Double(max(1, runs - 1))
+      let part = analysis.groups.etaSquared ?? 0
+      let table = HTMLTable(
+        caption: "Parts of the variance of the forest's predictions of \(title(measure)) between combinations of "
+          + "levels; differences between seeds are no part",
         columns: ["Factor or pair", "Part ± standard deviation over trees"],
         rows: (analysis.anova.mainEffects + analysis.anova.interactions).map { effect in
           let deviation = effect.deviation.map { " ± " + Numbers.decimals(100 * $0, 1) } ?? ""
           return ("\(name(effect))", ["\(Numbers.decimals(100 * effect.fraction, 1))\(deviation) %"])
-        }
-      ).html
+        })
+      return """
+        <p>Of the variance of \(title(measure)) of all \(Numbers.count(runs, "run", "runs")), \
+        \(Numbers.decimals(100 * part, 1)) % lies between the \(analysis.groups.count) combinations of levels (eta²); \
+        chance alone gives \(Numbers.decimals(100 * chance, 1)) % on average.</p>
+        \(table.html)
+        """
     }
     let each: HTML =
       effects.study.design == .each
@@ -152,8 +172,9 @@ extension HTMLReport {
     return """
       <h3>\(effects.study.name): importance</h3>
       <p>A functional analysis of variance (Hutter, Hoos and Leyton-Brown, ICML 2014) of a forest of \
-      \(StudyEffects.trees) regression trees, grown to the end on the single runs: the part of the variance over all \
-      combinations of levels that each factor explains alone, and each pair beyond that.\(each)</p>
+      \(StudyEffects.trees) regression trees, grown to the end on the single runs: the part of the variance of its \
+      predictions over all combinations of levels that each factor explains alone, and each pair beyond that. These \
+      parts come to about 100 % even where no setting matters.\(each)</p>
       \(tables)
       """
   }
@@ -180,9 +201,9 @@ struct FactorDrawing {
   init(_ effect: StudyEffects.Effect, title: String) {
     self.effect = effect
     self.title = title
-    let levels = effect.factor.levels.indices.map(effect.finite)
-    let values = levels.flatMap { $0 }.map { 100 * $0 }
-    let intervals = levels.compactMap { $0.meanInterval() }.flatMap { [$0.lowerBound, $0.upperBound] }
+    let levels = effect.levels.indices
+    let values = levels.flatMap(effect.finite).map { 100 * $0 }
+    let intervals = levels.compactMap { effect.seedMeans($0).meanInterval() }.flatMap { [$0.lowerBound, $0.upperBound] }
     let all = values + intervals.map { min(max(100 * $0, 0), 100) }
     switch effect.measure {
     case .regret: axis = Chart.Axis(regret: title, of: all, scale: .log)
@@ -221,7 +242,7 @@ struct FactorDrawing {
     let letters = max(3, Int(column / 7))
     let levels = effect.factor.levels.indices.map { index -> HTML in
       let x = Self.left + column * (Double(index) + 0.5)
-      let name = effect.factor.levels[index].onOneLine
+      let name = effect.levels[index].onOneLine
       return """
         \(dots(index, x))\(mean(index, x))<text x="\(text(x))" y="\(text(bottom + 20))" text-anchor="middle">\
         \(name.count > letters ? "\(name.prefix(letters - 1))…" : name)</text>
@@ -247,7 +268,7 @@ struct FactorDrawing {
   }
 
   private func mean(_ level: Int, _ x: Double) -> HTML? {
-    let values = effect.finite(level)
+    let values = effect.seedMeans(level)
     guard let mean = values.mean else { return nil }
     let half = min(18, 0.3 * column)
     let interval = values.meanInterval().map {
@@ -260,8 +281,8 @@ struct FactorDrawing {
     let parts = effect.factor.levels.indices.map { index in
       let values = effect.finite(index)
       let runs = Numbers.count(values.count, "run", "runs")
-      return "\(effect.factor.levels[index]): "
-        + (values.mean.map { "mean \(Numbers.percent($0)) of \(runs)" } ?? "no run")
+      return "\(effect.levels[index]): "
+        + (effect.seedMeans(index).mean.map { "mean \(Numbers.percent($0)) of \(runs)" } ?? "no run")
     }
     return "\(title) by \(effect.factor.name). \(parts.joined(separator: "; "))"
   }

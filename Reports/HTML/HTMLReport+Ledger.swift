@@ -21,7 +21,9 @@ extension HTMLReport {
       + [Use(title: "not spent", name: "unspent")]
     let rows = results.methods.filter { !$0.endedRuns.isEmpty }.map { method -> (name: HTML, cells: [HTML]) in
       var amounts = kinds.map { kind in mean(method) { $0.ledger.first { $0.kind == kind }?.amount ?? 0 } }
-      amounts.append(max(0, experiment.horizon - amounts.reduce(0, +)))
+      // Less is rounding.
+      let rest = experiment.horizon - amounts.reduce(0, +)
+      amounts.append(rest > 1e-9 * experiment.horizon ? rest : 0)
       let cells = amounts.map { amount -> HTML in
         amount == 0
           ? "–"
@@ -81,9 +83,10 @@ extension HTMLReport {
     let rows = shown.enumerated().map { index, inner -> (name: HTML, cells: [HTML]) in
       let run = inner.run
       let failure = run.failure.map { ": \($0)" } ?? ""
-      let trained = run.incumbent.map { $0.epochs > 0 ? "\($0.epochs)" : "recommended only" }
+      // Fidelities of another objective are no epochs.
+      let trained = run.incumbent.map { $0.point != nil ? "–" : $0.epochs > 0 ? "\($0.epochs)" : "recommended only" }
       let cells = [
-        run.method, settings(inner), ChildSpending.text(run.end) + failure, Numbers.amount(run.amount),
+        run.method, settings(inner), ChildSpending.text(run.ending) + failure, Numbers.amount(run.amount),
         run.incumbent?.validationAccuracy.map { Numbers.percent($0) } ?? "–", trained ?? "nothing",
       ]
       return ("\(index + 1) \(inner.name)", cells.map { "\($0)" })

@@ -35,8 +35,8 @@ extension HTMLReport {
         band between the quartiles (of \(Chart.rangedRuns) runs or fewer, from the least to the greatest), the mean \
         with one of a standard error\
         \(isMany ? "; single runs are those of the first \(Chart.singleRuns) seeds" : ""). A line begins where \
-        every run of the method has a result. On a logarithmic axis, the lower edge stands for zero.\(charged)\
-        \(envelope)
+        every run of the method has a result; there is none if a run never has one. On a logarithmic axis, the lower \
+        edge stands for zero.\(charged)\(envelope)
         """,
       lines: lines + envelopes.map { ($0.label, swatch($0.label)) }, units: (unit, " %"),
       tables: variants.flatMap { variant in metrics.reversed().map { regretTable(variant, $0) } }
@@ -46,8 +46,8 @@ extension HTMLReport {
   private func regretTable(_ variant: Curves, _ metric: RegretMetric) -> HTMLTable {
     let accounting = variants.count > 1 ? ", \(variant.runs.accounting.text)" : ""
     return HTMLTable(
-      caption: "\(metric.rawValue.capitalized) regret in percent points\(accounting): mean ± standard error, "
-        + "median [quartiles], runs with a result",
+      caption: "\(metric.rawValue.capitalized) regret in percent points\(accounting), of the n runs with a result: "
+        + "mean ± standard error, median [quartiles]",
       columns: ["Budget"] + variant.runs.methods.map(\.label) + variant.runs.envelopes.map(\.label),
       rows: Self.parts.map { part in
         let amount = part * variant.runs.end

@@ -25,16 +25,17 @@ extension HTMLReport {
     }
     let spread: HTML =
       final.n > 1
-      ? """
-      , median \(Numbers.percent(final.median)) (quartiles \(Numbers.percent(final.lowerQuartile)) to \
-      \(Numbers.percent(final.upperQuartile)))
-      """ : ""
+      ? ", median \(row.medianText ?? "–") (quartiles \(row.quartilesText ?? "–"))" : ""
     let perfect = finals(row.label).count { $0 <= 0 }
     let end: HTML =
       final.n == 1
       ? "" : "; \(perfect == 0 ? "no run ends" : perfect == 1 ? "1 run ends" : "\(perfect) runs end") at zero"
     let empty: HTML =
-      row.emptyRuns > 0 ? " \(Numbers.count(row.emptyRuns, "run", "runs")) ended before a first result." : ""
+      row.emptyRuns > 0
+      ? """
+       \(Numbers.count(row.emptyRuns, "run", "runs")) ended before a first result: in no mean, and the worst in the \
+      median.
+      """ : ""
     let trainings = row.evaluationsText ?? "no"
     let method = results.methods.first { $0.entry.label == row.label }
     let hasSupernet =
@@ -72,18 +73,16 @@ extension HTMLReport {
 
   var leaderboardTable: HTML? {
     let rows = leaderboard.rows.map { row -> (name: HTML, cells: [HTML]) in
-      let quartiles = row.final.map {
-        "\(Numbers.percent($0.lowerQuartile)) to \(Numbers.percent($0.upperQuartile))"
-      }
       let cells = [
-        row.rankText, row.meanText ?? row.reason, row.final.map { Numbers.percent($0.median) } ?? "", quartiles ?? "",
+        row.rankText, row.meanText ?? row.reason, row.medianText ?? "", row.quartilesText ?? "",
         "\(row.final?.n ?? 0) of \(row.runs)", "\(row.failed)", row.evaluationsText ?? "–",
         row.microsecondsText ?? "–",
       ]
       return (name(row.label), cells.map { "\($0)" })
     }
     return HTMLTable(
-      caption: "Final \(metric.rawValue) regret in percent points, by mean",
+      caption: "Final \(metric.rawValue) regret in percent points, by mean: mean and its standard error of the runs "
+        + "with a result, median and quartiles of all runs that ended well",
       columns: [
         "Method", "Rank", "Mean ± standard error", "Median", "Quartiles", "Runs with a result", "Failed runs",
         "Trainings", "Own time each, µs",

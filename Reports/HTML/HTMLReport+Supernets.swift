@@ -87,9 +87,9 @@ extension HTMLReport {
     guard !rows.isEmpty else { return nil }
     return """
       <p>A cell that is drawn uniformly from the space has a probability of 0.5. Random search at equal cost draws as \
-      many configurations as the run's spending would have bought trainings of average length at the highest epoch \
-      count, trains each once, and returns the one with the greatest validation accuracy; its value is exact, by the \
-      distribution of the table's trainings.</p>
+      many configurations as the run's spending would have bought trainings at the highest epoch count, of average \
+      length over all configurations, trains each once, and returns the one with the greatest validation accuracy; its \
+      value is exact, by the distribution of the table's trainings.</p>
       \(HTMLTable(
         caption: "Probability that the cell that a run returns has a greater mean \(surpassing.metric.rawValue) "
           + "accuracy than one drawn uniformly from the space, ties half: mean over runs, 95 % bootstrap interval",
@@ -112,15 +112,15 @@ extension HTMLReport {
       guard let last = row.lastEpochs else { return nil }
       let cells = [
         row.meanText ?? row.reason, last.meanText, last.intervalText ?? "–", Numbers.decimals(last.architectures, 1),
-        "\(last.epochs)", "\(last.n)",
+        LastEpochs.text(last.epochs), "\(last.n)",
       ]
       return (name(row.label), cells.map { "\($0)" })
     }
     guard !rows.isEmpty else { return nil }
     return """
       <p>After every epoch a one-shot method recommends a cell. Where that jumps, the final regret is of a single \
-      draw; the mean over the last \(LastEpochs.count) epochs that a run did is what it may be expected to return when \
-      it is stopped about there.</p>
+      draw; the mean over the last \(LastEpochs.count) epochs that a run did, without a selection after them, is what \
+      it may be expected to return when it is stopped about there.</p>
       \(HTMLTable(
         caption: "\(metric.rawValue.capitalized) regret in percent points, mean ± standard error over runs: at the "
           + "end, and averaged over each run's last epochs with a 95 % interval by Student's t distribution",

@@ -13,10 +13,12 @@ struct ExportCurves: ParsableCommand {
 
         curves.csv, .json   a row per method, metric and spent budget: mean, standard error, quartiles
         events.csv, .json   a row per method, seed and change of the incumbent: the raw data
-        ranks.csv           average rank over common seeds by method and spent budget
+        ranks.csv           average rank by method and spent budget: over common seeds, whose number is 'seeds', or of
+                            a run among one of each other method where few are common; 'seeds' is empty then
         ecdf.csv            the fraction of runs and targets reached by method and spent budget
         targets.csv         success rate and expected running time by method and target
-        leaderboard.csv     a row per method: final regret with a BCa interval, areas under the curve
+        leaderboard.csv     a row per method: final regret (mean, error and BCa interval of the n runs with a result,
+                            median and quartiles of all runs), areas under the curve
         significance.csv    a row per budget (1, 10, 100 %) and pair of methods: p-values, effect sizes
         experiment.json     all that determines the runs (table checksum, horizon, seeds, policy, settings, version),
                             and the failed runs with their reasons, which are in no other file

@@ -11,7 +11,8 @@ struct ExportFactors: ParsableCommand {
       Writes a row per run of every entry with 'vary', 'vary-each' or 'horizons': experiment, study, design, method, \
       label, seed, a column 'factor.NAME' for each setting that varies, final test and validation regret (fractions), \
       the supernet's validation accuracy after its last epoch, the amount spent, and why the run failed, if it did. \
-      The page of 'anytime report' has figures, tests and a functional analysis of variance of the same runs.
+      Runs of one seed are alike: compare levels seed by seed, as by Friedman's test. The page of 'anytime report' has \
+      figures, tests and a functional analysis of variance of the same runs.
 
       EXAMPLES
         anytime export factors first.sqlite -o factors.csv

@@ -118,8 +118,8 @@ final class ProgressEvents: ProgressDisplay {
         rows: leaderboard.rows.map { row in
           Board.Row(
             method: row.label, rank: row.rank, n: row.final?.n ?? 0, runs: row.runs, failed: row.failed,
-            mean: row.final?.mean, standardError: row.final?.standardError, median: row.final?.median,
-            lowerQuartile: row.final?.lowerQuartile, upperQuartile: row.final?.upperQuartile,
+            mean: row.final?.mean, standardError: row.final?.standardError, median: row.median,
+            lowerQuartile: row.lowerQuartile, upperQuartile: row.upperQuartile,
             evaluations: row.evaluations)
         }))
   }

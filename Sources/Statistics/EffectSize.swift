@@ -40,3 +40,17 @@ public struct EffectSize: Hashable, Sendable {
     }
   }
 }
+
+extension [[Double]] {
+  /// Eta squared of several samples, of any sizes: the part of the variance of all values that lies between the
+  /// samples, in 0...1 (Pearson 1905). Chance alone gives k samples of n values in all (k - 1) / (n - 1) on average.
+  ///
+  /// - Returns: `nil` without values, or if all are equal.
+  public var etaSquared: Double? {
+    let values = flatMap { $0 }
+    guard let mean = values.mean, let first = values.first, values.contains(where: { $0 != first }) else { return nil }
+    func square(_ value: Double) -> Double { (value - mean) * (value - mean) }
+    let between = reduce(0) { $0 + Double($1.count) * ($1.mean.map(square) ?? 0) }
+    return Swift.min(1, between / values.reduce(0) { $0 + square($1) })
+  }
+}

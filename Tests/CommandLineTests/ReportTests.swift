@@ -132,7 +132,8 @@ import Testing
     #expect(try program.run("report e.sqlite").status == 0)
   }
 
-  /// As version 0.1.0 wrote, with the accuracies of the present embedded table.
+  /// As version 0.1.0 wrote, with the accuracies of the present embedded table and means without the noise of their
+  /// single precision.
   @Test("exported events are the same to the byte for ever") func golden() throws {
     defer { program.remove() }
     try program.run("run --space mini --horizon 30 --seeds 1 --method random-search --name golden --store g.sqlite -q")
@@ -145,15 +146,15 @@ import Testing
         experiment,space,method,seed,amount,spent_seconds,spent_epochs,evaluations,cell,epochs,validation_regret,\
         test_regret,final_training_seconds
         golden,mini,random-search,0,0.8679999709129333,0.8679999709129333,9.0,1.0,09fc2d10bdd6225e167a6f81a22a3f06,9,\
-        0.08560001850128174,0.08186666170756018,0.0
+        0.08560000000000001,0.08186666666666664,0.0
         golden,mini,random-search,0,1.7529999613761902,1.7529999613761902,18.0,2.0,62c7f446ef395b39de7b04f52d47a73f,9,\
-        0.045266668001810784,0.04680001735687256,0.0
+        0.04526666666666668,0.04679999999999995,0.0
         golden,mini,random-search,0,6.027999937534332,6.027999937534332,45.0,5.0,d494811e0bee5aaa9f6f08226acc0dbf,9,\
-        0.017266670862833733,0.016866664091745975,0.0
+        0.017266666666666652,0.016866666666666696,0.0
         golden,mini,random-search,0,9.179999887943268,9.179999887943268,63.0,7.0,52e567b5b32ee5cbf4a2da75ee75f63f,9,\
-        0.013599991798400879,0.013933340708414677,0.0
+        0.013599999999999945,0.013933333333333353,0.0
         golden,mini,random-search,0,13.402999877929688,13.402999877929688,90.0,10.0,52e567b5b32ee5cbf4a2da75ee75f63f,9,\
-        0.013599991798400879,0.013933340708414677,0.0
+        0.013599999999999945,0.013933333333333353,0.0
 
         """)
     #expect(
@@ -161,17 +162,18 @@ import Testing
         """
         "runs":[{"events":[{"amount":0.8679999709129333,"cell":"09fc2d10bdd6225e167a6f81a22a3f06","epochs":9,\
         "finalTrainingSeconds":0,"spent":{"epochs":9,"evaluations":1,"seconds":0.8679999709129333},\
-        "testRegret":0.08186666170756018,"validationRegret":0.08560001850128174},{"amount":1.7529999613761902,\
+        "testRegret":0.08186666666666664,"validationRegret":0.08560000000000001},{"amount":1.7529999613761902,\
         "cell":"62c7f446ef395b39de7b04f52d47a73f","epochs":9,"finalTrainingSeconds":0,"spent":{"epochs":18,\
-        "evaluations":2,"seconds":1.7529999613761902},"testRegret":0.04680001735687256,\
-        "validationRegret":0.045266668001810784},{"amount":6.027999937534332,"cell":"d494811e0bee5aaa9f6f08226acc0dbf",\
+        "evaluations":2,"seconds":1.7529999613761902},"testRegret":0.04679999999999995,\
+        "validationRegret":0.04526666666666668},{"amount":6.027999937534332,"cell":"d494811e0bee5aaa9f6f08226acc0dbf",\
         "epochs":9,"finalTrainingSeconds":0,"spent":{"epochs":45,"evaluations":5,"seconds":6.027999937534332},\
-        "testRegret":0.016866664091745975,"validationRegret":0.017266670862833733},{"amount":9.179999887943268,\
+        "testRegret":0.016866666666666696,"validationRegret":0.017266666666666652},{"amount":9.179999887943268,\
         "cell":"52e567b5b32ee5cbf4a2da75ee75f63f","epochs":9,"finalTrainingSeconds":0,"spent":{"epochs":63,\
-        "evaluations":7,"seconds":9.179999887943268},"testRegret":0.013933340708414677,\
-        "validationRegret":0.013599991798400879},{"amount":13.402999877929688,"cell":"52e567b5b32ee5cbf4a2da75ee75f63f",\
+        "evaluations":7,"seconds":9.179999887943268},"testRegret":0.013933333333333353,\
+        "validationRegret":0.013599999999999945},{"amount":13.402999877929688,\
+        "cell":"52e567b5b32ee5cbf4a2da75ee75f63f",\
         "epochs":9,"finalTrainingSeconds":0,"spent":{"epochs":90,"evaluations":10,"seconds":13.402999877929688},\
-        "testRegret":0.013933340708414677,"validationRegret":0.013599991798400879}],\
+        "testRegret":0.013933333333333353,"validationRegret":0.013599999999999945}],\
         "ledger":[{"amount":29.279999613761902,"count":20,"kind":"training"},{"amount":0.7200003862380981,"count":1,\
         "kind":"lost"}],"method":"random-search","seed":0,"spent":{"epochs":180,"evaluations":20,\
         "seconds":29.279999613761902}}]}

@@ -291,6 +291,20 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
     #expect(try first(results.failing { label, seed in label == "a" && seed == 2 ? "it diverged" : nil }) == [10, 10])
   }
 
+  @Test("there is no line of a median or mean where a run never has an incumbent") func survivors() throws {
+    let results = try HandMade.results([("a", [steps((1, 0.4)), []]), ("b", [steps((2, 0.3))])])
+    let chart = try Chart.regret(Curves(results, gridSize: 3))
+    #expect(chart.series.filter { !$0.points.isEmpty }.map(\.label) == ["b"])
+    let none = Curves(try HandMade.results([("a", [steps((1, 0.4)), []])]), gridSize: 3)
+    #expect {
+      try Chart.regret(none)
+    } throws: { "\($0)".contains("every method of 'test' has runs without a validation regret") }
+    // Single runs are drawn all the same, on the page too.
+    #expect(try Chart.regret(none, center: .runs).series.map(\.label) == ["a"])
+    #expect(try VegaPlot(regretOf: [none]).json.contains("single runs"))
+    #expect(try !HTMLReport(none.results, registry: Registry([]), table: nil, vega: nil).render().isEmpty)
+  }
+
   @Test("a logarithmic axis spans at most four decades, and zero lies at its lower edge") func zero() throws {
     let chart = try Chart.regret(Curves(try HandMade.results([("a", [steps((1, 0.4), (10, 1e-9), (20, 0))])])))
     #expect(abs(chart.y.range.lowerBound - 40 * 1e-4 / 1.3) < 1e-12 && abs(chart.y.range.upperBound - 46) < 1e-12)

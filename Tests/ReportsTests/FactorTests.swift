@@ -111,12 +111,13 @@ extension String {
       text.contains(
         "<th scope=\"row\">0.01</th><td>3</td><td>11.000</td><td>8.516 to 13.484</td><td>11.000</td>"
           + "<td>10.500 to 11.500</td>"))
+    // Friedman's: chi-squared 6 with 2 degrees of freedom, as every seed ranks the levels alike.
     // By hand: 27 of 27 pairs; variance (9² 21 - 3 3² 9) / 72 = 4.5²; 2 of 1680 ways to deal; 27 / sqrt(27 36);
     // H = 12 / 90 (6² + 15² + 24²) / 3 - 30 and exp(-H / 2).
     #expect(
       text.contains(
         "<th scope=\"row\">Final test regret</th><td>9</td><td>3.00</td><td>0.001</td><td>0.87</td><td>7.20</td>"
-          + "<td>0.027</td><td>0.90</td>"))
+          + "<td>0.027</td><td>0.90</td><td>0.05</td>"))
     #expect(
       text.contains("<th scope=\"row\">Validation accuracy of the supernet</th><td>9</td><td>-3.00</td><td>0.001</td>"))
   }
@@ -143,8 +144,68 @@ extension String {
     let text = try rendered(results)
     #expect(text.contains("1 run without a result: not drawn, and last in the tests."))
     #expect(text.contains("<th scope=\"row\">1</th><td>2</td><td>21.000</td>"))
-    #expect(text.contains("<th scope=\"row\">2</th><td>1</td><td>40.000</td><td>–</td>"))
+    #expect(text.contains("<th scope=\"row\">2</th><td>1, 1 failed</td><td>40.000</td><td>–</td>"))
     #expect(text.contains("<th scope=\"row\">Final test regret</th><td>4</td>"))
+  }
+
+  @Test("of a grid have intervals over seeds, as runs of a seed with other levels of other factors are repeats")
+  func repeats() throws {
+    let factors = [Factor("depth", ["1", "2"]), Factor("rate", ["0.1", "0.2", "0.3"])]
+    let results = try Toy.results(.grid, factors) { _ in [0.2, 0.21, 0.22].map { Toy.run($0) } }
+    let text = try rendered(results)
+    // SciPy: t.interval(0.95, 2, 42, sem([40, 42, 44])).
+    #expect(text.contains("<th scope=\"row\">1</th><td>9 of 3 seeds</td><td>42.000</td><td>37.032 to 46.968</td>"))
+    #expect(text.contains("<td>1</td><td>0.00</td><td>1</td></tr>"), "by seed all levels are alike")
+    #expect(text.contains("they take all runs as independent"))
+  }
+
+  @Test("are compared seed by seed where all levels have the same seeds, and not otherwise") func seeds() throws {
+    // Levels differ less than seeds do: SciPy's kruskal and friedmanchisquare of [1, 11, 21, 31], [2, 12, 22, 32] and
+    // [3, 13, 23, 33].
+    func results(_ runs: Int) throws -> ExperimentResults {
+      try Toy.results(.grid, [Factor("depth", ["1", "2", "3"])]) { levels in
+        let depth = levels["depth"].flatMap { Double($0) } ?? 0
+        return (0..<(depth == 3 ? runs : 4)).map { Toy.run((depth + 10 * Double($0)) / 200) }
+      }
+    }
+    #expect(
+      try rendered(results(4)).contains("<td>0.62</td><td>0.74</td><td>0.06</td><td>0.018</td></tr>"))
+    #expect(try rendered(results(3)).contains(/<td>0\.[0-9]+<\/td><td>–<\/td><\/tr>/))
+  }
+
+  @Test("say which levels' runs failed, and name methods as labels do") func failures() throws {
+    let made = try Toy.results(.grid, [Factor("depth", ["1", "2"])]) { levels in
+      var run = Toy.run(0.1)
+      if levels["depth"] == "2" { run.failure = "it diverged" }
+      return [run, run]
+    }
+    var names = ["{\"toy\":{}}", "{\"toy\":{\"rate\":\"0.2\"}}"][...]
+    let results = ExperimentResults(
+      experiment: made.experiment, tableChecksum: made.tableChecksum,
+      methods: made.methods.map { method in
+        var entry = method.entry
+        entry.variation?.levels = ["by": names.removeFirst()]
+        return MethodResults(entry: entry, title: method.title, family: method.family, runs: method.runs)
+      })
+    let text = try rendered(results)
+    #expect(text.contains("<th scope=\"row\">toy</th><td>2</td>"))
+    #expect(text.contains("<th scope=\"row\">toy rate 0.2</th><td>0, 2 failed</td>"))
+    #expect(try rendered(results.failing { _, _ in "it diverged" }).contains("No run has a result: 4 failed."))
+  }
+
+  @Test("have the supernet's accuracy after its last epoch, which a selection of the cell is not") func selection()
+    throws
+  {
+    let results = try Toy.results(.grid, [Factor("depth", ["1", "2"])]) { _ in
+      var run = Toy.run(0.1, accuracy: 0.75)
+      run.trace.append(
+        TracePoint(
+          epoch: 9, amount: 90, architecture: .init(high: 0, low: 12), values: [:], weights: [], errors: [:]))
+      return [run]
+    }
+    let rows = try readCSV(try FactorExport.csv(results, registry: Registry([Toy.self])))
+    let column = try #require(rows[0].firstIndex(of: "supernet_validation_accuracy"))
+    #expect(rows.dropFirst().map { $0[column] } == ["0.75", "0.75"])
   }
 
   @Test("of a grid have an analysis of variance") func analysis() throws {
@@ -156,7 +217,10 @@ extension String {
     }
     let text = try rendered(results)
     #expect(text.contains("<h3>toy: importance</h3>"))
-    #expect(text.contains("Parts of the variance of final test regret, of 60 runs"))
+    #expect(
+      text.contains("Parts of the variance of the forest&#39;s predictions of final test regret between combinations"))
+    #expect(
+      text.contains("of all 60 runs, 100.0 % lies between the 6 combinations of levels (eta²); chance alone gives 8.5"))
     for (name, part) in [("depth", "0.0 ± 0.0"), ("rate", "100.0 ± 0.0"), ("depth × rate", "0.0 ± 0.0")] {
       #expect(text.contains("<th scope=\"row\">\(name)</th><td>\(part) %</td>"), "\(name)")
     }
@@ -248,6 +312,9 @@ extension String {
         "run 2", #"{"rate": "0.0123456789", "epochs": "30"}"#, end: "limit",
         rest: #""incumbent": {"epochs": 9, "validationAccuracy": 0.91}, "#),
       child("run 3", #"{"epochs": "30"}"#, end: "failed", rest: #""failure": "it <diverged>", "#),
+      child(
+        "run 4", method: "tpe", "{}",
+        rest: #""incumbent": {"epochs": 30, "point": {"values": [0.5]}, "validationAccuracy": 0.9}, "#),
     ]
     let text = try page("[\(child("search", method: "bohb", "{}", end: "budget", children: runs))]")
     #expect(text.count("<summary>Inner runs of tuned, seed 7</summary>") == 1 && !text.contains("tuned, seed 8"))
@@ -258,6 +325,9 @@ extension String {
         + "<td>recommended only</td>",
       "<th scope=\"row\">3 search/run 2</th><td>toy</td><td>rate 0.01235</td><td>spent the limit</td><td>12.5</td>"
         + "<td>91.000</td><td>9</td>",
+      // Thirty is a fidelity of another objective.
+      "<th scope=\"row\">5 search/run 4</th><td>tpe</td><td>–</td><td>finished</td><td>12.5</td><td>90.000</td>"
+        + "<td>–</td>",
       // The default, which is not stored.
       "<th scope=\"row\">4 search/run 3</th><td>toy</td><td>rate 0.1</td><td>failed: it &lt;diverged&gt;</td>",
     ] { #expect(text.contains(row), "\(row)") }

@@ -124,6 +124,22 @@ import Testing
   }
 }
 
+@Suite("The budget on the page") struct LedgerPageTests {
+  @Test("has no rest that is rounding alone") func rounding() throws {
+    var results = try HandMade.results([("a", [steps((1, 0.2))])])
+    var run = results.methods[0].runs[0].result
+    // They add up to 100, but for 1.4e-14.
+    run.ledger = zip([Ledger.Kind.training, .supernet, .validation], [27.4, 39.3, 33.3]).map {
+      .init(kind: $0, amount: $1, count: 1)
+    }
+    results = ExperimentResults(
+      experiment: results.experiment, tableChecksum: results.tableChecksum,
+      methods: [MethodResults(entry: results.methods[0].entry, title: "A", family: .blackbox, runs: [(0, run)])])
+    let page = try HTMLReport(results, registry: Registry([]), table: nil, vega: nil).render()
+    #expect(String(decoding: page, as: UTF8.self).contains("<br />33 %</td><td>–</td>"))
+  }
+}
+
 @Suite("Child runs") struct ChildRunTests {
   /// As it is stored.
   private func child(
@@ -174,6 +190,17 @@ import Testing
     #expect(children[0].name == "trial 0–49")
   }
 
+  @Test("of children are named by those above them, and one that spent all by its last child has not just finished")
+  func nested() throws {
+    let inner = (1...3).map { child("run \($0)", "darts", "limit", 10) }
+    let runs = (1...2).map { number in
+      child("run \(number)", "tuned", "finished", 30, children: [child("search", "tpe", "budget", 30, children: inner)])
+    }
+    let children = ChildSpending.all(try results([runs]).methods[0])
+    #expect(children.map(\.name) == ["run 1–2", "run 1–2/search", "run 1–2/search/run 1–3"])
+    #expect(children.map(\.endsText) == ["2 spent the budget", "2 spent the budget", "6 spent the limit"])
+  }
+
   @Test("of a failed run are left out, and none is no table") func none() throws {
     let results = try results([[child("first", "tpe", "finished", 20)]]).failing { _, _ in "it failed" }
     #expect(ChildSpending.all(results.methods[0]).isEmpty && !Leaderboard(results).text.contains("child runs"))
@@ -185,11 +212,13 @@ import Testing
     #expect(Numbers.percent(0.005) == "0.500" && Numbers.percent(0.005, error: 0.001) == "0.500 ± 0.100")
     #expect(Numbers.percent(0.005, error: nil) == "0.500")
     #expect([0.01, 0.1, 1, 0.0025].map(Numbers.part) == ["1 %", "10 %", "100 %", "0.25 %"])
-    #expect([0, 0.001, 0.006, 0.5].map(Numbers.share) == ["0 %", "< 1 %", "1 %", "50 %"])
+    #expect([0, 0.001, 0.005, 0.006, 0.5].map(Numbers.share) == ["0 %", "< 1 %", "< 1 %", "1 %", "50 %"])
     let amounts = [0.00012345, 12.3456, 1_234.6, 12_345_678].map(Numbers.amount)
     #expect(amounts == ["0.0001234", "12.35", "1235", "1.235e+07"])
     #expect([2e-6, 0.5, 12].map(Numbers.seconds) == ["2 µs", "500 ms", "12 s"])
     #expect([0.00005, 0.0012, 0.049].map(Numbers.probability) == ["< 0.0001", "0.001", "0.049"])
+    let bounds = [0.00005, 0.0001, 0.00138, 0.0095, 0.049, 0.0491].map(Numbers.bound)
+    #expect(bounds == ["< 0.0001", "≤ 0.0001", "≤ 0.002", "≤ 0.01", "≤ 0.049", "≤ 0.05"])
     #expect([0, 999, -1_000, 1_234_567, .min].map(Numbers.grouped).last == "-9,223,372,036,854,775,808")
     #expect([0, 999, -1_000, 1_234_567].map(Numbers.grouped) == ["0", "999", "-1,000", "1,234,567"])
     #expect(Numbers.count(1, "run", "runs") == "1 run" && Numbers.count(0, "run", "runs") == "0 runs")

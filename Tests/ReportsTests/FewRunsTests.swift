@@ -138,7 +138,15 @@ private func many(_ count: Int, _ first: Double) -> [Double] { (0..<count).map {
       trace: trace)
   }
 
-  private func results(_ runs: [[Double]], policy: BudgetPolicy = .fair) throws -> ExperimentResults {
+  /// - Parameter selecting: Whether the last recommendation of each run is a selection after epochs of fine-tuning.
+  private func results(
+    _ runs: [[Double]], policy: BudgetPolicy = .fair, selecting: Bool = false
+  ) throws -> ExperimentResults {
+    func run(_ regrets: [Double]) -> RunResult {
+      var result = self.run(regrets)
+      if selecting { result.trace[regrets.count - 1].epoch += 5 }
+      return result
+    }
     let made = try HandMade.results(
       policy: policy, seeds: runs.count, oneShot: ["enas"], [("enas", [[]]), ("tpe", [[]])])
     return ExperimentResults(
@@ -158,14 +166,21 @@ private func many(_ count: Int, _ first: Double) -> [Double] { (0..<count).map {
     // Twelve epochs; the last ten are 3 x 0.04, 7 x 0.01.
     let regrets = [0.2, 0.1] + [Double](repeating: 0.04, count: 3) + [Double](repeating: 0.01, count: 7)
     let last = try #require(last(try results([regrets])))
-    #expect(last.epochs == 10 && last.n == 1 && last.architectures == 2)
+    #expect(last.epochs == 10...10 && last.n == 1 && last.architectures == 2)
     #expect(abs(last.mean - 2 * 0.019) < 1e-12 && last.standardError == nil && last.interval == nil)
   }
 
   @Test("are those that a run did, where it did fewer") func fewer() throws {
     let last = try #require(last(try results([[0.1, 0.2, 0.1], [0.3]])))
-    #expect(last.epochs == 3 && last.n == 2)
+    #expect(last.epochs == 1...3 && last.n == 2)
     #expect(abs(last.mean - (0.8 / 3 + 0.6) / 2) < 1e-12, "the mean over runs of each run's mean")
+  }
+
+  @Test("are not a selection of the cell after them") func selection() throws {
+    let last = try #require(last(try results([[0.1, 0.2, 0.4], [0.1, 0.2, 0.2, 0.3]], selecting: true)))
+    #expect(last.epochs == 2...3 && abs(last.mean - (0.3 + 1.0 / 3) / 2) < 1e-12)
+    let text = Leaderboard(try results([[0.1, 0.2, 0.4], [0.1, 0.2, 0.2, 0.3]])).text
+    #expect(text.contains("Recommendations of the last 3 to 4 epochs, mean"))
   }
 
   @Test("have an interval over runs by Student's t") func interval() throws {
@@ -231,6 +246,6 @@ private func many(_ count: Int, _ first: Double) -> [Double] { (0..<count).map {
     #expect(page.contains("averaged over each run&#39;s last epochs with a 95 % interval by Student&#39;s t"))
     #expect(page.contains("<td>30.000 ± 10.000</td><td>25.000 ± 5.000</td>"))
     let text = Leaderboard(example).text
-    #expect(text.contains("Recommendations of the last 10 epochs, mean (95 % interval): enas 25.000"))
+    #expect(text.contains("Recommendations of the last 2 epochs, mean (95 % interval): enas 25.000"))
   }
 }

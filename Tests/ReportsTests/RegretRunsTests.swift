@@ -41,6 +41,36 @@ import Testing
     #expect(charged.methods[0].runs[0].validation.positions == [2, 3, 8])
   }
 
+  @Test("in evaluations with final training charged, a last incumbent counts whose training is one more") func last()
+    throws
+  {
+    // The run spends ten evaluations; the final training of the incumbent of the tenth is the eleventh.
+    let late = [points[0], HandMade(amount: 90, validation: 0.05, evaluations: 10, final: 20)]
+    let runs = try RegretRuns(
+      HandMade.results([("m", [late])]), currency: .evaluations, accounting: .finalTrainingCharged)
+    #expect(runs.end == 11 && runs.methods[0].runs[0].end == 11)
+    let curve = try #require(Curves(runs, gridSize: 3).curves.first)
+    #expect(curve.points.last??.mean == 0.05)
+    // A run without success has spent its last incumbent's training too.
+    let times = TargetDistribution(runs, targets: [0.1, 0.01]).methods[0].times
+    #expect(times.map(\.expected) == [11, nil])
+    let both = try RegretRuns(
+      HandMade.results([("m", [late, [HandMade(amount: 90, validation: 0.3, evaluations: 10, final: 20)]])]),
+      currency: .evaluations, accounting: .finalTrainingCharged)
+    #expect(TargetDistribution(both, targets: [0.1]).methods[0].times[0].expected == 22)
+  }
+
+  @Test("equal regrets that a store holds with the noise of single precision are equal") func noise() throws {
+    // 0.0452666… of cells with the same sum over their repeats.
+    let values = [0.045266668001810784, 0.045266666, 0.04526666666666668]
+    let runs = RegretRuns(
+      try HandMade.results(
+        values.enumerated().map { index, value in ("\(index)", (0..<6).map { _ in steps((1, value)) }) }))
+    #expect(Set(runs.methods.flatMap { $0.runs.flatMap(\.validation.values) }).count == 1)
+    #expect(Leaderboard(runs).rows.map(\.rank) == [2, 2, 2])
+    #expect(SignificanceTable(runs).rows.last?.pairs.map(\.a12) == [0.5, 0.5, 0.5])
+  }
+
   @Test("what the runs do not hold is refused in one sentence") func refused() throws {
     var policy = BudgetPolicy.fair
     policy.chargeFinalTraining = true
@@ -145,6 +175,39 @@ import Testing
     #expect(board.rows[0].medians == [nil, 0.4, 0.2])
   }
 
+  @Test("median and quartiles at the end are of all runs, the mean of those with a result") func survivors() throws {
+    let results = try HandMade.results([("a", [steps((1, 0.1)), steps((1, 0.2)), []])])
+    let row = Leaderboard(results).rows[0]
+    #expect(row.median == 0.2 && row.median == row.medians.last && row.upperQuartile == nil)
+    #expect(row.lowerQuartile.map { abs($0 - 0.15) < 1e-12 } == true && row.final?.n == 2)
+    let text = Leaderboard(results).text
+    #expect(text.contains("15.000 ± 5.000 %  20.000 %") && text.contains("in no mean, and the worst in medians"))
+    #expect(text.contains("mean ± its standard error: of runs with a result; medians"))
+    let csv = try readCSV(try CurveExport.leaderboard.render(Curves(results, gridSize: 3)))
+    func value(_ name: String) throws -> String { csv[1][try #require(csv[0].firstIndex(of: name))] }
+    #expect(try value("median") == "0.2" && value("median_at_100") == "0.2" && value("upper_quartile") == "")
+    let report = HTMLReport(results, registry: Registry([]), table: nil, vega: nil)
+    let page = String(decoding: try report.render(), as: UTF8.self)
+    #expect(page.contains("<td>20.000</td><td>15.000 to –</td><td>2 of 3</td>"))
+    #expect(page.contains("median 20.000 (quartiles 15.000 to –)"))
+  }
+
+  @Test("exported ranks are on the curves' own grid, and name seeds only where these are ranked") func rankExport()
+    throws
+  {
+    func rows(_ runs: [[HandMade]]) throws -> [[String]] {
+      let runs = RegretRuns(try HandMade.results([("a", runs), ("b", [steps((1, 0.2))])]))
+      let curves = Curves(runs, gridSize: 4, scale: .linear)
+      #expect(curves.grid == [1, 34, 67, 100])
+      return try readCSV(try CurveExport.ranks.render(curves))
+    }
+    let paired = try rows([steps((1, 0.3)), steps((1, 0.3))])
+    let columns = try ["spent", "seeds"].map { try #require(paired[0].firstIndex(of: $0)) }
+    #expect(paired[1...4].map { $0[columns[0]] } == ["1.0", "34.0", "67.0", "100.0"] && paired[1][columns[1]] == "1")
+    let unpaired = try rows((0..<5).map { _ in steps((1, 0.3)) })
+    #expect(unpaired[1...4].map { $0[columns[1]] } == ["", "", "", ""])
+  }
+
   @Test("bootstrap bands are of whole runs") func bands() throws {
     var random = RandomGenerator(seed: 3)
     let values = (0..<60).map { _ in random.gaussian() }
@@ -187,9 +250,9 @@ import Testing
       table.text == """
         At 1 % of the budget: no significant difference
         At 10 % of the budget:
-          a is better than b, c (p ≤ 0.001)
+          a is better than b, c (p ≤ 0.002)
         At 100 % of the budget:
-          a is better than b, c (p ≤ 0.001)
+          a is better than b, c (p ≤ 0.002)
         (Wilcoxon signed-rank, Holm, level 0.05, validation regret over 12 common seeds)
         """)
   }

@@ -46,6 +46,16 @@ private func benchmark(
     #expect(surpassing.probability(of: .init(high: 1, low: 2)) == nil)
   }
 
+  @Test("is of trainings whose average length is over configurations, as random search draws them") func seconds()
+    throws
+  {
+    let benchmark = try benchmark { row, _ in (0.5, 0.5, Double(1 + row)) }
+    let count = try #require(benchmark.space.parameters.count)
+    let drawn = (0..<count).compactMap { benchmark.row(ofConfigurationAt: $0) }.map { Double(1 + $0) }
+    let seconds = try #require(Surpassing(benchmark)).secondsPerTraining
+    #expect(abs(seconds - (try #require(drawn.mean))) < 1e-9 && abs(seconds - 101) > 1, "101 is the mean over cells")
+  }
+
   @Test("is, of random search, what many searches come to") func randomSearch() throws {
     // Three noisy repeats, of which a search sees one; many trainings have the same accuracy.
     let benchmark = try benchmark(repeats: 3) { row, number in

@@ -211,6 +211,13 @@ private func isClose(_ value: Double?, _ golden: Double, _ tolerance: Double = 1
     #expect(EffectSize([.infinity], [1])?.a12 == 1 && EffectSize([], [1]) == nil)
   }
 
+  @Test("eta squared is the part of the variance between samples") func eta() {
+    // SciPy's f_oneway, F = 21.266666666666637: 2 F / (2 F + 6).
+    #expect(isClose([[1, 2, 3], [2, 4], [7, 7, 8, 10]].etaSquared, 0.8763736263736264))
+    #expect([[1, 1], [2]].etaSquared == 1 && [[1, 2], [2, 1], []].etaSquared == 0)
+    #expect([[1.0], [1]].etaSquared == nil && [[Double]]().etaSquared == nil)
+  }
+
   @Test("bootstrap intervals of given resamples are SciPy's") func bootstrap() throws {
     func interval(_ kind: Bootstrap.Kind, _ statistic: @escaping ([Double]) -> Double?) throws -> ClosedRange<Double> {
       var random = RandomGenerator(seed: 11, stream: "bootstrap")

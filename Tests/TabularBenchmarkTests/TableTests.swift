@@ -64,6 +64,28 @@ struct Scratch: ~Copyable {
     #expect(scratch.files == ["t.table"])
   }
 
+  @Test("have equal means where repeats have the same sum, though single precision tells their own means apart")
+  func means() throws {
+    let scratch = try Scratch()
+    let repeats: [[Float]] = [[0.8583, 0.8577, 0.8580], [0.8564, 0.8595, 0.8581], [0.8581, 0.8564, 0.8595]]
+    let writer = try TableWriter(destination: scratch.file("t.table"))
+    for (cell, accuracies) in zip(SearchSpace.mini.uniqueCells(), repeats) {
+      let row = writer.add(.cell(cell))
+      for accuracy in accuracies {
+        try writer.append(
+          Measurement(final: .init(seconds: accuracy, validationAccuracy: accuracy, testAccuracy: accuracy / 3)),
+          row: row, epochs: 1)
+      }
+    }
+    try writer.finish(provenance: [:])
+    let table = try Table(contentsOf: scratch.file("t.table"))
+    let rows = 0..<table.rowCount
+    #expect(rows.map { table.mean(.validationAccuracy, row: $0, epochs: 0) } == [0.858, 0.858, 0.858])
+    #expect(Set(rows.map { table.mean(.testAccuracy, row: $0, epochs: 0) }) == [0.286])
+    // Seconds are as they were measured.
+    #expect(Set(rows.map { table.mean(.seconds, row: $0, epochs: 0) }).count > 1)
+  }
+
   @Test("find no row for a cell that they do not hold") func strangers() throws {
     let scratch = try Scratch()
     let cells = SearchSpace.oneShot1.uniqueCells()
