@@ -1,4 +1,4 @@
-import Anytime
+@_spi(Instruments) import Anytime
 import CellNetworks
 import TabularBenchmark
 
@@ -23,6 +23,18 @@ public struct SearchTask: Hashable, Sendable {
     network.stacks = stated.network.stacks
     network.batchNormMomentum = stated.network.batchNormMomentum
     network.batchNormEpsilon = stated.network.batchNormEpsilon
+  }
+
+  /// Checks that there are as many images as a batch of weights' training has: a half of the training and validation
+  /// images.
+  ///
+  /// - Throws: ``SupernetError`` if there are fewer.
+  public static func checkBatch(of size: Int, under conditions: Conditions) throws(SupernetError) {
+    let images: DatasetSettings
+    // That a table states no task is said where a supernet is opened.
+    do { images = try SearchTask(of: conditions.benchmark.table).dataset } catch { return }
+    let half = (images.trainingImages + images.validationImages) / 2
+    guard half >= size else { throw SupernetError.fewImages(half, batch: size) }
   }
 
   /// The channels, height and width of an image.

@@ -129,6 +129,10 @@ public struct SupernetSettings: Configurable {
     }
   }
 
+  public func validate(under conditions: Conditions) throws {
+    try SearchTask.checkBatch(of: batchSize, under: conditions)
+  }
+
   /// The settings of a method that trains single architectures. It has no gates for validating the whole supernet, and
   /// no architecture weights whose Hessian could be probed.
   public static func settingsOfSinglePaths<Searcher: Optimizer>(
