@@ -44,7 +44,7 @@ public struct ZeroCost: Optimizer {
   }
 
   public func validate(under conditions: Conditions) throws {
-    if proxy.runsNetworks { try SearchTask.checkBatch(of: batchSize, under: conditions) }
+    if proxy.runsNetworks { try SearchTask(under: conditions)?.checkBatch(of: batchSize) }
   }
 
   /// Counts hang on no image.

@@ -175,8 +175,10 @@ extension Registry {
       let method = try method(named: name).method
       if isCanonical { return try optimizer(named: name, Settings(canonical: values.mapValues(\.text))) }
       if let key = values.keys.sorted().first(where: Self.entryKeys.contains) {
-        let varies = key.hasPrefix("vary") ? ", and varies methods whole, as in \(key): {method: [tpe, bohb]}" : ""
-        throw SettingError("'\(key)' belongs to the outer entry, and not to \(name) inside it\(varies)")
+        let varies = key.hasPrefix("vary") || key == "horizons"
+        throw SettingError(
+          "'\(key)' belongs to the outer entry, and not to \(name) inside it; "
+            + (varies ? "vary the method as a whole, as in vary: {method: [tpe, {tpe: {gamma: 0.2}}]}" : "move it there"))
       }
       return try optimizer(named: name, Settings(method, Self.texts(values, of: method), in: self))
     case .list: throw SettingError("'\(value.flow)' is no method; write one as in {tpe: {gamma: 0.2}}")

@@ -25,16 +25,16 @@ public struct SearchTask: Hashable, Sendable {
     network.batchNormEpsilon = stated.network.batchNormEpsilon
   }
 
-  /// Checks that there are as many images as a batch of weights' training has: a half of the training and validation
-  /// images.
-  ///
-  /// - Throws: ``SupernetError`` if there are fewer.
-  public static func checkBatch(of size: Int, under conditions: Conditions) throws(SupernetError) {
-    let images: DatasetSettings
-    // That a table states no task is said where a supernet is opened.
-    do { images = try SearchTask(of: conditions.benchmark.table).dataset } catch { return }
-    let half = (images.trainingImages + images.validationImages) / 2
-    guard half >= size else { throw SupernetError.fewImages(half, batch: size) }
+  /// Reads the task of the table that runs will be given; `nil` if it states none, which is said where networks are
+  /// made.
+  package init?(under conditions: Conditions) {
+    do { try self.init(of: conditions.benchmark.table) } catch { return nil }
+  }
+
+  /// Checks that the images that train weights, a half of all but the test images, are as many as a batch has.
+  package func checkBatch(of size: Int) throws(SupernetError) {
+    let half = (dataset.trainingImages + dataset.validationImages) / 2
+    guard half >= size else { throw .fewImages(half, batch: size) }
   }
 
   /// The channels, height and width of an image.
