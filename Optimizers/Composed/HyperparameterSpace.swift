@@ -85,9 +85,9 @@ public struct HyperparameterSpace: Hashable, Sendable {
       }
       switch setting.kind {
       case .method:
-        throw SettingError("a method is no hyperparameter; take '\(setting.name)' out of 'space', and 'vary' it instead")
+        throw SettingError("a method is no hyperparameter; take '\(setting.name)' out of 'space' and 'vary' it instead")
       case .file, .files:
-        throw SettingError("a file is no hyperparameter; take '\(setting.name)' out of 'space', and 'vary' it instead")
+        throw SettingError("a file is no hyperparameter; take '\(setting.name)' out of 'space' and 'vary' it instead")
       case .value, .text, .structure: break
       }
       if case .integer? = setting.domain, case .real(let range, let log) = parameter.domain {

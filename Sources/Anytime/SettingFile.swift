@@ -120,8 +120,8 @@ extension Setting {
 extension Registry {
   /// A method in canonical form as a user enters it.
   fileprivate func entry(_ value: SettingValue) -> SettingValue {
-    guard case .mapping(let mapping) = value, let (name, settings) = mapping.first, case .mapping(var values) = settings,
-      let type = methods.first(where: { $0.method.name == name })
+    guard case .mapping(let mapping) = value, let (name, settings) = mapping.first,
+      case .mapping(var values) = settings, let type = methods.first(where: { $0.method.name == name })
     else { return value }
     for setting in type.method.settings {
       guard let text = values[setting.name]?.text else { continue }

@@ -73,8 +73,8 @@ extension Setting {
         let optimizer = try registry.optimizer(value)
         guard optimizer.canBeRun else {
           throw SettingError(
-            "\(type(of: optimizer).method.name) is driven from outside, so no method can run it; give '\(name)' another "
-              + "method, as in tpe")
+            "\(type(of: optimizer).method.name) is driven from outside, so no method can run it; give '\(name)' "
+              + "another method, as in tpe")
         }
         return .some(optimizer)
       },
@@ -178,7 +178,8 @@ extension Registry {
         let varies = key.hasPrefix("vary") || key == "horizons"
         throw SettingError(
           "'\(key)' belongs to the outer entry, and not to \(name) inside it; "
-            + (varies ? "vary the method as a whole, as in vary: {method: [tpe, {tpe: {gamma: 0.2}}]}" : "move it there"))
+            + (varies
+              ? "vary the method as a whole, as in vary: {method: [tpe, {tpe: {gamma: 0.2}}]}" : "move it there"))
       }
       return try optimizer(named: name, Settings(method, Self.texts(values, of: method), in: self))
     case .list: throw SettingError("'\(value.flow)' is no method; write one as in {tpe: {gamma: 0.2}}")

@@ -528,6 +528,8 @@ private struct Script: Optimizer {
         "- tuned: {by: tpe, method: {darts: {preset: quick}}, space: {batch-size: {log-integer: [16, 128]}}}",
         "tuned darts: \(few(128))"
       ),
+      // A space of too many corners to check all.
+      ("- tuned: {by: tpe, method: {darts: {preset: quick}}, space: cs3, epochs: [2, 4]}", "tuned darts: \(few(128))"),
       (
         "- pc-darts: {preset: quick, channels: 6}",
         "pc-darts: 6 channels cannot be cut into 4 equal parts; set 'channels' to a multiple of 4"
@@ -640,8 +642,14 @@ private struct Script: Optimizer {
         "- random-search: {horizons: [3, 6]}",
         "e.yaml, line 6: random-search is planned for no number of epochs, so it has no 'horizons'"
       ),
-      ("- guess: {horizons: 5}", "e.yaml, line 6: levels of 'horizons' are a list without repetitions, as in [10, 30]"),
-      ("- guess: {horizons: []}", "e.yaml, line 6: levels of 'horizons' are a list without repetitions, as in [10, 30]"),
+      (
+        "- guess: {horizons: 5}",
+        "e.yaml, line 6: levels of 'horizons' are a list without repetitions, as in [10, 30]"
+      ),
+      (
+        "- guess: {horizons: []}",
+        "e.yaml, line 6: levels of 'horizons' are a list without repetitions, as in [10, 30]"
+      ),
       (
         "- guess: {vary: {learning-rate: [0.1, 0.10]}}",
         "e.yaml, line 6: levels of 'learning-rate' are a list without repetitions, and 0.10 is one; leave it out"
@@ -680,7 +688,7 @@ private struct Script: Optimizer {
       ),
       (
         "- tuned: {by: bohb, method: {verified: {method: guess}}, space: {method: [guess, idle]}}",
-        "e.yaml, line 6: a method is no hyperparameter; take 'method' out of 'space', and 'vary' it instead"
+        "e.yaml, line 6: a method is no hyperparameter; take 'method' out of 'space' and 'vary' it instead"
       ),
       (
         "- restarted: {method: {guess: {vary: {epochs: [1, 2]}}}}",

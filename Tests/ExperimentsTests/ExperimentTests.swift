@@ -190,7 +190,8 @@ import Testing
     // Of several methods, the wrong one is named.
     func problem(_ method: String) -> String { message(["seeds": "1", "horizon": "9"], ["tpe", method]) }
     #expect(problem("smac:trees") == "--method 'smac:trees': 'trees' should be written as name=value")
-    #expect(problem("tpe: {gama: 1}") == "--method 'tpe: {gama: 1}': 'gama' is no setting of tpe; did you mean 'gamma'?")
+    #expect(
+      problem("tpe: {gama: 1}") == "--method 'tpe: {gama: 1}': 'gama' is no setting of tpe; did you mean 'gamma'?")
     #expect(problem("tpe:{gamma: 1").hasPrefix("--method 'tpe:{gamma: 1': this is not YAML: "))
     #expect(problem("tpe") == "--method 'tpe': the method 'tpe' is given twice with the same settings; leave one out")
     #expect(problem("regularized-evolution: {population: 20, sample: 5}") == "no error")
