@@ -4,7 +4,7 @@ import SearchSpaces
 /// The hyperparameters of a method with the ranges in which they are searched: one of the named spaces, or any list.
 ///
 ///     space: cs2
-///     space: {learning-rate: {log: [1e-3, 1]}, momentum: [0, 0.99], batch-size: {integer: [16, 128]}, augment: [none, auto]}
+///     space: {learning-rate: {log: [1e-3, 1]}, momentum: [0, 0.99], batch-size: {integer: [16, 128]}}
 ///
 /// The named spaces are those of NAS-Bench-1Shot1 (Zela, Siems and Hutter, ICLR 2020, appendix;
 /// `optimizers/bohb_one_shot`): `cs1`, `cs2` and `cs3` as its code states them. `cs1-as-run`, `cs2-as-run` and
@@ -70,7 +70,7 @@ public struct HyperparameterSpace: Hashable, Sendable {
       }, fixed: fixed.mapValues { Int($0).map { String(scaled($0)) } ?? $0 })
   }
 
-  /// Checks the hyperparameters against a method's settings.
+  /// Checks the hyperparameters, each for itself, against a method's settings.
   ///
   /// - Throws: `UnknownWord` for one that the method does not have, `SettingError` for a range that is not within the
   ///   setting's own.
@@ -78,8 +78,48 @@ public struct HyperparameterSpace: Hashable, Sendable {
     guard !parameters.isEmpty else {
       throw SettingError("'space' names no hyperparameter; give one, as in cs2 or {learning-rate: {log: [1e-3, 1]}}")
     }
+    let method = type(of: optimizer).method
     for parameter in parameters {
-      for text in parameter.ends { _ = try optimizer.with([parameter.name: text]) }
+      guard let setting = method.settings.first(where: { $0.name == parameter.name }) else {
+        throw UnknownWord(parameter.name, kind: "setting of \(method.name)", known: method.settings.map(\.name))
+      }
+      switch setting.kind {
+      case .method:
+        throw SettingError("a method is no hyperparameter; take '\(setting.name)' out of 'space' and 'vary' it instead")
+      case .file, .files:
+        throw SettingError("a file is no hyperparameter; take '\(setting.name)' out of 'space' and 'vary' it instead")
+      case .value, .text, .structure: break
+      }
+      if case .integer? = setting.domain, case .real(let range, let log) = parameter.domain {
+        throw SettingError(
+          "'\(setting.name)' of \(method.name) is a whole number; write its range as in "
+            + "{\(log ? "log-integer" : "integer"): [\(range.lowerBound.whole), \(range.upperBound.whole)]}")
+      }
+      var texts: Set<String> = []
+      for text in parameter.ends {
+        // Equal values have equal canonical text, whatever they were written as; that of the default is absent.
+        let canonical = try Settings(method, [setting.name: text]).values[setting.name] ?? ""
+        guard texts.insert(canonical).inserted else {
+          throw SettingError("the values of '\(setting.name)' in 'space' repeat '\(text)'; leave one out")
+        }
+      }
+    }
+  }
+
+  /// The points at which ranges are checked together, as settings: all combinations of their ends and choices where
+  /// these are a hundred at most; otherwise each of them with the first, and with the last, of all others.
+  var corners: [[String: String]] {
+    let count = parameters.reduce(1.0) { $0 * Double($1.ends.count) }
+    guard count > 100 else {
+      return parameters.reduce([fixed]) { known, parameter in
+        known.flatMap { corner in parameter.ends.map { corner.merging([parameter.name: $0]) { $1 } } }
+      }
+    }
+    let (first, last) = parameters.reduce(into: (fixed, fixed)) { ends, parameter in
+      (ends.0[parameter.name], ends.1[parameter.name]) = (parameter.ends.first, parameter.ends.last)
+    }
+    return parameters.flatMap { parameter in
+      parameter.ends.flatMap { end in [first, last].map { $0.merging([parameter.name: end]) { $1 } } }
     }
   }
 
@@ -96,10 +136,15 @@ extension Parameter {
   fileprivate var ends: [String] {
     switch domain {
     case .categorical(let choices), .ordinal(let choices): choices
-    case .integer(let range, _): ["\(range.lowerBound)", "\(range.upperBound)"]
-    case .real(let range, _): ["\(range.lowerBound)", "\(range.upperBound)"]
+    case .integer(let range, _): Set([range.lowerBound, range.upperBound]).sorted().map { "\($0)" }
+    case .real(let range, _): Set([range.lowerBound, range.upperBound]).sorted().map { "\($0)" }
     }
   }
+}
+
+extension Double {
+  /// Without a fraction.
+  fileprivate var whole: String { Int(exactly: rounded()).map { "\($0)" } ?? "\(self)" }
 }
 
 // MARK: Text
@@ -167,10 +212,14 @@ extension HyperparameterSpace {
     case .list(let list):
       guard let words = words(list) else { return nil }
       // Two numbers are a range, as an experiment's author means it; words are choices.
-      if words.count == 2, let low = Double(words[0]), let high = Double(words[1]) { return real(low, high, log: false) }
+      if words.count == 2, let low = Double(words[0]), let high = Double(words[1]) {
+        return real(low, high, log: false)
+      }
       return .categorical(words)
     case .mapping(let mapping):
-      guard case (let scale, .list(let list))? = mapping.first, mapping.count == 1, let words = words(list) else { return nil }
+      guard case (let scale, .list(let list))? = mapping.first, mapping.count == 1, let words = words(list) else {
+        return nil
+      }
       if scale == "levels" { return .ordinal(words) }
       guard words.count == 2 else { return nil }
       switch scale {

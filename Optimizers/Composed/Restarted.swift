@@ -35,6 +35,12 @@ public struct Restarted: Optimizer {
     }
   }
 
+  public func validate(under conditions: Conditions) throws {
+    var parts = conditions
+    parts.horizon *= share
+    try optimizer?.check(under: parts)
+  }
+
   public func search(_ session: Session) throws {
     guard let optimizer else { return }
     while true {

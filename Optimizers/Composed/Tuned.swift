@@ -9,9 +9,9 @@ import SearchSpaces
 /// 100]`. A configuration that is promoted is searched with anew.
 ///
 /// Differences: everything is charged, where the paper's curves count the searches of all workers but no training of
-/// an architecture; one search runs at a time, each with random numbers of its own, where the paper's have one seed; the
-/// first configuration is drawn like the others, where the paper's is the default; and what counts are all trainings so
-/// far, by validation.
+/// an architecture; one search runs at a time, each with random numbers of its own, where the paper's have one seed;
+/// the first configuration is drawn like the others, where the paper's is the default; and what counts are all
+/// trainings so far, by validation.
 public struct Tuned: Optimizer {
   public static let method = Method(
     name: "tuned", title: "Tuned", family: .composed,
@@ -62,13 +62,53 @@ public struct Tuned: Optimizer {
         "a run of \(method.name) does not end before its budget does, so nothing would be tuned; give 'budgets', as "
           + "in [100, 300]")
     }
+    guard epochs.isEmpty || !space.parameters.contains(where: { $0.name == "epochs" }) else {
+      throw SettingError("'epochs' are a hyperparameter of 'space', and fidelities too; leave out one of them")
+    }
     try space.validate(for: optimizer)
-    for fidelity in epochs { _ = try optimizer.with(["epochs": "\(fidelity)"]) }
+    _ = try variants()
+  }
+
+  public func validate(under conditions: Conditions) throws {
+    if let least = budgets.first, Double(least) >= conditions.horizon {
+      throw SettingError(
+        "a search for \(least), the least of 'budgets', would be the only one in a budget of \(conditions.horizon), so "
+          + "nothing would be tuned; give smaller 'budgets'")
+    }
+    try tuner?.check(under: conditions)
+    var parts = conditions
+    if let greatest = budgets.last { parts.horizon = min(parts.horizon, Double(greatest)) }
+    for variant in try variants() { try variant.check(under: parts) }
+  }
+
+  /// The method at the corners of the space, with the least and the greatest of the fidelities.
+  ///
+  /// - Throws: `SettingError` for a corner at which settings contradict each other.
+  private func variants() throws -> [any Optimizer] {
+    guard let optimizer else { return [] }
+    let ends = Set([epochs.first, epochs.last].compactMap { $0 }).sorted().map { ["epochs": "\($0)"] }
+    return try space.corners.flatMap { corner in
+      try (ends.isEmpty ? [[:]] : ends).map { try optimizer.with(corner.merging($0) { $1 }, at: corner) }
+    }
   }
 
   public func search(_ session: Session) throws {
     guard let tuner, let optimizer else { return }
-    try session.run(tuner, on: Tuning(self, of: optimizer, imageSide: session.imageSide), name: "search")
+    let search = try session.run(tuner, on: Tuning(self, of: optimizer, imageSide: session.imageSide), name: "search")
+    if let failure = search.failure { throw RunFailure(failure) }
+  }
+}
+
+extension Optimizer {
+  /// The method at a point of a space of hyperparameters.
+  ///
+  /// - Parameter point: The hyperparameters among the settings, by name.
+  /// - Throws: `SettingError`, which names the point, if its settings contradict each other.
+  fileprivate func with(_ settings: [String: String], at point: [String: String]) throws -> any Optimizer {
+    do { return try with(settings) } catch {
+      let words = point.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: ", ")
+      throw SettingError("'space' allows {\(words)}, but \(error)")
+    }
   }
 }
 
@@ -95,10 +135,12 @@ private struct Tuning: Objective {
   func evaluate(_ point: Configuration, epochs: Int, in session: Session) throws -> Evaluation {
     var settings = hyperparameters.values(of: point)
     if fidelity == .epochs { settings["epochs"] = "\(epochs)" }
+    let method: any Optimizer
+    // Corners are checked before the first run; what lies between them may still contradict.
+    do { method = try optimizer.with(settings, at: settings) } catch { throw RunFailure("\(error)") }
     let before = session.spent
     let run = try session.run(
-      optimizer.with(settings), limit: fidelity == .budget ? Double(epochs) : nil,
-      name: "run \(session.children.count + 1)")
+      method, limit: fidelity == .budget ? Double(epochs) : nil, name: "run \(session.children.count + 1)")
     guard run.amount > 0 else { throw run.spentNothing }
     let accuracy = try session.train(run.incumbent)?.validationAccuracy ?? run.incumbent?.validationAccuracy
     // A search that failed at once has found nothing, which is the worst that it could.

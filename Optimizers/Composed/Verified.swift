@@ -40,9 +40,16 @@ public struct Verified: Optimizer {
     }
   }
 
+  public func validate(under conditions: Conditions) throws {
+    var search = conditions
+    search.horizon *= share
+    try optimizer?.check(under: search)
+  }
+
   public func search(_ session: Session) throws {
     guard let optimizer else { return }
     let search = try session.run(optimizer, limit: share * session.horizon, name: "search")
+    if let failure = search.failure, search.recommendations == nil { throw RunFailure(failure) }
     for architecture in Self.order(search.recommendations ?? []).prefix(top) { try session.evaluate(architecture) }
   }
 

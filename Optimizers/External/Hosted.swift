@@ -24,6 +24,8 @@ public struct Hosted: Optimizer {
     (self.script, self.serve) = (script, serve)
   }
 
+  public var canBeRun: Bool { false }
+
   public func search(_ session: Session) throws {
     guard let serve else {
       throw SettingError(

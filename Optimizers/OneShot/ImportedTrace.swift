@@ -39,9 +39,8 @@ public struct ImportedTrace: Optimizer {
   private var path: String { file.path }
 
   public func search(_ session: Session) throws {
-    guard !path.isEmpty, let data = FileManager.default.contents(atPath: path) else {
-      throw TraceError("the method trace needs the setting 'file', the path of a JSON file")
-    }
+    guard !path.isEmpty else { throw TraceError("the method trace needs the setting 'file', the path of a JSON file") }
+    let data = try file.content()
     let trace: File
     do { trace = try JSONDecoder().decode(File.self, from: data) } catch {
       throw TraceError("\(path) is no trace: \(Self.reason(error)); 'anytime methods trace' shows the format")

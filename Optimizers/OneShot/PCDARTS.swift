@@ -52,6 +52,10 @@ public struct PCDARTS: Optimizer {
     try select.validate(beside: stop)
   }
 
+  public func validate(under conditions: Conditions) throws {
+    try supernet.check(under: conditions, partial: channelParts)
+  }
+
   public func search(_ session: Session) throws {
     let supernet = try Supernet(session, self.supernet, partial: channelParts)
     let shape = supernet.shape

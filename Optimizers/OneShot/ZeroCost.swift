@@ -43,6 +43,10 @@ public struct ZeroCost: Optimizer {
     }
   }
 
+  public func validate(under conditions: Conditions) throws {
+    if proxy.runsNetworks { try SearchTask(under: conditions)?.checkBatch(of: batchSize) }
+  }
+
   /// Counts hang on no image.
   public var usesImages: Bool { proxy.runsNetworks }
 

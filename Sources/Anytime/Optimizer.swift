@@ -37,6 +37,8 @@ public protocol Optimizer: Configurable {
 
   /// The methods that this one runs, as its settings say.
   var inner: [any Optimizer] { get }
+  /// Whether another method can run this one. By default it can.
+  var canBeRun: Bool { get }
   /// Whether a search ends by itself, however great the budget is. By default, those of one-shot methods do, when
   /// their epochs are over.
   var ends: Bool { get }
@@ -45,11 +47,16 @@ public protocol Optimizer: Configurable {
 extension Optimizer {
   public static var settings: [Setting] { method.settings }
   public var inner: [any Optimizer] { [] }
+  public var canBeRun: Bool { true }
   public var ends: Bool { Self.method.family == .oneShot }
 
   public var usesImages: Bool { Self.method.usesImages || inner.contains(where: \.usesImages) }
   /// Whether the method, or one that it runs, gains by trainings of several epoch counts.
   public var usesFidelities: Bool { Self.method.usesFidelities || inner.contains(where: \.usesFidelities) }
+
+  public func validate(under conditions: Conditions) throws {
+    for method in inner { try method.check(under: conditions) }
+  }
 }
 
 /// A description of a search method.
@@ -154,11 +161,13 @@ public struct Registry: Sendable {
     }
   }
 
+  /// What experiment files and the command line say of a method's entry, and so is no setting.
+  static let entryKeys: Set = ["label", "name", "seeds", "vary", "vary-each", "horizons"]
+
   /// What is wrong with a method's declarations, in one sentence; `nil` if nothing is.
   public static func problem(with type: any Optimizer.Type) -> String? {
     let method = type.method
-    // What experiment files and the command line mean by these names is no setting.
-    var names: Set = ["preset", "label", "name", "seeds", "vary", "vary-each", "horizons"]
+    var names = entryKeys.union(["preset"])
     for setting in method.settings {
       guard setting.owner == type else { return "setting '\(setting.name)' is a property of \(setting.owner)" }
       guard names.insert(setting.name).inserted else { return "two settings are called '\(setting.name)'" }

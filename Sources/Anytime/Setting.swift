@@ -27,6 +27,12 @@ public protocol Configurable: Sendable {
   ///
   /// - Throws: ``SettingError``: one sentence that names the settings that contradict each other.
   func validate() throws
+
+  /// Checks settings against what runs will be given, before the first run. By default nothing; of a method, those of
+  /// the methods that it runs.
+  ///
+  /// - Throws: An error with one sentence that names the setting and the remedy.
+  func validate(under conditions: Conditions) throws
 }
 
 extension Configurable {
@@ -37,6 +43,7 @@ extension Configurable {
   }
 
   public func validate() throws {}
+  public func validate(under conditions: Conditions) throws {}
 
   /// The settings of this part, for a method that holds one.
   ///
@@ -93,8 +100,8 @@ public struct Setting: Sendable {
   private let read: @Sendable (any Configurable) -> String
   /// Sets the property to a value in canonical text, and says whether it is one.
   private let write: @Sendable (inout any Configurable, String, Registry) throws -> Bool
-  /// Checks the part that declares the setting.
-  let validatePart: (@Sendable (any Configurable) throws -> Void)?
+  /// Checks the part that declares the setting: against itself, or against conditions.
+  let validatePart: (@Sendable (any Configurable, Conditions?) throws -> Void)?
 
   // MARK: Declarations
 
@@ -211,7 +218,10 @@ public struct Setting: Sendable {
     owner = Whole.self
     self.part = Part.self
     canonical = inner.canonical
-    validatePart = { try Self.cast($0, to: Whole.self)[keyPath: part].validate() }
+    validatePart = { whole, conditions in
+      let part = Self.cast(whole, to: Whole.self)[keyPath: part]
+      if let conditions { try part.validate(under: conditions) } else { try part.validate() }
+    }
     read = { inner.text(in: Self.cast($0, to: Whole.self)[keyPath: part]) }
     write = { whole, text, registry in
       var changed = Self.cast(whole, to: Whole.self)

@@ -66,13 +66,22 @@ extension Setting {
   public init<Root: Configurable>(
     _ name: String, _ property: WritableKeyPath<Root, (any Optimizer)?> & Sendable, _ summary: String
   ) {
-    let read: @Sendable (String, Registry) throws -> (any Optimizer)?? = { text, registry in
-      guard let value = SettingValue(text: text) else { return nil }
-      return .some(try registry.optimizer(value))
-    }
     self.init(
-      name, property, nil, summary, kind: .method, text: { $0.map(SettingValue.init)?.text ?? "" }, entered: read,
-      value: read)
+      name, property, nil, summary, kind: .method, text: { $0.map(SettingValue.init)?.text ?? "" },
+      entered: { text, registry in
+        guard let value = SettingValue(text: text) else { return nil }
+        let optimizer = try registry.optimizer(value)
+        guard optimizer.canBeRun else {
+          throw SettingError(
+            "\(type(of: optimizer).method.name) is driven from outside, so no method can run it; give '\(name)' "
+              + "another method, as in tpe")
+        }
+        return .some(optimizer)
+      },
+      value: { text, registry in
+        guard let value = SettingValue(text: text) else { return nil }
+        return .some(try registry.optimizer(value, isCanonical: true))
+      })
   }
 
   /// Whole numbers, from the least to the greatest.
@@ -129,7 +138,7 @@ extension SettingValue {
     var settings: [String: SettingValue] = [:]
     for setting in type.method.settings {
       guard let text = values[setting.name] else { continue }
-      settings[setting.name] = setting.isStructured ? SettingValue(text: text) ?? .word(text) : .word(text)
+      settings[setting.name] = setting.value(text)
     }
     self = .mapping([type.method.name: .mapping(settings)])
   }
@@ -143,13 +152,20 @@ extension Setting {
     case .files, .method, .structure: true
     }
   }
+
+  /// The value that a text of this setting stands for.
+  func value(_ text: String) -> SettingValue {
+    isStructured ? SettingValue(text: text) ?? .word(text) : .word(text)
+  }
 }
 
 extension Registry {
   /// The method that a value names, as in `tpe` or `{tpe: {gamma: 0.2}}`.
   ///
+  /// - Parameter isCanonical: Whether its settings are in canonical text: files have the digests that they had when
+  ///   they were entered.
   /// - Throws: ``UnknownWord`` or ``SettingError``.
-  package func optimizer(_ value: SettingValue) throws -> any Optimizer {
+  package func optimizer(_ value: SettingValue, isCanonical: Bool = false) throws -> any Optimizer {
     switch value {
     case .word(let name): return try optimizer(named: name, Settings(method(named: name).method, in: self))
     case .mapping(let mapping):
@@ -157,6 +173,14 @@ extension Registry {
         throw SettingError("'\(value.flow)' is no method with settings; write one as in {tpe: {gamma: 0.2}}")
       }
       let method = try method(named: name).method
+      if isCanonical { return try optimizer(named: name, Settings(canonical: values.mapValues(\.text))) }
+      if let key = values.keys.sorted().first(where: Self.entryKeys.contains) {
+        let varies = key.hasPrefix("vary") || key == "horizons"
+        throw SettingError(
+          "'\(key)' belongs to the outer entry, and not to \(name) inside it; "
+            + (varies
+              ? "vary the method as a whole, as in vary: {method: [tpe, {tpe: {gamma: 0.2}}]}" : "move it there"))
+      }
       return try optimizer(named: name, Settings(method, Self.texts(values, of: method), in: self))
     case .list: throw SettingError("'\(value.flow)' is no method; write one as in {tpe: {gamma: 0.2}}")
     }
@@ -165,8 +189,9 @@ extension Registry {
   /// The values of a method's settings as text. `correlation: {cells: 200}` is short for `correlation-cells: 200`.
   ///
   /// - Throws: ``SettingError`` for a list or mapping where a word is due.
-  package static func texts(_ values: [String: SettingValue], of method: Method) throws(SettingError) -> [String: String]
-  {
+  package static func texts(
+    _ values: [String: SettingValue], of method: Method
+  ) throws(SettingError) -> [String: String] {
     var texts: [String: String] = [:]
     for (name, value) in values {
       let isStructured = method.settings.first { $0.name == name }?.isStructured ?? false

@@ -44,13 +44,23 @@ public struct Settings: Hashable, Sendable, Codable {
     self.values = values
   }
 
-  private init(values: [String: String]) { self.values = values }
+  /// Settings that differ from the defaults, in canonical text.
+  init(canonical values: [String: String]) { self.values = values }
+
+  /// The same settings with others in their place.
+  ///
+  /// - Parameter changes: Values as a user gives them.
+  /// - Throws: ``UnknownWord``, ``SettingError``, as for single settings.
+  package func with(_ changes: [String: String], of method: Method, in registry: Registry) throws -> Settings {
+    let changed = try Settings(method, changes, in: registry).values
+    return Settings(canonical: values.filter { changes[$0.key] == nil }.merging(changed) { $1 })
+  }
 
   /// The same settings from a store of the first version, which kept a value for every setting: without those that
   /// are the default, and without those that had no effect on the method and are gone.
   public func migrated(to method: Method) -> Settings {
     Settings(
-      values: values.filter { name, value in
+      canonical: values.filter { name, value in
         method.settings.contains { $0.name == name && $0.defaultValue != value }
       })
   }
@@ -69,10 +79,15 @@ extension Method {
 extension Setting {
   /// Says that a text is no value.
   fileprivate func error(_ text: String, of method: Method) -> SettingError {
-    SettingError(
-      kind == .file
-        ? "the file '\(text)' of setting '\(name)' of \(method.name) cannot be read; check its path"
-        : "'\(text)' is no value for setting '\(name)' of \(method.name): use \(range)")
+    if kind == .file {
+      return SettingError("the file '\(text)' of setting '\(name)' of \(method.name) cannot be read; check its path")
+    }
+    let shown =
+      switch value(text) {
+      case .word: text
+      case .list, .mapping: value(text).flow
+      }
+    return SettingError("'\(shown)' is no value for setting '\(name)' of \(method.name): use \(range)")
   }
 }
 
@@ -114,7 +129,15 @@ extension Optimizer {
 
   /// Checks the settings against each other.
   private func check() throws {
-    for setting in Self.settings { try setting.validatePart?(self) }
+    for setting in Self.settings { try setting.validatePart?(self, nil) }
     try validate()
+  }
+
+  /// Checks the settings, and those of the methods that this one runs, against what its runs will be given.
+  ///
+  /// - Throws: An error with one sentence that names the setting and the remedy.
+  public func check(under conditions: Conditions) throws {
+    for setting in Self.settings { try setting.validatePart?(self, conditions) }
+    try validate(under: conditions)
   }
 }

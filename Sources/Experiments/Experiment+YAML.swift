@@ -1,4 +1,6 @@
 import Anytime
+import TabularBenchmark
+
 extension Experiment {
   /// Writes the experiment as YAML that ``init(yaml:file:registry:)`` reads as the same experiment.
   ///
@@ -6,14 +8,15 @@ extension Experiment {
   public func yaml(registry: Registry) -> String {
     var lines = [
       "name: \(Self.quoted(name))", "table: \(Self.quoted(table))", "space: \(Self.quoted(space))",
-      "policy: \(policyText)", "horizon: \(horizon)", "seeds: \(Self.text(of: seeds))", "methods:",
+      "policy: \(policyText)", "horizon: \(horizon)", "seeds: \(Self.text(of: seeds))",
     ]
+    lines += (holes.map { ["holes: \($0.rawValue)"] } ?? []) + ["methods:"]
     for (label, group) in groups {
       guard let first = group.first else { continue }
       let known = (try? registry.method(named: first.method))?.method.settings ?? []
       func quoted(_ value: String, of name: String) -> String {
         let setting = known.first { $0.name == name }
-        let entry = setting?.entry(value) ?? value
+        let entry = setting?.entry(value, in: registry) ?? value
         if setting?.isStructured ?? false, let value = SettingValue(text: entry) { return value.flow }
         return Self.quoted(entry)
       }

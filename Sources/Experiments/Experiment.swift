@@ -73,6 +73,18 @@ public struct Experiment: Hashable, Sendable, Codable {
     return identities
   }
 
+  /// Checks all methods, and those that they run, against the horizon and the table, before the first run.
+  ///
+  /// - Throws: ``ExperimentFileError``, with the place and the label of the method's entry.
+  package func checkMethods(on benchmark: Benchmark, registry: Registry) throws {
+    for entry in methods {
+      let optimizer = try registry.optimizer(named: entry.method, entry.settings)
+      do { try optimizer.check(under: Conditions(benchmark: benchmark, horizon: horizon)) } catch {
+        throw ExperimentFileError(entry.place.text, line: nil, "\(entry.label): \(error)")
+      }
+    }
+  }
+
   /// Opens a table by its path, or the embedded one, and checks its whole content.
   public static func openTable(_ path: String) throws(TableError) -> Table {
     let table = path == "embedded" ? try Table.embedded() : try Table(contentsOf: URL(filePath: path))

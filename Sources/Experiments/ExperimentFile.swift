@@ -10,9 +10,15 @@ public struct ExperimentFileError: Error, Hashable, Sendable, CustomStringConver
 
   /// - Parameter file: The file's path; `nil` for an experiment given by flags.
   init(_ file: String?, line: Int?, _ problem: String) {
-    let location = [file, line.map { "line \($0)" }].compactMap { $0 }.joined(separator: ", ")
+    // Flags have no lines.
+    let location = file.map { [$0, line.map { "line \($0)" }].compactMap { $0 }.joined(separator: ", ") } ?? ""
     // One line, whatever words of the file are in it.
     description = (location.isEmpty ? problem : "\(location): \(problem)").inOneLine
+  }
+
+  /// Runs a body; an error of it gets a place that it does not know.
+  static func located<T>(at place: String, _ body: () throws -> T) throws -> T {
+    do { return try body() } catch { throw ExperimentFileError(place, line: nil, "\(error)") }
   }
 }
 
@@ -56,33 +62,33 @@ extension Experiment {
     func mapping(_ text: Substring) throws -> Node {
       Node(
         try text.split(separator: ",").map { part in
-          let words = part.split(separator: "=", maxSplits: 1)
-          guard words.count == 2 else {
-            throw ExperimentFileError(nil, line: nil, "'\(part)' should be written as name=value")
-          }
-          return (Node(String(words[0])), Node(String(words[1])))
+          let words = part.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+          guard words.count == 2 else { throw SettingError("'\(part)' should be written as name=value") }
+          return (Node(words[0]), Node(words[1]))
         })
     }
     var pairs: [(Node, Node)] = []
     for (name, text) in parts {
       var value = Node(text)
       if name == "policy", let comma = text.firstIndex(of: ",") {
-        value = try mapping("base=\(text[..<comma]),\(text[comma...].dropFirst())")
+        value = try ExperimentFileError.located(at: "--policy '\(text)'") {
+          try mapping("base=\(text[..<comma]),\(text[comma...].dropFirst())")
+        }
       }
       pairs.append((Node(name), value))
     }
-    let items = try methods.map { text -> Node in
-      let words = text.split(separator: ":", maxSplits: 1)
-      let name = Node(words.first.map(String.init) ?? "")
-      guard words.count == 2 else { return name }
-      if words[1].hasPrefix("{") {
-        guard let node = try YAMLReader.root(of: String(words[1]), file: nil) else { return name }
-        return Node([(name, node)])
+    let flags = methods.map { "--method '\($0)'" }
+    let items = try zip(methods, flags).map { text, flag in
+      try ExperimentFileError.located(at: flag) {
+        let words = text.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+        let name = Node(words.first ?? "")
+        guard words.count == 2 else { return name }
+        guard words[1].hasPrefix("{") else { return Node([(name, try mapping(words[1][...]))]) }
+        return try YAMLReader.root(of: words[1], file: nil).map { Node([(name, $0)]) } ?? name
       }
-      return Node([(name, try mapping(words[1]))])
     }
     pairs.append((Node("methods"), Node(items)))
-    self = try ExperimentReader(file: nil, registry: registry).read(Node(pairs))
+    self = try ExperimentReader(file: nil, flags: flags, registry: registry).read(Node(pairs))
   }
 
   /// Reads an experiment file by its path.
@@ -139,6 +145,8 @@ extension Experiment {
 private struct ExperimentReader {
   /// The file's path; `nil` for an experiment given by flags.
   let file: String?
+  /// The flags that gave the methods, if there is no file.
+  var flags: [String] = []
   let registry: Registry
 
   private static let keys = ["name", "table", "space", "policy", "horizon", "seeds", "holes", "methods"]
@@ -233,30 +241,42 @@ private struct ExperimentReader {
     guard let sequence = node.sequence, !sequence.isEmpty else {
       throw failure(node, SettingError("methods must be a list, an item as in '- random-search'"))
     }
+    let entries = try sequence.enumerated().map { index, item in
+      try given(index) {
+        let entry = try readEntry(item)
+        // Settings that vary contradict each other, or not, with their levels.
+        if !entry.factors.isEmpty { try located(item) { _ = try Experiment.labelled([entry], registry: registry) } }
+        return entry
+      }
+    }
     var methods: [MethodEntry] = []
-    let entries = try sequence.map(readEntry)
-    for (index, group) in try labelled(entries, sequence).enumerated() {
-      for entry in group {
-        guard !methods.contains(where: { $0.label == entry.label }) else {
-          throw failure(
-            sequence[index],
-            SettingError(
-              file == nil
-                ? "the method '\(entry.label)' is given twice with the same settings; leave one out"
-                : "two methods are called '\(entry.label)'; give one a 'label'"))
+    // Entries that vary have one name in common, and one each.
+    var names: Set<String> = []
+    for (index, group) in try Experiment.labelled(entries, registry: registry).enumerated() {
+      for var entry in group {
+        if let name = [entry.variation?.study, entry.label].compactMap({ $0 }).first(where: names.contains) {
+          let isRepeated = methods.contains { $0.method == entry.method && $0.settings == entry.settings }
+          try given(index) {
+            throw failure(
+              sequence[index],
+              SettingError(
+                file == nil && isRepeated
+                  ? "the method '\(name)' is given twice with the same settings; leave one out"
+                  : "two methods are called '\(name)'; give one a 'label'"))
+          }
         }
+        names.insert(entry.label)
+        entry.place.text = place(of: sequence[index]) ?? flags[index]
         methods.append(entry)
       }
+      if let study = group.first?.variation?.study { names.insert(study) }
     }
     return methods
   }
 
-  /// The entries with labels; an error of one gets its line.
-  private func labelled(_ entries: [Experiment.Entry], _ sequence: Node.Sequence) throws -> [[MethodEntry]] {
-    for (entry, item) in zip(entries, sequence) where !entry.factors.isEmpty {
-      try located(item) { _ = try Experiment.labelled([entry], registry: registry) }
-    }
-    return try Experiment.labelled(entries, registry: registry)
+  /// Runs a body on an entry; an error of it gets the entry's flag, if there is no file with lines.
+  private func given<T>(_ index: Int, _ body: () throws -> T) throws -> T {
+    try file == nil ? ExperimentFileError.located(at: flags[index], body) : body()
   }
 
   private func readEntry(_ item: Node) throws -> Experiment.Entry {
@@ -305,43 +325,54 @@ private struct ExperimentReader {
         }
       }
     }
-    entry.settings = try readSettings(values, lines, of: method, item)
+    for factor in entry.factors where entry.design != .each {
+      // With `vary-each`, it is what the entry has while others vary.
+      guard let key = lines[factor.name] else { continue }
+      throw failure(
+        key, SettingError("'\(factor.name)' is given, and '\(entry.design.rawValue)' varies it; leave one of them out"))
+    }
+    entry.settings = try readSettings(values, lines, of: method, item, isWhole: entry.factors.isEmpty)
     return entry
   }
 
   /// - Parameters:
   ///   - lines: Where each value is.
   ///   - item: Where the method is.
+  ///   - isWhole: Whether no others are to come.
   private func readSettings(
-    _ values: [String: String], _ lines: [String: Node], of method: Method, _ item: Node
+    _ values: [String: String], _ lines: [String: Node], of method: Method, _ item: Node, isWhole: Bool = true
   ) throws -> Settings {
     // One by one, so that a complaint has the setting's own line.
     for (name, value) in values.sorted(by: { $0.key < $1.key }) {
       try located(lines[name] ?? item) { _ = try Settings(method, [name: value], in: registry) }
     }
     let settings = try Settings(method, values, in: registry)
-    try located(item) { _ = try registry.optimizer(named: method.name, settings) }
+    if isWhole { try located(item) { _ = try registry.optimizer(named: method.name, settings) } }
     return settings
   }
 
   /// Reads `{weight-decay: [1e-4, 3e-4], momentum: [0, 0.9]}`, or the list of `horizons`.
   private func readFactors(_ node: Node, _ design: Variation.Design, of method: Method) throws -> [Factor] {
-    func levels(_ name: String, _ node: Node) throws -> [String] {
-      let levels = try node.sequence?.map { item in
-        let level = try scalar(item)
-        try located(item) { _ = try Settings(method, [name: level], in: registry) }
-        return level
+    func levels(_ name: String, _ node: Node, of title: String, asIn example: String) throws -> [String] {
+      func wrong(_ node: Node, _ what: String) -> ExperimentFileError {
+        failure(node, SettingError("levels of '\(title)' are a list without repetitions, \(what)"))
       }
-      guard let levels, !levels.isEmpty, Set(levels).count == levels.count else {
-        throw failure(node, SettingError("levels of '\(name)' are a list without repetitions, as in [1e-4, 1e-3]"))
+      guard let items = node.sequence, !items.isEmpty else { throw wrong(node, "as in \(example)") }
+      let isStructured = method.settings.first { $0.name == name }?.isStructured ?? false
+      var known: Set<String> = []
+      return try items.map { item in
+        let level = isStructured ? try readValue(item) : .word(try scalar(item))
+        // Equal values have equal canonical text, whatever they were written as; that of the default is absent.
+        let canonical = try located(item) { try Settings(method, [name: level.text], in: registry).values[name] ?? "" }
+        guard known.insert(canonical).inserted else { throw wrong(item, "and \(level.flow) is one; leave it out") }
+        return level.text
       }
-      return levels
     }
     if design == .horizons {
       guard method.settings.contains(where: { $0.name == "epochs" }) else {
         throw failure(node, SettingError("\(method.name) is planned for no number of epochs, so it has no 'horizons'"))
       }
-      return [Factor("epochs", try levels("epochs", node))]
+      return [Factor("epochs", try levels("epochs", node, of: "horizons", asIn: "[10, 30]"))]
     }
     guard let mapping = node.mapping, !mapping.isEmpty else {
       throw failure(
@@ -354,7 +385,7 @@ private struct ExperimentReader {
         throw failure(
           key, UnknownWord(name, kind: "setting of \(method.name)", known: method.settings.map(\.name)))
       }
-      return Factor(name, try levels(name, value))
+      return Factor(name, try levels(name, value, of: name, asIn: "[1e-4, 1e-3]"))
     }.sorted { $0.name < $1.name }
   }
 
@@ -377,14 +408,19 @@ private struct ExperimentReader {
     return scalar.string
   }
 
+  /// The file with a node's line; `nil` for an experiment given by flags.
+  private func place(of node: Node) -> String? {
+    file.map { [$0, node.mark.map { "line \($0.line)" }].compactMap { $0 }.joined(separator: ", ") }
+  }
+
   private func failure(_ node: Node, _ problem: some CustomStringConvertible) -> ExperimentFileError {
-    ExperimentFileError(file, line: node.mark?.line, problem.description)
+    ExperimentFileError(place(of: node), line: nil, problem.description)
   }
 
   /// Runs a body; an error of it gets the line of a node.
   private func located<T>(_ node: Node, _ body: () throws -> T) throws -> T {
     do { return try body() } catch let error as ExperimentFileError {
       throw error
-    } catch { throw ExperimentFileError(file, line: node.mark?.line, "\(error)") }
+    } catch { throw failure(node, "\(error)") }
   }
 }

@@ -14,6 +14,17 @@ public struct MethodEntry: Hashable, Sendable, Codable {
   public var seeds: [UInt64]?
   /// The settings in which it differs from other entries, if it is one of several that were given as one.
   public var variation: Variation?
+  /// Where it was given.
+  var place = Place()
+
+  /// A file with a line, or a flag, for messages; not stored, and equal for all.
+  struct Place: Hashable, Sendable {
+    var text: String?
+    static func == (_: Self, _: Self) -> Bool { true }
+    func hash(into _: inout Hasher) {}
+  }
+
+  private enum CodingKeys: String, CodingKey { case label, method, settings, seeds, variation }
 
   /// An entry of an experiment.
   public init(

@@ -4,9 +4,9 @@ import Synchronization
 
 // Several processes share the runs of a store: each claims runs in the store before it begins them.
 //
-// An `owner` is a runner of a process, a `claim` one of its runs that is not stored yet. Claims go with their owner, and
-// an owner that is dead is removed by whoever comes across it. SQLite makes every claim exclusive. So all of this works
-// as far as SQLite does: on local disks, also from several containers, not on disks that machines share.
+// An `owner` is a runner of a process, a `claim` one of its runs that is not stored yet. Claims go with their owner,
+// and an owner that is dead is removed by whoever comes across it. SQLite makes every claim exclusive. So all of this
+// works as far as SQLite does: on local disks, also from several containers, not on disks that machines share.
 
 /// The right of one runner to make runs of a store.
 final class Claims: Sendable {

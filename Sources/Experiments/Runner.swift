@@ -99,6 +99,7 @@ public struct Runner: Sendable {
   ) async throws {
     try experiment.validate()
     try experiment.checkHorizon(benchmark)
+    try experiment.checkMethods(on: benchmark, registry: registry)
     let checksum = benchmark.table.checksum
     try store.save(experiment, tableChecksum: checksum, identities: identities)
     let claims = try Claims(store)

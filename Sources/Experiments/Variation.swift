@@ -95,8 +95,7 @@ extension Experiment {
 
   private static func vary(_ whole: MethodEntry, _ entry: Entry, _ registry: Registry) throws -> [MethodEntry] {
     let method = entry.method
-    let base = try registry.optimizer(named: method.name, entry.settings)
-    /// What each entry changes of the base.
+    /// What each entry changes of the entry's own settings, which need not be valid without a level.
     var combinations: [[String: String]] = entry.design == .each ? [] : [[:]]
     for factor in entry.factors {
       if entry.design == .each {
@@ -109,7 +108,8 @@ extension Experiment {
     }
     var entries: [MethodEntry] = []
     for combination in combinations {
-      let changed = try base.with(combination, in: registry)
+      let changed = try registry.optimizer(
+        named: method.name, entry.settings.with(combination, of: method, in: registry))
       let settings = Settings(of: changed)
       var levels: [String: String] = [:]
       for setting in method.settings where combination[setting.name] != nil {
@@ -133,7 +133,8 @@ extension Experiment {
         }
       }
       let levels = text.joined(separator: ", ")
-      let isOpen = entry.label == nil && whole.label.hasSuffix(")")
+      // Also of a label that was given: it may be that of a study as it is written again.
+      let isOpen = whole.label.contains(" (") && whole.label.hasSuffix(")")
       entries[index].label = isOpen ? "\(whole.label.dropLast()), \(levels))" : "\(whole.label) (\(levels))"
     }
     return entries
@@ -143,7 +144,7 @@ extension Experiment {
 extension Registry {
   /// A setting's value for people: of a method its name, its preset if it has one, and what differs.
   func shown(_ text: String, of setting: Setting) -> String {
-    let entry = setting.entry(text)
+    let entry = setting.entry(text, in: self)
     guard setting.isStructured, let value = SettingValue(text: entry) else { return entry }
     return shown(value, isMethod: setting.kind == .method)
   }

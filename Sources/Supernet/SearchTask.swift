@@ -1,4 +1,4 @@
-import Anytime
+@_spi(Instruments) import Anytime
 import CellNetworks
 import TabularBenchmark
 
@@ -23,6 +23,18 @@ public struct SearchTask: Hashable, Sendable {
     network.stacks = stated.network.stacks
     network.batchNormMomentum = stated.network.batchNormMomentum
     network.batchNormEpsilon = stated.network.batchNormEpsilon
+  }
+
+  /// Reads the task of the table that runs will be given; `nil` if it states none, which is said where networks are
+  /// made.
+  package init?(under conditions: Conditions) {
+    do { try self.init(of: conditions.benchmark.table) } catch { return nil }
+  }
+
+  /// Checks that the images that train weights, a half of all but the test images, are as many as a batch has.
+  package func checkBatch(of size: Int) throws(SupernetError) {
+    let half = (dataset.trainingImages + dataset.validationImages) / 2
+    guard half >= size else { throw .fewImages(half, batch: size) }
   }
 
   /// The channels, height and width of an image.

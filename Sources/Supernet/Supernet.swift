@@ -66,14 +66,9 @@ public final class Supernet {
     guard let cost = try CostModel(session.benchmark, task: task) else { throw SupernetError.noCosts }
     var random = RandomGenerator(seed: session.random.next(), stream: "supernet")
     let asPublished = session.policy.supernet == .asPublished
-    let channels = settings.channels > 0 ? settings.channels : task.network.channels
-    guard channels % partial == 0 else { throw SupernetError.channels(channels, parts: partial) }
-    var whole = task.network
-    whole.channels = channels
-    if settings.cellsPerStack > 0 { whole.cellsPerStack = settings.cellsPerStack }
-    do { try whole.check() } catch { throw SupernetError.network(error.description) }
+    let whole = try settings.network(of: task, partial: partial)
     let network = try SupernetNetwork(
-      shape, channels: channels, stacks: whole.stacks, cellsPerStack: whole.cellsPerStack,
+      shape, channels: whole.channels, stacks: whole.stacks, cellsPerStack: whole.cellsPerStack,
       imageChannels: task.imageShape.channels, classes: 10,
       batchNorm: (asPublished ? 0.997 : 0.1, task.network.batchNormEpsilon), padsBeforePooling: asPublished,
       partial: partial, random: &random)

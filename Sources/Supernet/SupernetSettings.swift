@@ -1,4 +1,7 @@
-import Anytime
+@_spi(Instruments) import Anytime
+import CellNetworks
+import SearchSpaces
+import TabularBenchmark
 
 /// The settings of a supernet's training, which all one-shot methods share.
 ///
@@ -127,6 +130,30 @@ public struct SupernetSettings: Configurable {
         "the learning rate cannot fall from \(learningRate) to \(leastLearningRate); set 'learning-rate-min' to at "
           + "most 'learning-rate'")
     }
+  }
+
+  public func validate(under conditions: Conditions) throws { try check(under: conditions) }
+
+  /// Checks that a supernet with these settings can be opened.
+  ///
+  /// - Parameter partial: The number of parts of the channels, of which operations see one.
+  /// - Throws: ``SupernetError``.
+  package func check(under conditions: Conditions, partial: Int = 1) throws(SupernetError) {
+    let space = conditions.benchmark.space
+    guard SupernetShape(space) != nil else { throw .noSupernet(space.name) }
+    guard let task = SearchTask(under: conditions) else { return }
+    _ = try network(of: task, partial: partial)
+    try task.checkBatch(of: batchSize)
+  }
+
+  /// The network with the channels and cells of these settings.
+  func network(of task: SearchTask, partial: Int) throws(SupernetError) -> NetworkSettings {
+    var network = task.network
+    if channels > 0 { network.channels = channels }
+    guard network.channels % partial == 0 else { throw .channels(network.channels, parts: partial) }
+    if cellsPerStack > 0 { network.cellsPerStack = cellsPerStack }
+    do { try network.check() } catch { throw .network(error.description) }
+    return network
   }
 
   /// The settings of a method that trains single architectures. It has no gates for validating the whole supernet, and

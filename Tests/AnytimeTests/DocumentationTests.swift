@@ -17,7 +17,8 @@ import Testing
     "description", "errorDescription", "static ==", "static <", "hash(into", "init(from", "encode(to", "next()",
     "codingKey", "customMirror",
     // Of `Configurable` and `Optimizer`: in a conformance they repeat what the protocol says.
-    "init()", "static settings", "validate()", "static method", "search(_", "inner", "ends", "usesImages",
+    "init()", "static settings", "validate()", "validate(under", "static method", "search(_", "inner", "ends",
+    "canBeRun", "usesImages",
   ]
 
   @Test("every public declaration has a comment", arguments: folders) func comments(folder: String) throws {

@@ -57,6 +57,7 @@ import Testing
       "_ = session.benchmark", "_ = session.benchmark.table", "_ = session.policy", "_ = session.account",
       "_ = session.incumbents", "_ = session.state", "_ = session.trace", "session.planned = 1",
       "_ = session.nextCheckpoint()", "try session.unchargedWork {}", "_ = session.ledger", "session.names = []",
+      "let see: (Conditions) -> Any = { $0.benchmark }; _ = see",
     ]
     #expect(try errors(statements) == Set(statements.indices))
   }

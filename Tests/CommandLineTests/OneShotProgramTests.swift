@@ -62,7 +62,11 @@ import Testing
     let file = try program.run("\(common)trace:file=none.json")
     #expect(file.status == 2)
     #expect(file.errors.contains("the file 'none.json' of setting 'file' of trace cannot be read"))
-    for outcome in [missing, preset, channels, file] {
+    let batch = try program.run("\(common)random-search --method darts:preset=quick,batch-size=9999 --store b.sqlite")
+    #expect(batch.status == 1)
+    #expect(batch.errors.contains("'darts:preset=quick,batch-size=9999': darts: weights are trained on 5000 images"))
+    #expect(try program.run("store check b.sqlite").errors.contains("holds no experiment"))
+    for outcome in [missing, preset, channels, file, batch] {
       #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
     }
   }

@@ -51,6 +51,16 @@ private struct Idle: Optimizer {
   func search(_ session: Session) {}
 }
 
+/// Has a wrong setting between two right ones.
+private struct Picky: Optimizer {
+  static let method = Method(
+    name: "picky", title: "Picky", family: .oneShot, summary: "", citation: "",
+    settings: [Setting("level", \Picky.level, 1...3, "level")])
+  var level = 1
+  func validate() throws { if level == 2 { throw SettingError("the level 2 is missing") } }
+  func search(_ session: Session) throws { try session.spend(seconds: 1) }
+}
+
 /// Always fails, after one training.
 private struct Unlucky: Optimizer {
   static let method = Method(name: "unlucky", title: "Unlucky", family: .oneShot, summary: "", citation: "")
@@ -222,6 +232,23 @@ private func all(_ children: [ChildRun]) -> [ChildRun] { children.flatMap { [$0]
       })
     #expect(tuned.trajectory == restarted.trajectory && tuned.ledger == restarted.ledger)
     #expect(tuned.children[0].children == restarted.children[0].children)
+  }
+
+  @Test("tuned, verified: the failure of a search that found nothing is the run's") func failures() throws {
+    let tuned = try run(tuned(by: Scripted { _ in throw RunFailure("it broke") }))
+    #expect(tuned.failure == "it broke" && tuned.children[0].failure == "it broke")
+    let verified = try run(Verified { $0.optimizer = Unlucky() })
+    #expect(verified.failure == "it diverged" && verified.spent.seconds == 7)
+  }
+
+  @Test("tuned: settings that contradict each other between the ends of their ranges are a failure of the run")
+  func between() throws {
+    let method = Tuned {
+      ($0.tuner, $0.optimizer) = (RandomSearch(), Picky())
+      $0.space = HyperparameterSpace([Parameter("level", .integer(1...3))])
+    }
+    try method.validate()
+    #expect(try run(method).failure == "'space' allows {level: 2}, but the level 2 is missing")
   }
 
   @Test("tuned: a blackbox method is tuned with budgets as fidelities") func blackbox() throws {
@@ -408,6 +435,143 @@ private struct Script: Optimizer {
     #expect(flags.methods[1].settings == experiment.methods[2].settings)
   }
 
+  @Test(
+    "that vary methods, spaces and lists are read, and written as they are read",
+    arguments: [
+      // Without a level, none of these is a whole method.
+      "- restarted: {method: random-search, vary: {share: [0.1, 0.2]}}",
+      "- restarted: {share: 0.1, vary: {method: [random-search, {tpe: {gamma: 0.2}}]}}",
+      "- regularized-evolution: {population: 5, vary: {sample: [2, 3]}}",
+      "- tuned: {method: guess, space: {learning-rate: {log: [0.1, 1]}}, vary-each: {by: [tpe, {bohb: {eta: 2}}]}}",
+      """
+      - tuned:
+          by: tpe
+          method: guess
+          vary: {space: [{learning-rate: {log: [0.1, 1]}}, {cost: [1, 9]}], epochs: [[2, 6], [3]]}
+      """,
+      // What is in brackets is one list with the levels.
+      """
+      - restarted: {method: {guess: {preset: quick}}, vary: {share: [0.5, 0.6]}}
+      - restarted: {method: {guess: {epochs: 5}}}
+      """,
+      "- guess: {epochs: 5, vary-each: {epochs: [5, 6], learning-rate: [0.1, 0.2]}}",
+    ])
+  func varied(methods: String) throws {
+    let experiment = try experiment(methods)
+    let written = experiment.yaml(registry: registry)
+    let again = try Experiment(yaml: written, file: "/f.yaml", registry: registry)
+    #expect(experiment.methods.count > 1 && again == experiment, "\(written)")
+  }
+
+  @Test("files of inner methods are as those of outer ones: from the experiment's folder, with their content")
+  func files() throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "files-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let known = Registry(composedMethods + oneShotMethods)
+    func write(_ seconds: Int) throws {
+      let cell = "0111|0010|0001|0000 input,conv3x3-bn-relu,maxpool3x3,output"
+      let epoch = #"{"epoch": 1, "seconds": \#(seconds), "cell": "\#(cell)"}"#
+      try Data(#"{"space": "mini", "epochs": [\#(epoch)]}"#.utf8).write(to: folder.appending(path: "p.json"))
+    }
+    func read(_ text: String) throws -> Experiment {
+      try Experiment(yaml: text, file: folder.appending(path: "e.yaml").path, registry: known)
+    }
+    try write(3)
+    let first = try read(
+      """
+      space: mini
+      horizon: 9
+      seeds: 1
+      methods:
+        - trace: {file: p.json}
+        - restarted: {vary: {method: [{trace: {file: p.json}}, {verified: {method: {trace: {file: p.json}}}}]}}
+      """)
+    #expect(first.methods.allSatisfy { "\($0.settings.values)".contains(" p.json") })
+    let text = first.yaml(registry: known)
+    #expect(try text.matches(of: Regex("file: \"?p.json")).count == 3 && read(text) == first, "\(text)")
+    let optimizers = try first.methods.map { try known.at(folder).optimizer(named: $0.method, $0.settings) }
+    for optimizer in optimizers { #expect(try run(optimizer).spent.seconds > 2) }
+
+    // Another content makes other runs, and none under the old name.
+    try write(4)
+    #expect(try zip(read(text).methods, first.methods).allSatisfy { $0.settings != $1.settings })
+    for optimizer in optimizers {
+      #expect(throws: SettingError("the file 'p.json' has changed since its path was read; start the command again")) {
+        try run(optimizer)
+      }
+    }
+    let digest = try #require(first.methods[0].settings.values["file"]?.prefix(16))
+    for method in ["trace: {file: \(digest) p.json}", "restarted: {method: {trace: {file: \(digest) p.json}}}"] {
+      let old = "space: mini\nhorizon: 9\nseeds: 1\nmethods:\n  - \(method)\n"
+      #expect(throws: ExperimentFileError.self) { try read(old) }
+    }
+  }
+
+  private func run(_ optimizer: any Optimizer) throws -> RunResult {
+    try Anytime.run(optimizer, on: OptimizerConformance.benchmark(), policy: .fair, horizon: 9, seed: 0)
+  }
+
+  @Test(
+    "what a table's images, or the horizon, do not allow is refused before the first run",
+    arguments: [
+      ("- darts: {preset: quick, batch-size: 97}", "darts: \(few(97))"),
+      ("- darts: {preset: quick, batch-size: 96}", nil),
+      ("- spos: {preset: quick, vary: {batch-size: [32, 128]}}", "spos (batch-size 128): \(few(128))"),
+      ("- zero-cost: {batch-size: 97}", "zero-cost: \(few(97))"),
+      ("- zero-cost: {batch-size: 97, proxy: parameters}", nil),
+      (
+        "- restarted: {method: {verified: {method: {gdas: {preset: quick, batch-size: 500}}}}}",
+        "restarted verified: \(few(500))"
+      ),
+      (
+        "- tuned: {by: tpe, method: {darts: {preset: quick}}, space: {batch-size: {log-integer: [16, 128]}}}",
+        "tuned darts: \(few(128))"
+      ),
+      // A space of too many corners to check all.
+      ("- tuned: {by: tpe, method: {darts: {preset: quick}}, space: cs3, epochs: [2, 4]}", "tuned darts: \(few(128))"),
+      (
+        "- pc-darts: {preset: quick, channels: 6}",
+        "pc-darts: 6 channels cannot be cut into 4 equal parts; set 'channels' to a multiple of 4"
+      ),
+      (
+        "- tuned: {by: tpe, method: tpe, space: {gamma: [0.1, 0.2]}, budgets: [500]}",
+        "tuned tpe: a search for 500, the least of 'budgets', would be the only one in a budget of 500.0, so nothing "
+          + "would be tuned; give smaller 'budgets'"
+      ),
+      ("- tuned: {by: tpe, method: tpe, space: {gamma: [0.1, 0.2]}, budgets: [499, 600]}", nil),
+      (
+        "- restarted: {method: {tuned: {by: tpe, method: tpe, space: {gamma: [0.1, 0.2]}, budgets: [50]}}, share: 0.1}",
+        "restarted tuned: a search for 50, the least of 'budgets', would be the only one in a budget of 50.0, so "
+          + "nothing would be tuned; give smaller 'budgets'"
+      ),
+    ])
+  func conditions(methods: String, problem: String?) throws {
+    let known = Registry(blackboxMethods + composedMethods + oneShotMethods)
+    let text = "space: mini\nhorizon: 500\nseeds: 2\nmethods:\n- random-search\n\(methods)\n"
+    let experiment = try Experiment(yaml: text, file: "e.yaml", registry: known)
+    var found: String?
+    do { try experiment.checkMethods(on: OptimizerConformance.benchmark(), registry: known) } catch {
+      found = "\(error)"
+    }
+    #expect(found == problem.map { "e.yaml, line 6: \($0)" })
+  }
+
+  private static func few(_ batch: Int) -> String {
+    "weights are trained on 96 images, fewer than the batch of \(batch); set a smaller 'batch-size'"
+  }
+
+  @Test("ranges need to be valid together, and not beside the defaults") func together() {
+    func tuned(_ space: String) -> String {
+      message("- tuned: {by: tpe, method: regularized-evolution, space: \(space), budgets: [30]}")
+    }
+    #expect(tuned("{population: {integer: [2, 9]}, sample: {integer: [1, 2]}}") == "no error")
+    #expect(
+      tuned("{population: {integer: [20, 100]}, sample: {integer: [1, 50]}}")
+        == "e.yaml, line 6: 'space' allows {population: 20, sample: 50}, but a sample of 50 cannot be drawn from a "
+        + "population of 20; set 'sample' to at most that")
+  }
+
   @Test("have the revisions and the images of what they run in their identity")
   func identity() throws {
     let experiment = try experiment("- restarted: {method: {verified: {method: guess}}, label: r}\n- guess")
@@ -454,7 +618,7 @@ private struct Script: Optimizer {
       ),
       (
         "- tuned: {by: bohb, method: guess, space: {learning-rate: {log: [1e-3, 1]}}, epochs: [7, 0.5]}",
-        "e.yaml, line 6: '[\"7\",\"0.5\"]' is no value for setting 'epochs' of tuned: use ascending whole numbers from "
+        "e.yaml, line 6: '[7, 0.5]' is no value for setting 'epochs' of tuned: use ascending whole numbers from "
           + "1 to 100000, as in [1, 3, 9]"
       ),
       (
@@ -477,6 +641,79 @@ private struct Script: Optimizer {
       (
         "- random-search: {horizons: [3, 6]}",
         "e.yaml, line 6: random-search is planned for no number of epochs, so it has no 'horizons'"
+      ),
+      (
+        "- guess: {horizons: 5}",
+        "e.yaml, line 6: levels of 'horizons' are a list without repetitions, as in [10, 30]"
+      ),
+      (
+        "- guess: {horizons: []}",
+        "e.yaml, line 6: levels of 'horizons' are a list without repetitions, as in [10, 30]"
+      ),
+      (
+        "- guess: {vary: {learning-rate: [0.1, 0.10]}}",
+        "e.yaml, line 6: levels of 'learning-rate' are a list without repetitions, and 0.10 is one; leave it out"
+      ),
+      (
+        "- guess: {vary-each: {epochs: [5, +5]}}",
+        "e.yaml, line 6: levels of 'epochs' are a list without repetitions, and +5 is one; leave it out"
+      ),
+      (
+        "- restarted: {share: 0.1, vary: {method: [tpe, {tpe: {}}]}}",
+        "e.yaml, line 6: levels of 'method' are a list without repetitions, and {tpe: {}} is one; leave it out"
+      ),
+      (
+        "- tuned: {by: bohb, method: guess, space: {learning-rate: {levels: [0.2, 0.20]}}}",
+        "e.yaml, line 6: the values of 'learning-rate' in 'space' repeat '0.20'; leave one out"
+      ),
+      (
+        "- guess: {epochs: 5, vary: {epochs: [2, 3]}}",
+        "e.yaml, line 6: 'epochs' is given, and 'vary' varies it; leave one of them out"
+      ),
+      (
+        "- guess: {epochs: 5, horizons: [2, 3]}",
+        "e.yaml, line 6: 'epochs' is given, and 'horizons' varies it; leave one of them out"
+      ),
+      (
+        "- tuned: {by: bohb, method: guess, space: {epochs: {log: [1, 9]}}}",
+        "e.yaml, line 6: 'epochs' of guess is a whole number; write its range as in {log-integer: [1, 9]}"
+      ),
+      (
+        "- tuned: {by: bohb, method: guess, space: {epochs: [1, 9]}}",
+        "e.yaml, line 6: 'epochs' of guess is a whole number; write its range as in {integer: [1, 9]}"
+      ),
+      (
+        "- tuned: {by: bohb, method: guess, space: {epochs: {integer: [1, 9]}}, epochs: [1, 9]}",
+        "e.yaml, line 6: 'epochs' are a hyperparameter of 'space', and fidelities too; leave out one of them"
+      ),
+      (
+        "- tuned: {by: bohb, method: {verified: {method: guess}}, space: {method: [guess, idle]}}",
+        "e.yaml, line 6: a method is no hyperparameter; take 'method' out of 'space' and 'vary' it instead"
+      ),
+      (
+        "- restarted: {method: {guess: {vary: {epochs: [1, 2]}}}}",
+        "e.yaml, line 6: 'vary' belongs to the outer entry, and not to guess inside it; vary the method as a whole, as "
+          + "in vary: {method: [tpe, {tpe: {gamma: 0.2}}]}"
+      ),
+      (
+        "- restarted: {method: {guess: {label: a}}}",
+        "e.yaml, line 6: 'label' belongs to the outer entry, and not to guess inside it; move it there"
+      ),
+      (
+        "- guess: {label: a, cost: 2, vary: {epochs: [2, 3]}}\n- guess: {label: a, cost: 9, vary: {epochs: [4, 5]}}",
+        "e.yaml, line 7: two methods are called 'a'; give one a 'label'"
+      ),
+      (
+        "- guess: {label: a, vary: {epochs: [2, 3]}}\n- guess: {label: a, vary-each: {epochs: [4, 5]}}",
+        "e.yaml, line 7: two methods are called 'a'; give one a 'label'"
+      ),
+      (
+        "- guess: {vary: {epochs: [2, 3]}}\n- tpe: {label: guess}",
+        "e.yaml, line 7: two methods are called 'guess'; give one a 'label'"
+      ),
+      (
+        "- tpe: {label: a}\n- guess: {label: a, horizons: [2, 3]}",
+        "e.yaml, line 7: two methods are called 'a'; give one a 'label'"
       ),
     ])
   func mistakes(methods: String, expected: String) { #expect(message(methods) == expected) }

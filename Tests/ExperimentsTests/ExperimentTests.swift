@@ -62,7 +62,7 @@ import Testing
       seeds: [3, 1, 18446744073709551615]
       methods: [tpe: {label: "yes, {no}"}, random-search: {label: "- x"}]
       """,
-      "{space: mini, horizon: 1e17, seeds: 5-5, methods: [smac]}",
+      "{space: mini, horizon: 1e17, seeds: 5-5, holes: skip, methods: [smac]}",
     ])
   func written(text: String) throws {
     let experiment = try Experiment(yaml: text, file: "/folder/e.yaml", registry: registry)
@@ -187,5 +187,14 @@ import Testing
     #expect(message(["seeds": "1"], ["tpe"]) == "--horizon is missing")
     #expect(message(["seeds": "1", "horizon": "9"], ["tpe:gama=1"]).contains("did you mean 'gamma'?"))
     #expect(message(["seeds": "1", "horizon": "1e308d"], ["tpe"]).hasPrefix("'1e308d' is no horizon"))
+    // Of several methods, the wrong one is named.
+    func problem(_ method: String) -> String { message(["seeds": "1", "horizon": "9"], ["tpe", method]) }
+    #expect(problem("smac:trees") == "--method 'smac:trees': 'trees' should be written as name=value")
+    #expect(
+      problem("tpe: {gama: 1}") == "--method 'tpe: {gama: 1}': 'gama' is no setting of tpe; did you mean 'gamma'?")
+    #expect(problem("tpe:{gamma: 1").hasPrefix("--method 'tpe:{gamma: 1': this is not YAML: "))
+    #expect(problem("tpe") == "--method 'tpe': the method 'tpe' is given twice with the same settings; leave one out")
+    #expect(problem("regularized-evolution: {population: 20, sample: 5}") == "no error")
+    #expect(problem("regularized-evolution: population=20, sample=5") == "no error")
   }
 }

@@ -151,6 +151,13 @@ import Testing
     let restarted = try registry.optimizer(
       named: "restarted", Settings(Restarted.method, ["method": inner, "share": "0.3"], in: registry))
     #expect(try run(restarted).children.count > 2)
+    // A script from outside cannot be started, and so not by another method.
+    let driven = SettingError(
+      "session is driven from outside, so no method can run it; give 'method' another method, as in tpe")
+    #expect(throws: driven) {
+      try Settings(
+        Restarted.method, ["method": #"{"session":{"script":"mine"}}"#, "share": "0.1"], in: registry)
+    }
   }
 
   // MARK: Bad guests

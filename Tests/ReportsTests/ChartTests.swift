@@ -199,7 +199,8 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
       let index = try #require(labels.firstIndex(of: method))
       let lists = try ["x", "y", "low", "high"].map { try #require(row[$0] as? [[Double]]) }
       for line in lists[0].indices {
-        let points = try #require(series.popFirst()).points
+        let next = series.popFirst()
+        let points = try #require(next).points
         let hasBand = band && !lists[2][line].isEmpty
         if hasBand { bands += 1 }
         let columns = lists.prefix(hasBand ? 4 : 2).map { $0[line] }

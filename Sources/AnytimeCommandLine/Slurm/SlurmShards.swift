@@ -42,6 +42,7 @@ struct SlurmShards {
     let benchmark = try experiment.openBenchmark()
     try experiment.validate()
     try experiment.checkHorizon(benchmark)
+    try experiment.checkMethods(on: benchmark, registry: registry)
     let secondsByLabel = try experiment.estimatedSeconds(on: benchmark, registry: registry)
     seconds = experiment.methods.reduce(0) { sum, entry in
       sum + Double(experiment.seeds(of: entry).count) * (secondsByLabel[entry.label] ?? 0)
