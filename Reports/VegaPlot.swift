@@ -105,7 +105,7 @@ public struct VegaPlot: Sendable {
   private static func lines(_ key: String, _ chart: Chart) -> [JSONValue] {
     var labels: [String] = []
     var lines: [String: [Chart.Series]] = [:]
-    for series in chart.series {
+    for series in chart.series where !series.points.isEmpty {
       if lines[series.label] == nil { labels.append(series.label) }
       lines[series.label, default: []].append(series)
     }

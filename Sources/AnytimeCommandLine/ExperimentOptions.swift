@@ -126,6 +126,8 @@ func perform(
       "note: \(Set(needy).sorted().joined(separator: ", ")): made for several epoch counts, and the table has only one "
         + "(\(table.epochs[0])), so nothing is promoted and no training is cheaper than another")
   }
+  // Here already, so that what is refused leaves no store.
+  try experiment.check(on: benchmark, registry: registry)
   let store = try RunStore(path: storePath, registry: registry)
   defer {
     // What is not moved from the log into the file now is read from the log later.

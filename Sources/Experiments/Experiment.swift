@@ -73,6 +73,15 @@ public struct Experiment: Hashable, Sendable, Codable {
     return identities
   }
 
+  /// Checks everything that can be checked before the first run.
+  ///
+  /// - Throws: `SettingError`, ``ExperimentFileError``.
+  package func check(on benchmark: Benchmark, registry: Registry) throws {
+    try validate()
+    try checkHorizon(benchmark)
+    try checkMethods(on: benchmark, registry: registry)
+  }
+
   /// Checks all methods, and those that they run, against the horizon and the table, before the first run.
   ///
   /// - Throws: ``ExperimentFileError``, with the place and the label of the method's entry.

@@ -97,9 +97,7 @@ public struct Runner: Sendable {
   public func run(
     threads: Int, retryFailed: Bool = false, progress: @escaping @Sendable (Progress) -> Void = { _ in }
   ) async throws {
-    try experiment.validate()
-    try experiment.checkHorizon(benchmark)
-    try experiment.checkMethods(on: benchmark, registry: registry)
+    try experiment.check(on: benchmark, registry: registry)
     let checksum = benchmark.table.checksum
     try store.save(experiment, tableChecksum: checksum, identities: identities)
     let claims = try Claims(store)

@@ -65,7 +65,7 @@ import Testing
     let batch = try program.run("\(common)random-search --method darts:preset=quick,batch-size=9999 --store b.sqlite")
     #expect(batch.status == 1)
     #expect(batch.errors.contains("'darts:preset=quick,batch-size=9999': darts: weights are trained on 5000 images"))
-    #expect(try program.run("store check b.sqlite").errors.contains("holds no experiment"))
+    #expect(try program.run("store check b.sqlite").errors.contains("there is no run store"))
     for outcome in [missing, preset, channels, file, batch] {
       #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
     }

@@ -21,7 +21,8 @@ import Testing
   /// Every one-shot method, each way of its own; numbers of channels that fill no block.
   static let methods = [
     "darts:preset=quick", "darts:preset=quick,order=second,hessian=exact,batch-size=96",
-    "darts:preset=quick,channels=11,drop-path=0.3", "gdas:preset=quick", "pc-darts:preset=quick,channels=12",
+    "darts:preset=quick,channels=11,drop-path=0.3", "gdas:preset=quick",
+    "pc-darts:preset=quick,channels=12,warm-start-epochs=0",
     "enas:preset=quick,controller-steps=3,samples=3,finalists=2",
     "random-search-ws:preset=quick,samples=3,finalists=2",
     "spos:preset=quick,population=4,parents=2,generations=2,evaluation-images=64",

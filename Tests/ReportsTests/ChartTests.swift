@@ -204,19 +204,20 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
         let hasBand = band && !lists[2][line].isEmpty
         if hasBand { bands += 1 }
         let columns = lists.prefix(hasBand ? 4 : 2).map { $0[line] }
-        var corner = -1
-        let drawn = points.indices.map { index -> [Double] in
-          // Of steps, only changes and the end are there.
-          let isHeld =
-            chart.isStepped && index > 0 && index + 1 < points.count
+        // Of steps, only changes and the end are there.
+        let isHeld = points.indices.map { index in
+          chart.isStepped && index > 0 && index + 1 < points.count
             && Set([points[index - 1], points[index]].map { [$0.y, $0.low, $0.high] }).count == 1
+        }
+        try #require(columns.allSatisfy { $0.count == isHeld.count { !$0 } })
+        var corner = -1
+        let drawn = zip(points, isHeld).map { point, isHeld -> [Double] in
           if !isHeld { corner += 1 }
-          let spent = isHeld ? points[index].x : columns[0][corner]
+          let spent = isHeld ? point.x : columns[0][corner]
           // The template clamps values to both ends of any axis; beyond those nothing is seen.
           return [chart.x.scale == .log ? max(spent, x.range[0]) : spent]
             + columns.dropFirst().map { chart.y.scale == .log ? max($0[corner], y.range[0]) : $0[corner] }
         }
-        #expect(columns.allSatisfy { $0.count == corner + 1 })
         lines.append(Drawn.Line(colour: String(colours[index].dropFirst()), dash: dashes[index], points: drawn))
       }
     }
@@ -307,7 +308,7 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
   }
 
   @Test("a logarithmic axis spans at most four decades, and zero lies at its lower edge") func zero() throws {
-    let chart = try Chart.regret(Curves(try HandMade.results([("a", [steps((1, 0.4), (10, 1e-9), (20, 0))])])))
+    let chart = try Chart.regret(Curves(try HandMade.results([("a", [steps((1, 0.4), (10, 1e-6), (20, 0))])])))
     #expect(abs(chart.y.range.lowerBound - 40 * 1e-4 / 1.3) < 1e-12 && abs(chart.y.range.upperBound - 46) < 1e-12)
     #expect(chart.series[0].points.last.map(chart.drawn)?.y == chart.y.range.lowerBound)
     #expect(chart.caption.hasSuffix("lower edge: zero regret"))

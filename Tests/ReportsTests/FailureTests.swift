@@ -173,7 +173,7 @@ import Testing
     ])
     let children = ChildSpending.all(results.methods[0])
     #expect(children.map(\.name) == ["first", "first/inner", "second"] && children.map(\.amount) == [30, 5, 15])
-    #expect(children.map(\.endsText) == ["1 finished, 1 failed", "1 spent the budget", "1 spent the limit"])
+    #expect(children.map(\.endsText) == ["1 spent the budget, 1 failed", "1 spent the budget", "1 spent the limit"])
     #expect(children[0].kinds == [.training: 30])
     let text = Leaderboard(results).text
     #expect(text.contains("child runs were given: first (tpe) 30 %, first/inner (smac) 5 %, second (darts) 15 %."))

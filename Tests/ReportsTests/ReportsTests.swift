@@ -329,11 +329,15 @@ private func results(
   func latex()
     throws
   {
-    let curves = try example()
+    let curves = Curves(
+      RegretRuns(
+        try HandMade.results([
+          ("a_b", [[HandMade(amount: 2.5, validation: 0.25), HandMade(amount: 40, validation: 0.125)]])
+        ])))
     let texts = try CurveExport.latex().map { String(decoding: try $0.render(curves), as: UTF8.self) }
     #expect(texts.allSatisfy { $0.hasPrefix("% test: space mini") && $0.contains("0123456789abcdef") })
     #expect(texts[0].contains("{a\\_b};") && !texts[0].contains("fill between"))
     #expect(texts[0].contains("(2.5,25.0)") && texts[0].contains("(100.0,12.5)"))
-    #expect(texts[1].contains("\\textbf{a\\_b} & 12.500 & -- & -- & --"))
+    #expect(texts[1].contains("\\textbf{a\\_b} & 12.500 & -- & -- & 25.000 & 12.500 & 1"))
   }
 }

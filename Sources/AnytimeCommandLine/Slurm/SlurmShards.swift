@@ -40,9 +40,7 @@ struct SlurmShards {
     let experiment = try Experiment(contentsOf: url, registry: registry)
     let registry = registry.at(url.deletingLastPathComponent())
     let benchmark = try experiment.openBenchmark()
-    try experiment.validate()
-    try experiment.checkHorizon(benchmark)
-    try experiment.checkMethods(on: benchmark, registry: registry)
+    try experiment.check(on: benchmark, registry: registry)
     let secondsByLabel = try experiment.estimatedSeconds(on: benchmark, registry: registry)
     seconds = experiment.methods.reduce(0) { sum, entry in
       sum + Double(experiment.seeds(of: entry).count) * (secondsByLabel[entry.label] ?? 0)
