@@ -44,6 +44,12 @@ public struct Tuned: Optimizer {
 
   public var inner: [any Optimizer] { [tuner, optimizer].compactMap { $0 } }
 
+  /// Whether any of its searches may depend on images: a hyperparameter can decide that.
+  public var usesImages: Bool {
+    // A space with contradictions is never searched: `validate()` refuses it.
+    do { return try (inner + variants()).contains(where: \.usesImages) } catch { return true }
+  }
+
   public func validate() throws {
     guard let tuner, let optimizer else { return }
     let (by, method) = (type(of: tuner).method, type(of: optimizer).method)
@@ -72,8 +78,8 @@ public struct Tuned: Optimizer {
   public func validate(under conditions: Conditions) throws {
     if let least = budgets.first, Double(least) >= conditions.horizon {
       throw SettingError(
-        "a search for \(least), the least of 'budgets', would be the only one in a budget of \(conditions.horizon), so "
-          + "nothing would be tuned; give smaller 'budgets'")
+        "a search for \(least), the least of 'budgets', would spend the whole budget, so nothing would be tuned; give "
+          + "smaller 'budgets'")
     }
     try tuner?.check(under: conditions)
     var parts = conditions

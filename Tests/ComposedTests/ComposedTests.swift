@@ -536,13 +536,13 @@ private struct Script: Optimizer {
       ),
       (
         "- tuned: {by: tpe, method: tpe, space: {gamma: [0.1, 0.2]}, budgets: [500]}",
-        "tuned tpe: a search for 500, the least of 'budgets', would be the only one in a budget of 500.0, so nothing "
-          + "would be tuned; give smaller 'budgets'"
+        "tuned tpe: a search for 500, the least of 'budgets', would spend the whole budget, so nothing would "
+          + "be tuned; give smaller 'budgets'"
       ),
       ("- tuned: {by: tpe, method: tpe, space: {gamma: [0.1, 0.2]}, budgets: [499, 600]}", nil),
       (
         "- restarted: {method: {tuned: {by: tpe, method: tpe, space: {gamma: [0.1, 0.2]}, budgets: [50]}}, share: 0.1}",
-        "restarted tuned: a search for 50, the least of 'budgets', would be the only one in a budget of 50.0, so "
+        "restarted tuned: a search for 50, the least of 'budgets', would spend the whole budget, so "
           + "nothing would be tuned; give smaller 'budgets'"
       ),
     ])
@@ -578,6 +578,22 @@ private struct Script: Optimizer {
     let identities = try experiment.identities(tableChecksum: "x", registry: registry)
     #expect(identities["r"]?.innerRevisions == ["verified": 1, "guess": 7])
     #expect(identities["guess"]?.innerRevisions == nil)
+  }
+
+  @Test(
+    "depend on images if any point of a space does",
+    arguments: [("[parameters, multiply-accumulates]", false), ("[parameters, nwot]", true)])
+  func images(proxies: String, expected: Bool) throws {
+    let known = Registry(blackboxMethods + composedMethods + oneShotMethods)
+    let text = """
+      space: mini
+      horizon: 500
+      seeds: 1
+      methods:
+        - tuned: {by: tpe, method: {zero-cost: {proxy: parameters}}, space: {proxy: \(proxies)}, budgets: [9]}
+      """
+    let entry = try #require(try Experiment(yaml: text, file: "e.yaml", registry: known).methods.first)
+    #expect(try known.optimizer(named: entry.method, entry.settings).usesImages == expected)
   }
 
   @Test(
