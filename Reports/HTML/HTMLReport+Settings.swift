@@ -11,20 +11,31 @@ extension HTMLReport {
       rows: BudgetPolicy.settings.map { field in
         ("\(field.name)", ["\(field.text(in: experiment.policy))", "\(field.defaultValue)"])
       }, isWords: true)
-    return "\(experiment.methods.map(methodSettings))\(policy.html)"
+    let methods = experiment.methods.enumerated().map { index, entry in
+      methodSettings(entry, after: experiment.methods[..<index].first { $0.method == entry.method })
+    }
+    return "\(methods)\(policy.html)"
   }
 
-  private func methodSettings(_ entry: MethodEntry) -> HTML {
+  /// - Parameter first: The first entry of the same method: of later ones, only what differs from it is shown.
+  private func methodSettings(_ entry: MethodEntry, after first: MethodEntry?) -> HTML {
     let method = try? registry.method(named: entry.method).method
-    let about = method.map { "\($0.title): \($0.summary) \($0.citation)." } ?? entry.method
     let values = entry.settings.values
-    let rows = (method?.settings ?? []).sorted { $0.name < $1.name }.map { setting -> (name: HTML, cells: [HTML]) in
+    let shown = (method?.settings ?? []).filter { setting in
+      first.map { $0.settings.values[setting.name] != values[setting.name] } ?? true
+    }
+    let about: HTML
+    switch first {
+    case let first?: about = "As \(name(first.label))\(shown.isEmpty ? "." : ", but for:")"
+    case nil: about = "\(method.map { "\($0.title): \($0.summary) \($0.citation)." } ?? entry.method)"
+    }
+    let rows = shown.sorted { $0.name < $1.name }.map { setting -> (name: HTML, cells: [HTML]) in
       let given: HTML = values[setting.name].map { "<strong>\($0)</strong>" } ?? "\(setting.defaultValue)"
       return ("\(setting.name)", [given, "\(setting.defaultValue)", "\(setting.summary)"])
     }
     let table: HTML =
       rows.isEmpty
-      ? "<p>There is nothing to set.</p>\n"
+      ? (first == nil ? "<p>There is nothing to set.</p>\n" : "")
       : HTMLTable(
         caption: "Settings of \(entry.label)", columns: ["Setting", "Value", "Default", "What it does"], rows: rows,
         isWords: true

@@ -90,6 +90,12 @@ extension String {
     }
   }
 
+  @Test("are all that the page says of the settings of later entries") func differences() throws {
+    let page = try rendered(rates())
+    #expect(page.count("<caption>Settings of toy") == 3 && page.count(", but for:</p>") == 2)
+    #expect(page.count("<td>a depth</td>") == 1 && page.count("<td>a rate</td>") == 3)
+  }
+
   @Test("are studies, with numeric levels in ascending order") func studies() throws {
     let study = try #require(try rates().studies.first)
     #expect(study.name == "toy" && study.design == .grid && study.method == "toy" && study.entries == [0, 1, 2])
