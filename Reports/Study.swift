@@ -37,17 +37,6 @@ public struct Study: Sendable {
   }
 }
 
-extension SettingValue {
-  /// For people: a method `{tpe: {startup: 5}}` is `tpe startup 5`, anything else as one writes it.
-  func shown(_ registry: Registry) -> String {
-    guard case .mapping(let mapping) = self, mapping.count == 1, let (name, settings) = mapping.first,
-      case .mapping(let values) = settings, registry.methods.contains(where: { $0.method.name == name })
-    else { return flow }
-    let texts = values.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.shown(registry))" }
-    return ([name] + texts).joined(separator: " ")
-  }
-}
-
 extension ExperimentResults {
   /// The studies in the order of their first entries.
   public var studies: [Study] {
@@ -171,8 +160,10 @@ struct StudyEffects {
     let levels = factor.levels.map { level in
       study.entries.map { results.methods[$0] }.filter { $0.entry.variation?.levels[factor.name] == level }
     }
+    let method = study.entries.first.map { results.methods[$0].entry.method }
+    let setting = registry.methods.first { $0.method.name == method }?.method.settings.first { $0.name == factor.name }
     return Effect(
-      factor, factor.levels.map { SettingValue(text: $0)?.shown(registry) ?? $0 }, measure,
+      factor, factor.levels.map { level in setting.map { registry.shown(level, of: $0) } ?? level }, measure,
       levels.map { methods in
         methods.flatMap { $0.endedRuns.compactMap { run in measure.value(run.result).map { (run.seed, $0) } } }
       }, failed: levels.map { $0.reduce(0) { $0 + $1.failedRuns.count } })

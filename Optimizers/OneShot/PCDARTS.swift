@@ -10,9 +10,9 @@ import Supernet
 /// every choice of parents has weights of its own.
 ///
 /// Differences: those of ``DARTS``. The architecture begins to learn after 15 epochs, as in the paper and its code;
-/// NAS-Bench-1Shot1's script has the option but defaults to 0. Its script for tuning
-/// (`train_search_bohb.py`) has none. Cutout's probability grows over the epochs, as in that script; in
-/// `train_search.py` it is constant (`cutout-ramp=constant`). Selection by removal is not the authors'.
+/// NAS-Bench-1Shot1's script has the option but defaults to 0. Its script for tuning (`train_search_bohb.py`)
+/// has none. Cutout's probability grows over the epochs, as in that script; in `train_search.py` it is constant
+/// (`cutout-ramp=constant`). Selection by removal is not the authors'.
 public struct PCDARTS: Optimizer {
   public static let method = Method(
     name: "pc-darts", title: "PC-DARTS", family: .oneShot,

@@ -20,10 +20,10 @@ package typealias Decided = [Int: [Int]]
 ///
 /// Differences: in NAS-Bench-1Shot1's spaces parents have weights of their own, so that removing a parent sets its
 /// weight to zero, where the code removes the operations of an edge; parents that are kept are summed without weights;
-/// a parent's alternatives are judged once, where the code judges the rest again after each removal; the alternative that
-/// is removed is executed times zero, and charged, where the code skips it; batch norm sees the batches of validation,
-/// where the code's are those of training; and nothing is fine-tuned after the last choice, since nothing depends on it.
-/// Until the last choice, the architecture of the last epoch is recommended.
+/// a parent's alternatives are judged once, where the code judges the rest again after each removal; the alternative
+/// that is removed is executed times zero, and charged, where the code skips it; batch norm sees the batches of
+/// validation, where the code's are those of training; and nothing is fine-tuned after the last choice, since nothing
+/// depends on it. Until the last choice, the architecture of the last epoch is recommended.
 public struct SelectSettings: Configurable {
   /// How the final architecture is chosen.
   public var rule = Rule.weights

@@ -10,9 +10,10 @@ import Supernet
 /// default there. What scores are is said at `NetworkScore`.
 ///
 /// Differences: weights are drawn as the table's trainings draw them (the codes' convolutions have a variance of 2 over
-/// their outputs' weights, and dense layers one of 0.0001); a pool's cells are distinct and drawn by configuration, where
-/// `search.py` draws with replacement among cells; scores are charged, a minibatch forward or an image forward and back, where the papers call them free; cells that were
-/// trained are in no further pool, until no others are found.
+/// their outputs' weights, and dense layers one of 0.0001); a pool's cells are distinct and drawn by configuration,
+/// where `search.py` draws with replacement among cells; scores are charged, a minibatch forward or an image forward
+/// and back, where the papers call them free; cells that were trained are in no further pool, until no others are
+/// found.
 public struct ZeroCost: Optimizer {
   public static let method = Method(
     name: "zero-cost", title: "Zero-cost",

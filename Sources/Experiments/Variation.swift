@@ -143,7 +143,7 @@ extension Experiment {
 
 extension Registry {
   /// A setting's value for people: of a method its name, its preset if it has one, and what differs.
-  func shown(_ text: String, of setting: Setting) -> String {
+  package func shown(_ text: String, of setting: Setting) -> String {
     let entry = setting.entry(text, in: self)
     guard setting.isStructured, let value = SettingValue(text: entry) else { return entry }
     return shown(value, isMethod: setting.kind == .method)

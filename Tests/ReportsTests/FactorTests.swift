@@ -71,9 +71,20 @@ struct Toy: Optimizer {
   }
 }
 
+/// A method with another one as a setting.
+private struct Chooser: Optimizer {
+  static let method = Method(
+    name: "chooser", title: "Chooser", family: .composed, summary: "", citation: "",
+    settings: [Setting("by", \Chooser.by, "a method")])
+
+  var by: (any Optimizer)?
+
+  func search(_ session: Session) throws {}
+}
+
 /// A page as text.
 private func rendered(_ results: ExperimentResults) throws -> String {
-  let report = HTMLReport(results, registry: Registry([Toy.self]), table: nil, vega: nil)
+  let report = HTMLReport(results, registry: Registry([Toy.self, Chooser.self]), table: nil, vega: nil)
   return String(decoding: try report.render(), as: UTF8.self)
 }
 
@@ -190,6 +201,7 @@ extension String {
       experiment: made.experiment, tableChecksum: made.tableChecksum,
       methods: made.methods.map { method in
         var entry = method.entry
+        entry.method = Chooser.method.name
         entry.variation?.levels = ["by": names.removeFirst()]
         return MethodResults(entry: entry, title: method.title, family: method.family, runs: method.runs)
       })
