@@ -123,7 +123,7 @@ let package = Package(
     .executableTarget(name: "anytime", dependencies: ["AnytimeCommandLine"]),
 
     // Tests, a target per layer
-    .target(name: "Mutation", dependencies: ["Statistics"], path: "Tests/Mutation"),
+    .target(name: "TestSupport", dependencies: ["Statistics"], path: "Tests/TestSupport"),
     .testTarget(name: "StatisticsTests", dependencies: ["Statistics"]),
     .testTarget(
       name: "SearchSpacesTests",
@@ -131,7 +131,7 @@ let package = Package(
     .testTarget(name: "TabularBenchmarkTests", dependencies: ["TabularBenchmark"]),
     .testTarget(
       name: "CellNetworksTests",
-      dependencies: ["CellNetworks", "TableBuilder", "Mutation", "SearchSpaces", "CZlib"]),
+      dependencies: ["CellNetworks", "TableBuilder", "TestSupport", "SearchSpaces", "CZlib"]),
     .testTarget(name: "AnytimeTests", dependencies: ["Anytime", "Blackbox", "OptimizerConformance"]),
     .testTarget(
       name: "ExperimentsTests",
@@ -146,7 +146,7 @@ let package = Package(
     .testTarget(
       name: "OneShotTests",
       dependencies: [
-        "OneShot", "Supernet", "Anytime", "Experiments", "OptimizerConformance", "Mutation",
+        "OneShot", "Supernet", "Anytime", "Experiments", "OptimizerConformance", "TestSupport",
       ],
       resources: [.copy("Resources/supernet-golden.json")]),
     .testTarget(
@@ -161,13 +161,13 @@ let package = Package(
         "External", "Blackbox", "Composed", "Anytime", "Experiments", "OptimizerConformance", "SearchSpaces",
         "TabularBenchmark",
       ]),
-    .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
+    .testTarget(name: "ReportsTests", dependencies: ["Reports", "TestSupport"]),
     .testTarget(
       name: "MutationTests",
       dependencies: [
-        "Mutation", "Anytime", "Experiments", "Blackbox", "OptimizerConformance", "Reports", "TabularBenchmark",
+        "TestSupport", "Anytime", "Experiments", "Blackbox", "OptimizerConformance", "Reports", "TabularBenchmark",
       ]),
-    .testTarget(name: "CommandLineTests", dependencies: ["anytime", "Blackbox", "OptimizerConformance"]),
+    .testTarget(name: "CommandLineTests", dependencies: ["anytime", "Blackbox", "OptimizerConformance", "TestSupport"]),
   ]
     // libtorch behind CTorch's table of functions: a library of its own, without Swift
     + (trains

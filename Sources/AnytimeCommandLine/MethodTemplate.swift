@@ -46,9 +46,9 @@ struct MethodTemplate {
     """
     Anytime AnytimeCommandLine AnytimeTorch ArgumentParser Blackbox CellNetworks Composed Crypto CryptoExtras \
     Dispatch Distributed Double Experiments External Foundation FoundationEssentials FoundationInternationalization \
-    FoundationNetworking Glibc Method Mutation Observation OneShot Optimizer OptimizerConformance RegexBuilder \
+    FoundationNetworking Glibc Method Observation OneShot Optimizer OptimizerConformance RegexBuilder \
     Reports SearchSpaces Session Setting Statistics Subprocess Suite Supernet Swift SwiftProtobuf Synchronization \
-    SystemPackage TableBuilder TabularBenchmark Tensor Test Testing Yams
+    SystemPackage TableBuilder TabularBenchmark Tensor Test TestSupport Testing Yams
     """.split(separator: " ").map(String.init))
 
   /// The name in captions: 'My search'.

@@ -1,7 +1,7 @@
 import CZlib
 import CellNetworks
 import Foundation
-import Mutation
+import TestSupport
 import SearchSpaces
 import Testing
 

@@ -2,6 +2,7 @@ import Anytime
 import Blackbox
 import Foundation
 import OptimizerConformance
+import TestSupport
 import Testing
 
 /// The program as a user runs it.
@@ -245,9 +246,7 @@ struct Program {
     #expect(sound.status == 0 && sound.errors == "")
     let lines = sound.output.split(separator: "\n")
     #expect(lines.count == OptimizerConformance.Check.allCases.count && lines.allSatisfy { $0.hasPrefix("passed ") })
-    let script = program.folder.appending(path: "bad.sh")
-    try Data("#!/bin/sh\nread -r run; exit 3\n".utf8).write(to: script)
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script.path)
+    try writeProgram("read -r run; exit 3", to: program.folder.appending(path: "bad.sh"))
     let bad = try program.run("conformance --method external:command=./bad.sh")
     #expect(bad.status == 1 && bad.errors.contains("external breaks 2 of"), "\(bad.errors)")
     #expect(bad.output.contains("FAILED       errors"), "\(bad.output)")

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Reports and progress") struct ReportTests {
@@ -100,9 +101,7 @@ import Testing
   @Test("a gnuplot that ends at once is a sentence, not a signal") func gnuplotFails() throws {
     defer { program.remove() }
     try program.run("run \(Self.experiment) --quiet")
-    let fake = program.folder.appending(path: "gnuplot")
-    try Data("#!/bin/sh\necho no fonts >&2\nexit 1\n".utf8).write(to: fake)
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: fake.path)
+    try writeProgram("echo no fonts >&2; exit 1", to: program.folder.appending(path: "gnuplot"))
     for (path, sentence) in [
       (program.folder.path + ":/usr/bin:/bin", "gnuplot failed (status 1): no fonts"),
       ("/nowhere", "pictures need gnuplot; install it with 'apt-get install gnuplot-nox'"),

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Jobs on a Slurm cluster") struct SlurmTests {
@@ -349,9 +350,7 @@ struct FakeCluster {
       """, "squeue": #"cat "$FAKE_CLUSTER/queue""#,
     ]
     for (name, body) in programs {
-      let file = bin.appending(path: name)
-      try Data("#!/bin/sh\n\(note)\n\(body)\n".utf8).write(to: file)
-      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+      try writeProgram("\(note)\n\(body)", to: bin.appending(path: name))
     }
     try Data("0\n".utf8).write(to: folder.appending(path: "jobs"))
     try setLimits(arraySize: 1_001)

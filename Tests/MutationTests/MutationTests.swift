@@ -2,7 +2,7 @@ import Anytime
 import Blackbox
 import Experiments
 import Foundation
-import Mutation
+import TestSupport
 import OptimizerConformance
 import Reports
 import SearchSpaces

@@ -1,7 +1,7 @@
 @_spi(Instruments) import Anytime
 import CellNetworks
 import Foundation
-import Mutation
+import TestSupport
 import OneShot
 import OptimizerConformance
 import SearchSpaces

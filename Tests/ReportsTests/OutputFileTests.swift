@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 import Reports
@@ -16,8 +17,7 @@ final class TemporaryFolder {
 
   /// A program.
   func script(_ name: String, _ text: String) throws {
-    try Data("#!/bin/sh\n\(text)\n".utf8).write(to: url.appending(path: name))
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path(name))
+    try writeProgram(text, to: url.appending(path: name))
   }
 }
 
