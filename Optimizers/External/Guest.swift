@@ -57,6 +57,12 @@ struct Guest: Sendable {
     atexit { Guest.endAll() }
   }()
 
+  /// Closes, in the guest, what this program has open from a number on: a guest lives long, and a file that it has open
+  /// for writing cannot be run, nor a pipe come to its end. The C library has it from glibc 2.34 on.
+  private static let closeOthers = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np").map {
+    unsafeBitCast($0, to: (@convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, CInt) -> CInt).self)
+  }
+
   /// Starts a program.
   ///
   /// - Throws: ``SettingError`` if it cannot be started.
@@ -108,6 +114,7 @@ struct Guest: Sendable {
       let theirs = [pipes[0], pipes[3], pipes[5]]
       let ours = [pipes[1], pipes[2], pipes[4]]
       for (number, end) in theirs.enumerated() { posix_spawn_file_actions_adddup2(&actions, end, Int32(number)) }
+      _ = Self.closeOthers?(&actions, 3)
       var pid: pid_t = 0
       let code = posix_spawnp(&pid, words[0], &actions, &attributes, &arguments, &environment)
       theirs.forEach { close($0) }

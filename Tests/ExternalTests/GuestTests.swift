@@ -54,6 +54,14 @@ import Testing
     #expect(scripts.pids.count == 2 && scripts.survivors == [])
   }
 
+  @Test("has nothing open of what this program has open") func descriptors() throws {
+    let file = open(scripts.folder.appending(path: "ours").path, O_WRONLY | O_CREAT, 0o600)
+    defer { close(file) }
+    _ = try run(scripts.guest("ls -l /proc/$$/fd >theirs\n" + Scripts.randomSearch))
+    let theirs = try String(contentsOf: scripts.folder.appending(path: "theirs"), encoding: .utf8)
+    #expect(theirs.contains("pipe:") && !theirs.contains("ours"), "\(theirs)")
+  }
+
   @Test("may exit when its budget is spent, and end before") func ends() throws {
     let spent = try scripts.guest(
       """
