@@ -83,11 +83,12 @@ final class ProgressLine: Sendable {
   /// Shows progress, if it is due.
   ///
   /// - Parameters:
-  ///   - before: The number that was done when this display began, for the time left.
+  ///   - before: The number that was done when this display began, for the time left; `nil` if that cannot be told
+  ///     from numbers, as one may take an hour and another no time.
   ///   - note: A few words on the current work.
   ///   - left: The time left as text, if it is known better than from the number done.
   func show(
-    done: Int, of total: Int, before: Int = 0, unit: String = "", note: String = "", left: String? = nil
+    done: Int, of total: Int, before: Int? = 0, unit: String = "", note: String = "", left: String? = nil
   ) {
     guard !isQuiet, total > 0 else { return }
     let now = ContinuousClock.now
@@ -100,10 +101,9 @@ final class ProgressLine: Sendable {
       return true
     }
     guard due else { return }
-    let left =
-      left ?? (done > before ? "\(Self.text(elapsed / (done - before) * (total - done))) left" : nil)
+    let counted = before.flatMap { done > $0 ? "\(Self.text(elapsed / (done - $0) * (total - done))) left" : nil }
     var text = "\(title): \(done) of \(total)\(unit.isEmpty ? "" : " " + unit) (\(100 * done / total) %)"
-    if let left { text += ", \(left)" }
+    if let left = left ?? counted { text += ", \(left)" }
     if !note.isEmpty { text += ", \(note)" }
     if Console.isTerminal {
       Console.show("\r\u{1b}[K\(text)")

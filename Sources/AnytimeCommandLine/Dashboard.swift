@@ -89,10 +89,11 @@ private final class ProgressLines: ProgressDisplay {
     }
     if case .waits(let others) = progress.event {
       return line.show(
-        done: progress.done, of: progress.total, unit: "runs", note: Runner.Progress.waitingText(others), left: left)
+        done: progress.done, of: progress.total, before: nil, unit: "runs",
+        note: Runner.Progress.waitingText(others), left: left)
     }
     let note = part.map { $0 > 0 ? "\(progress.label) at \(Int(100 * $0)) %" : progress.label } ?? progress.label
-    line.show(done: progress.done, of: progress.total, unit: "runs", note: note, left: left)
+    line.show(done: progress.done, of: progress.total, before: nil, unit: "runs", note: note, left: left)
   }
 
   func finish() { line.finish() }
