@@ -27,8 +27,8 @@ methods:
   - random-search
   - regularized-evolution: {population: 20, sample: 5}
   - tpe
-  - gdas: {preset: quick, epochs: 4, seeds: 10}
-  - pc-darts: {preset: quick, epochs: 4, warm-start-epochs: 0, seeds: 10}
+  - gdas: {preset: quick, epochs: 12, seeds: 10}
+  - pc-darts: {preset: quick, epochs: 12, warm-start-epochs: 0, seeds: 10}
 """
 TASKS = 10
 RUNS = 3 * 40 + 2 * 10
@@ -140,7 +140,8 @@ class ClusterTests(unittest.TestCase):
 
     def test_a_task_goes_on_when_its_time_is_over_or_others_need_its_node(self):
         (self.folder / "cluster.yaml").write_text(
-            EXPERIMENT.replace("epochs: 4, seeds: 10", "epochs: 40, seeds: 1").replace("seeds: 40", "seeds: 4"))
+            EXPERIMENT.replace("epochs: 12,", "epochs: 160,").replace("seeds: 10", "seeds: 1")
+            .replace("seeds: 40", "seeds: 4"))
         settings = [
             "PreemptType=preempt/partition_prio", "PreemptMode=REQUEUE",
             "PartitionName=urgent Nodes=n1 PriorityTier=10 State=UP"]
