@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Random search as a guest: asks on standard output, reads answers from standard input (Documentation/Protocol.md)."""
 import json
-import random
 import sys
 
 
@@ -12,10 +11,8 @@ def ask(question):
 
 print(json.dumps({"type": "ready", "runs": "many"}), flush=True)
 for line in sys.stdin:  # a run a line
-    run = json.loads(line)
-    randomness = random.Random(run["seed"])
     while True:
-        point = {p["name"]: randomness.choice(p["choices"]) for p in run["space"]["parameters"]}
+        point = ask({"type": "sample"})["configurations"][0]  # from the run's own random numbers
         if ask({"type": "evaluate", "configuration": point})["type"] == "budget-spent":
             break
     ask({"type": "end"})

@@ -1,2 +1,2 @@
 /// The version of the package, printed with every result.
-public let anytimeVersion = "0.1.0"
+public let anytimeVersion = "0.2.0"

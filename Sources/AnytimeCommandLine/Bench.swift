@@ -27,13 +27,13 @@ struct Bench: ParsableCommand {
   @Option(help: "A search space whose cells the table holds.")
   var space = "1"
 
-  @Flag(help: .hidden)
+  @Flag(help: "Time the training steps of one-shot methods instead.")
   var supernet = false
 
-  @Option(help: .hidden)
+  @Option(help: "The number of rounds of ten steps with --supernet.")
   var rounds = 10
 
-  @Option(help: .hidden)
+  @Option(help: "The Python with PyTorch that --supernet times the peer in.")
   var python = "python3"
 
   @Flag(inversion: .prefixedNo, help: "Time the reference implementations too, where they are installed.")

@@ -42,7 +42,7 @@ struct ExperimentOptions: ParsableArguments {
   @Option(help: "The experiment's name.")
   var name: String?
 
-  @Option(help: "The run store. Default: the experiment's name with .sqlite, beside the experiment file.")
+  @Option(help: "The run store. Default: the experiment file's name, or else the experiment's, with .sqlite.")
   var store: String?
 
   @Option(help: "The treatment of trainings that lack a number in the table: refuse or skip. Default: refuse.")
@@ -93,7 +93,7 @@ struct ExperimentOptions: ParsableArguments {
   /// The path of the run store, or of a shard's.
   func storePath(_ name: String, shard: Shard? = nil) -> String {
     if let store { return store }
-    let base = experiment.map { URL(filePath: $0).deletingPathExtension().path } ?? name
+    let base = experiment.map { URL(filePath: $0).deletingPathExtension().path } ?? FileNames.name(name)
     return base + (shard.map { ".shard-\($0.index)-of-\($0.count)" } ?? "") + ".sqlite"
   }
 

@@ -27,7 +27,7 @@ from ._results import Results, plot, results, run
 from ._session import Cell, Description, Evaluation, Session
 from ._space import Categorical, Integer, Ordinal, Parameter, Real, Space
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BudgetSpent", "Categorical", "Cell", "Description", "Error", "Evaluation", "Host", "Integer", "Ordinal",

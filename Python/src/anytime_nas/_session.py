@@ -211,7 +211,11 @@ class Session:
         return drawn[0] if count is None else drawn
 
     def mutate(self, configuration: Configuration) -> Any:
-        """Changes one choice of a configuration, given in either form, as the package's own evolution does. Free."""
+        """Mutates a configuration, given in either form, as the package's own evolution does. Free.
+
+        In a space of architectures an operation, an edge or nothing changes, with probability one third each, as in
+        NAS-Bench-1Shot1; in a space of other parameters always one parameter.
+        """
         return self._ask({"type": "mutate", **_question(configuration)}, "mutant")["configuration"]
 
     def end(self) -> None:
