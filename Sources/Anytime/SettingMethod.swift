@@ -62,7 +62,8 @@ package enum SettingValue: Hashable, Sendable, Codable {
 }
 
 extension Setting {
-  /// A method with its settings, that this one runs. There is no default: a user has to name one.
+  /// Declares a setting whose value is another method, with its settings, that this method runs. There is no default:
+  /// users must name one.
   public init<Root: Configurable>(
     _ name: String, _ property: WritableKeyPath<Root, (any Optimizer)?> & Sendable, _ summary: String
   ) {
@@ -84,7 +85,7 @@ extension Setting {
       })
   }
 
-  /// Whole numbers, from the least to the greatest.
+  /// Declares a setting whose value is a list of whole numbers within a range, in ascending order without repetition.
   public init<Root: Configurable>(
     _ name: String, _ property: WritableKeyPath<Root, [Int]> & Sendable, _ range: ClosedRange<Int>, _ summary: String
   ) {
