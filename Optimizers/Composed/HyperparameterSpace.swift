@@ -56,9 +56,9 @@ public struct HyperparameterSpace: Hashable, Sendable {
     self = space
   }
 
-  /// The space for images of another size: cutouts cover the same part of an image.
+  /// Returns the space for images of another size, in which cutouts cover the same part of an image.
   ///
-  /// - Parameter side: Of an image, in pixels.
+  /// - Parameter side: The side of an image, in pixels.
   package func scaled(to side: Int) -> Self {
     guard Self.named.contains(self) else { return self }
     func scaled(_ cutout: Int) -> Int { max(1, (cutout * side + 16) / 32) }

@@ -19,7 +19,7 @@ public struct Hosted: Optimizer {
 
   public init() {}
 
-  /// A run that somebody drives.
+  /// Creates a run that a script drives.
   package init(script: String, serve: @escaping @Sendable (Session) throws -> Void) {
     (self.script, self.serve) = (script, serve)
   }

@@ -62,8 +62,8 @@ public struct BudgetPolicy: Hashable, Sendable, Codable {
   public enum Supernet: String, CaseIterable, Sendable, Codable {
     /// Batch norm's momentum in PyTorch's convention (0.1), and no padding before images are halved between stacks.
     case corrected
-    /// As NAS-Bench-1Shot1 published it: TensorFlow's batch norm momentum 0.997 given to PyTorch unchanged,
-    /// which keeps the last batch's statistics, and one pixel of padding before images are halved.
+    /// The supernet as NAS-Bench-1Shot1 published it: TensorFlow's batch norm momentum 0.997 given to PyTorch
+    /// unchanged, which keeps the last batch's statistics, and one pixel of padding before images are halved.
     case asPublished = "as-published"
   }
 

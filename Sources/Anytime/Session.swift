@@ -102,8 +102,8 @@ public final class Session {
   let objective: (any Objective)?
   @_spi(Instruments) public let benchmark: Benchmark
   @_spi(Instruments) public let policy: BudgetPolicy
-  /// The run's seed; of a child session, one that is derived from its parent's and its name. For programs that draw
-  /// their own random numbers.
+  /// The run's seed; in a child session, a seed derived from the parent's and the child's name. Meant for programs that
+  /// draw their own random numbers.
   package let seed: UInt64
   private let parent: Session?
   /// Draws which repeat of a training an evaluation sees.
@@ -248,8 +248,9 @@ public final class Session {
     } catch { return nil }
   }
 
-  /// The median seconds of a training, by index of ``fidelities``; empty where another objective is searched, of which
-  /// nothing is known. Of large spaces, a thousand architectures at equal distances in the table are taken.
+  /// The median benchmark seconds of a training at each of ``fidelities``; empty if another objective is searched,
+  /// whose costs are not known. In large spaces, it is taken over a thousand architectures at equal distances in the
+  /// table.
   package var medianSeconds: [Double] {
     guard objective == nil else { return [] }
     let table = benchmark.table
@@ -418,7 +419,7 @@ public final class Session {
 
   func resumeThinking() { answered = Self.now }
 
-  /// Leaves out the time since the last answer: it was not the optimizer's own.
+  /// Excludes the time since the last answer from the optimizer's own thinking.
   package func restartClock() { resumeThinking() }
 
   /// The CPU seconds that the calling thread has used.

@@ -146,8 +146,8 @@ public struct Setting: Sendable {
     self.init(name, property, .categorical(["true", "false"]), summary, text: { String($0) }) { Bool($0) }
   }
 
-  /// A text of any form, such as a command, a name or a time limit. What forms no dimension that one would search is
-  /// written so too.
+  /// Declares a setting whose value is a text of any form, such as a command or a name. Also for values that nobody
+  /// would search, such as a time limit.
   ///
   /// - Parameters:
   ///   - description: What is written, in a few words. If the property is initially without a text, a value has to be

@@ -140,8 +140,8 @@ extension TracePoint {
 }
 
 extension [TracePoint] {
-  /// With every ``RankingMeasure`` where errors were probed. Done when a run has ended, so that no method can learn
-  /// from it.
+  /// Returns the trace with every ``RankingMeasure`` added where errors were probed. Called after a run has ended, so
+  /// that no method can learn from the measures.
   package func ranked(by benchmark: Benchmark) -> [TracePoint] {
     var before: TracePoint?
     return map { point in

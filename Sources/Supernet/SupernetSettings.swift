@@ -136,7 +136,7 @@ public struct SupernetSettings: Configurable {
 
   /// Checks that a supernet with these settings can be opened.
   ///
-  /// - Parameter partial: The number of parts of the channels, of which operations see one.
+  /// - Parameter partial: The number of equal parts into which channels are divided; operations see one of them.
   /// - Throws: ``SupernetError``.
   package func check(under conditions: Conditions, partial: Int = 1) throws(SupernetError) {
     let space = conditions.benchmark.space
