@@ -8,27 +8,27 @@ import SearchSpaces
 ///
 /// The named spaces are those of NAS-Bench-1Shot1 (Zela, Siems and Hutter, ICLR 2020, appendix;
 /// `optimizers/bohb_one_shot`): `cs1`, `cs2` and `cs3` as its code states them. `cs1-as-run`, `cs2-as-run` and
-/// `cs3-as-run` have only the hyperparameters that its code passed on: its searches never got `--cutout`, nor the last
-/// four of `cs3`.
+/// `cs3-as-run` have only the hyperparameters that its code passed on: its searches received neither `--cutout` nor the
+/// last four hyperparameters of `cs3`.
 public struct HyperparameterSpace: Hashable, Sendable {
   /// The name of a named space; `hyperparameters` for any other.
   public let name: String
-  /// By the settings' names, in the order of the search.
+  /// The hyperparameters, named as the method's settings, in the order in which configurations hold their values.
   public let parameters: [Parameter]
   /// Settings that a named space needs and that differ from a method's defaults.
   let fixed: [String: String]
 
-  /// No hyperparameters.
+  /// Creates a space without hyperparameters.
   public init() { self.init(name: "hyperparameters", []) }
 
-  /// Any hyperparameters.
+  /// Creates a space of any hyperparameters.
   public init(_ parameters: [Parameter]) { self.init(name: "hyperparameters", parameters) }
 
   private init(name: String, _ parameters: [Parameter], fixed: [String: String] = [:]) {
     (self.name, self.parameters, self.fixed) = (name, parameters, fixed)
   }
 
-  /// The named spaces. Sides of cutouts are those for images of 32 pixels.
+  /// The named spaces. Sides of cutouts are in pixels, for images with a side of 32 pixels.
   public static let named: [HyperparameterSpace] = {
     let weightDecay = Parameter("weight-decay", .real(1e-5...1e-3, log: true))
     let cutout = Parameter("cutout-probability", .real(0...1))
@@ -50,15 +50,15 @@ public struct HyperparameterSpace: Hashable, Sendable {
     ]
   }()
 
-  /// The named space of a name.
+  /// Finds a named space; `nil` if no space has this name.
   public init?(named name: String) {
     guard let space = Self.named.first(where: { $0.name == name }) else { return nil }
     self = space
   }
 
-  /// The space for images of another size: cutouts cover the same part of an image.
+  /// Returns the space for images of another size, in which cutouts cover the same part of an image.
   ///
-  /// - Parameter side: Of an image, in pixels.
+  /// - Parameter side: The side of an image, in pixels.
   package func scaled(to side: Int) -> Self {
     guard Self.named.contains(self) else { return self }
     func scaled(_ cutout: Int) -> Int { max(1, (cutout * side + 16) / 32) }

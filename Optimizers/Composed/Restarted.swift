@@ -1,10 +1,10 @@
 import Anytime
 
-/// Runs a method again and again, with new random numbers, until the budget is spent. What each run returns is trained
-/// stand-alone, and the best by validation accuracy is the incumbent.
+/// Runs a method again and again, with new random numbers, until the budget is spent. The architecture that each run
+/// returns is trained stand-alone, and the best by validation accuracy is the incumbent.
 ///
-/// So DARTS' authors choose among four searches with different seeds (Liu, Simonyan and Yang, "DARTS", ICLR 2019,
-/// section 3.1).
+/// DARTS' authors choose in this way among four searches with different seeds (Liu, Simonyan and Yang, "DARTS", ICLR
+/// 2019, section 3.1).
 ///
 /// Differences: the trainings are charged, there are as many runs as the budget pays for, and a training is one of the
 /// table's at the highest epoch count.
@@ -20,7 +20,7 @@ public struct Restarted: Optimizer {
 
   /// The method that is restarted.
   public var optimizer: (any Optimizer)?
-  /// The greatest part of the budget that a run may spend.
+  /// The greatest fraction of the budget that one run may spend (0.001...1).
   public var share = 1.0
 
   public init() {}

@@ -1,17 +1,18 @@
 import Anytime
 import SearchSpaces
 
-/// Searches the hyperparameters of a method by another method. Each inner search, and the stand-alone training of the
-/// architecture that it returns, is charged; the training's validation error is what the hyperparameters are judged by.
+/// Searches the hyperparameters of a method by another method. Hyperparameters are judged by an inner search with them:
+/// by the validation error of the architecture that it returns, trained stand-alone. Inner searches and these trainings
+/// are charged.
 ///
 /// Zela, Siems and Hutter, "NAS-Bench-1Shot1", ICLR 2020, section 5 (`optimizers/bohb_one_shot`): BOHB over the
 /// hyperparameters of DARTS, GDAS and PC-DARTS, for 25 to 100 epochs, as in `by: {bohb: {eta: 2}}`, `epochs: [25, 50,
-/// 100]`. A configuration that is promoted is searched with anew.
+/// 100]`. A configuration that is promoted to a higher fidelity is judged by a new inner search.
 ///
-/// Differences: everything is charged, where the paper's curves count the searches of all workers but no training of
-/// an architecture; one search runs at a time, each with random numbers of its own, where the paper's have one seed;
-/// the first configuration is drawn like the others, where the paper's is the default; and what counts are all
-/// trainings so far, by validation.
+/// Differences: everything is charged, where the paper's curves count the searches of all workers but no training of an
+/// architecture; one search runs at a time, each with random numbers of its own, where the paper's have one seed; the
+/// first configuration is drawn like the others, where the paper's is the default; and the incumbent is the best of all
+/// trainings so far, by validation accuracy.
 public struct Tuned: Optimizer {
   public static let method = Method(
     name: "tuned", title: "Tuned", family: .composed,
@@ -35,16 +36,18 @@ public struct Tuned: Optimizer {
   public var optimizer: (any Optimizer)?
   /// The hyperparameters, with their ranges.
   public var space = HyperparameterSpace()
-  /// The numbers of epochs of the inner searches, as fidelities; the method's own alone if empty.
+  /// The fidelities of a method that has epochs: the numbers of epochs of its inner searches, ascending. If empty, the
+  /// method's own number is the only fidelity.
   public var epochs: [Int] = []
-  /// The budgets of the inner searches, as fidelities, for methods that do not end by themselves.
+  /// The fidelities of a method that does not end by itself: the budgets of its inner searches, in the policy's
+  /// currency, ascending.
   public var budgets: [Int] = []
 
   public init() {}
 
   public var inner: [any Optimizer] { [tuner, optimizer].compactMap { $0 } }
 
-  /// Whether any of its searches may depend on images: a hyperparameter can decide that.
+  /// Whether any inner search may depend on images, which a hyperparameter can decide.
   public var usesImages: Bool {
     // A space with contradictions is never searched: `validate()` refuses it.
     do { return try (inner + variants()).contains(where: \.usesImages) } catch { return true }

@@ -1,8 +1,9 @@
 import Anytime
 import SearchSpaces
 
-/// Spends a part of the budget on a one-shot search and the rest on stand-alone trainings of the architectures that
-/// it recommended: the last one first, then the most frequent ones. So the supernet proposes and evidence decides.
+/// Spends a part of the budget on a one-shot search and the rest on stand-alone trainings of the architectures that it
+/// recommended: the last one first, then the most frequent ones. The supernet proposes architectures, and stand-alone
+/// trainings decide.
 ///
 /// The evaluation step of random search with weight sharing, made a method for any one-shot search (Li and Talwalkar,
 /// "Random Search and Reproducibility for Neural Architecture Search", UAI 2019, section 3: several candidates of the
@@ -15,16 +16,16 @@ public struct Verified: Optimizer {
     summary: "Trains the cells that a one-shot search recommended and keeps the best.",
     citation: "Li and Talwalkar, UAI 2019, section 3",
     settings: [
-      Setting("method", \Verified.optimizer, "one-shot method that proposes"),
+      Setting("method", \Verified.optimizer, "one-shot method that proposes cells"),
       Setting("share", \Verified.share, 0.01...0.99, "greatest part of the budget that the search may spend"),
       Setting("top", \Verified.top, 1...100_000, log: true, "greatest number of cells that are trained"),
     ])
 
-  /// The one-shot method that proposes.
+  /// The one-shot method that proposes architectures.
   public var optimizer: (any Optimizer)?
-  /// The greatest part of the budget that the search may spend.
+  /// The greatest fraction of the budget that the search may spend (0.01...0.99).
   public var share = 0.8
-  /// The greatest number of architectures that are trained.
+  /// The greatest number of architectures that are trained stand-alone.
   public var top = 10
 
   public init() {}

@@ -6,8 +6,9 @@ import Synchronization
 /// A search method in any language: a program that asks for trainings over its standard output and reads answers from
 /// its standard input, as `Documentation/Protocol.md` describes. Solvers of kurobako are such programs too.
 ///
-/// Programs are started in groups of their own and always ended: by the end of their input, then by SIGTERM, then by
-/// SIGKILL. One that says that it can make many runs is kept for further ones, until nobody has this method any more.
+/// Every program is started in a process group of its own and is always ended: by closing its input, then by SIGTERM,
+/// then by SIGKILL. A program that says that it can make many runs is kept for further ones, until the last copy of
+/// this method is gone.
 public struct External: Optimizer {
   public static let method = Method(
     name: "external", title: "External", summary: "Runs a program that searches.", citation: "the program's author",
@@ -17,23 +18,23 @@ public struct External: Optimizer {
         "command", \External.command, "a command, as in \"python3 my_search.py\"", "program with its arguments",
         text: \.text, value: { try Command($0, in: $1.folder) }),
       Setting(
-        "settings", \External.passed, "a mapping, as in {population: 20}", "what the program is told",
+        "settings", \External.passed, "a mapping, as in {population: 20}", "settings that are passed to the program",
         value: { $0 }, entered: { if case .mapping = $0 { $0 } else { nil } }),
       Setting("files", \External.files, "files whose content is a part of the method"),
       Setting(
-        "timeout", \External.timeout, "seconds from 0.01 to 86400", "time between an answer and the next question",
-        text: \.plain,
+        "timeout", \External.timeout, "seconds from 0.01 to 86400",
+        "longest time between an answer and the next question", text: \.plain,
         value: { text, _ in Double(text).flatMap { (0.01...86_400).contains($0) ? $0 : nil } }),
       Setting(
         "protocol", \External.language, Language.allCases.map(\.rawValue).joined(separator: " | "),
-        "messages that the program speaks", text: \.rawValue, value: { text, _ in Language(rawValue: text) }),
+        "protocol that the program speaks", text: \.rawValue, value: { text, _ in Language(rawValue: text) }),
     ])
 
-  /// What a program speaks.
+  /// The protocol that a program speaks.
   public enum Language: String, CaseIterable, Sendable {
     /// The package's own protocol.
     case anytime
-    /// That of solvers of kurobako (https://github.com/optuna/kurobako).
+    /// The protocol of kurobako's solvers (https://github.com/optuna/kurobako).
     case kurobako
   }
 
@@ -41,18 +42,20 @@ public struct External: Optimizer {
   var command = Command()
   /// What the program is told.
   var passed = SettingValue.mapping([:])
-  /// Files whose content is a part of the method: changed files make other runs.
+  /// Files whose content is a part of the method: runs with changed files are different runs.
   public var files: [SettingFile] = []
-  /// How long it may be between an answer and the next question, in seconds.
+  /// The longest time between an answer and the next question, in seconds (0.01...86,400).
   public var timeout = 600.0
-  /// What the program speaks.
+  /// The protocol that the program speaks.
   public var language = Language.anytime
 
   private let guests = Guests()
 
   public init() {}
 
-  /// - Throws: `SettingError` if the program is not there: no run is made then.
+  /// Checks, before the first run, that the program exists and may be executed.
+  ///
+  /// - Throws: `SettingError` if not.
   public func validate() throws { try command.checkProgram() }
 
   public func search(_ session: Session) throws {

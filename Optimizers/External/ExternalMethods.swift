@@ -1,6 +1,6 @@
 import Anytime
 
-/// The methods whose search is a program of its own: one that is started here, and one that drives a session.
+/// All methods whose search is a separate program: one that this package starts, and one that drives a session.
 public let externalMethods: [any Optimizer.Type] = [
   External.self,
   Hosted.self,

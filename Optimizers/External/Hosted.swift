@@ -1,7 +1,7 @@
 import Anytime
 
-/// A run that a script or notebook drives, through `anytime session`. Its settings name the script, so that runs of one
-/// script are runs of one method, whatever their seeds.
+/// A search that a script or notebook drives through `anytime session`. The setting `script` names the script, so that
+/// all runs of one script count as runs of one method.
 public struct Hosted: Optimizer {
   public static let method = Method(
     name: "session", title: "Session", summary: "Is driven by a script, through 'anytime session'.",
@@ -19,7 +19,7 @@ public struct Hosted: Optimizer {
 
   public init() {}
 
-  /// A run that somebody drives.
+  /// Creates a run that a script drives.
   package init(script: String, serve: @escaping @Sendable (Session) throws -> Void) {
     (self.script, self.serve) = (script, serve)
   }

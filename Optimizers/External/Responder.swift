@@ -1,13 +1,13 @@
 @_spi(Instruments) import Anytime
 import SearchSpaces
 
-/// Answers the questions of a searching program out of a session: what `Documentation/Protocol.md` describes, whoever
-/// started whom.
+/// Answers a searching program's questions from a session, as `Documentation/Protocol.md` describes, whether the
+/// program was started here or drives the session.
 package struct Responder {
   /// The version of the protocol.
   package static let version = 1
 
-  /// What came of a line.
+  /// The result of reading a line.
   package enum Reply {
     /// The program says that it makes one run (or many) in a process, which has no answer.
     case ready(makesMany: Bool)
@@ -31,11 +31,11 @@ package struct Responder {
 
   // MARK: The first message
 
-  /// What is to be searched.
+  /// Returns the first message, which describes the search.
   ///
   /// - Parameters:
   ///   - number: The number of runs that the process has made before.
-  ///   - settings: What the experiment says about the program.
+  ///   - settings: The settings that the experiment passes to the program.
   package func run(_ number: Int, settings: JSON) -> [UInt8] {
     let seconds = session.medianSeconds
     let fidelities = zip(session.fidelities, session.fidelities.indices).map { epochs, index in
@@ -87,7 +87,7 @@ package struct Responder {
 
   /// Answers a line.
   ///
-  /// - Throws: What the session throws, but for the end of the budget and wrong calls.
+  /// - Throws: Whatever the session throws, except ``BudgetExhausted`` and errors for wrong calls, which are answered.
   package mutating func answer(_ line: [UInt8]) throws -> Reply {
     let question: JSON
     do { question = try JSON(bytes: line) } catch {

@@ -4,9 +4,9 @@ import Statistics
 import Supernet
 import Tensor
 
-/// The settings by which differentiable methods learn the architecture.
+/// The settings of how differentiable methods learn the architecture weights.
 public struct ArchitectSettings: Configurable {
-  /// The learning rate and weight decay of the architecture's Adam.
+  /// The learning rate and weight decay of Adam, which learns the architecture weights.
   public var learningRate = 3e-4, weightDecay = 1e-3
   /// The number of epochs at the start in which only the network's weights learn.
   public var warmStartEpochs = 0

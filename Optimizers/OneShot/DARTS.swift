@@ -10,8 +10,8 @@ import Tensor
 /// Zela, Siems and Hutter, ICLR 2020, `optimizers/darts/train_search.py`. At every step the architecture learns
 /// first, by Adam, then the weights. `order=second` looks one step of the weights ahead (equations 6 to 8).
 ///
-/// Later papers' remedies are settings: the early end of R-DARTS (`StopSettings`), the random smoothing of SDARTS-RS
-/// (``PerturbSettings``), and the selection of DARTS-PT (``SelectSettings``).
+/// Remedies of later papers are available as settings: early stopping of R-DARTS (`StopSettings`), random smoothing of
+/// SDARTS-RS (``PerturbSettings``), and the selection of DARTS-PT (``SelectSettings``).
 ///
 /// Differences: the order of updates and all constants are the scripts', but the cell is read off after the epoch's
 /// updates, not before; a last batch that is not full is left out; passes for the architecture do not change batch
@@ -32,30 +32,30 @@ public struct DARTS: Optimizer {
       + SelectSettings.settings(at: \DARTS.select),
     presets: [SupernetSettings.quick(\DARTS.supernet) { $0.architect.learningRate = 0.003 }])
 
-  /// The order of the architecture's gradient.
+  /// The order of the architecture's gradient: first, or second with one step of the network's weights unrolled.
   public enum Order: String, CaseIterable, Sendable { case first, second }
 
-  /// The computation of the Hessian-vector product in the second order.
+  /// The computation of the Hessian-vector product in the second-order gradient.
   public enum HessianProduct: String, CaseIterable, Sendable {
-    /// By a difference of two gradients at weights that are moved a little, as in the authors' code.
+    /// The difference of two gradients at slightly shifted weights, as in the authors' code.
     case finiteDifference = "finite-difference"
-    /// By differentiating the gradient.
+    /// The derivative of the gradient, without approximation.
     case exact
   }
 
-  /// The training of the supernet.
+  /// The settings of the supernet's training.
   public var supernet = SupernetSettings()
-  /// The learning of the architecture.
+  /// The settings of how the architecture weights are learnt.
   public var architect = ArchitectSettings()
   /// The order of the architecture's gradient.
   public var order = Order.first
-  /// How the second order's Hessian-vector product is computed.
+  /// The computation of the Hessian-vector product if ``order`` is second.
   public var hessian = HessianProduct.finiteDifference
-  /// When the search ends before its last epoch.
+  /// The settings of early stopping.
   public var stop = StopSettings()
-  /// The noise on the architecture while the network's weights learn.
+  /// The settings of noise on the architecture weights while the network's weights learn.
   public var perturb = PerturbSettings()
-  /// How the final architecture is chosen.
+  /// The settings of how the final architecture is chosen.
   public var select = SelectSettings()
 
   public init() {}

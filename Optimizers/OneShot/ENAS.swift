@@ -42,21 +42,21 @@ public struct ENAS: Optimizer {
       }
     ])
 
-  /// The training of the supernet.
+  /// The settings of the supernet's training.
   public var supernet = SupernetSettings {
     ($0.batchSize, $0.gradientClip, $0.weightDecay) = (64, 0.25, 1e-4)
   }
-  /// The choice of an architecture by the trained controller.
+  /// The settings of how an architecture is chosen among those that the controller draws.
   public var selection = SampledSelection()
   /// The number of steps of the controller per epoch.
   public var controllerSteps = 300
   /// The learning rate of the controller's Adam.
   public var controllerLearningRate = 3.5e-4
-  /// The weight of the entropy in the reward.
+  /// The weight of the entropy in the reward, beside the accuracy in percent.
   public var entropyWeight = 1e-4
-  /// The decay of the reward's moving average.
+  /// The decay of the reward's moving average, per step of the controller (0...0.999999).
   public var baselineDecay = 0.99
-  /// The size of the controller's LSTM.
+  /// The number of hidden units of the controller's LSTM.
   public var hidden = 64
 
   public init() {}

@@ -9,11 +9,10 @@ import Tensor
 /// operations; edges are soft.
 ///
 /// Dong and Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019; in NAS-Bench-1Shot1
-/// `optimizers/gdas`: operations are drawn hard and edges soft ("hard very quickly gave exploding gradients"), anew
-/// for every cell of the network; the temperature falls linearly over the epochs from 10 to 1; the architecture's
-/// gradients are clipped like the weights'.
-/// The temperature falls by an equal part before every epoch but the first, so that it would reach its end one epoch
-/// after the last: of 30 epochs, the last has 1.3.
+/// `optimizers/gdas`: operations are drawn hard and edges soft ("hard very quickly gave exploding gradients"), anew for
+/// every cell of the network; the temperature falls linearly over the epochs from 10 to 1; the architecture's gradients
+/// are clipped like the weights'. The temperature falls by an equal part before every epoch but the first, so that it
+/// would reach 1 only one epoch after the last: of 30 epochs, the last has 1.3.
 ///
 /// Differences: those of ``DARTS``; the unrolled variant, whose momentum was silently zero, is left out. Weight decay
 /// and momentum do not change the weights of operations that a step did not draw, as in Li and Talwalkar's code; in
@@ -39,15 +38,15 @@ public struct GDAS: Optimizer {
     ] + StopSettings.settings(at: \GDAS.stop),
     presets: [SupernetSettings.quick(\GDAS.supernet) { $0.architect.learningRate = 0.01 }])
 
-  /// The training of the supernet.
+  /// The settings of the supernet's training.
   public var supernet = SupernetSettings { $0.epochs = 100 }
-  /// The learning of the architecture.
+  /// The settings of how the architecture weights are learnt.
   public var architect = ArchitectSettings()
   /// The temperature of the Gumbel-softmax at the first epoch.
   public var highestTemperature = 10.0
   /// The temperature of the Gumbel-softmax at the end of its linear fall, which is one epoch after the last.
   public var lowestTemperature = 1.0
-  /// When the search ends before its last epoch.
+  /// The settings of early stopping.
   public var stop = StopSettings()
 
   public init() {}

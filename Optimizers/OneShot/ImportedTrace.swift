@@ -2,8 +2,8 @@ import Anytime
 import Foundation
 import SearchSpaces
 
-/// A replay of a search that was made elsewhere, to draw it on the same curves. Every epoch spends what the search
-/// spent and recommends the architecture that the search would have returned.
+/// Replays a search that was made elsewhere, so that it appears on the same curves. Every epoch spends what that search
+/// spent and recommends the architecture that it would have returned then.
 ///
 /// The file is JSON:
 ///
@@ -87,7 +87,7 @@ public struct ImportedTrace: Optimizer {
   }
 }
 
-/// An error in a trace.
+/// An error in the file of an imported trace.
 public struct TraceError: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
   init(_ description: String) { self.description = description }

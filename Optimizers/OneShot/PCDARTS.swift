@@ -3,16 +3,16 @@ import SearchSpaces
 import Supernet
 
 /// PC-DARTS: DARTS in which operations see only one channel in four. The other channels pass by, and all are shuffled
-/// afterwards. So a step is cheap, and operations without weights have less of a head start.
+/// afterwards. Steps are therefore cheap, and operations without weights have less of an advantage early in the search.
 ///
 /// Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", ICLR 2020; in
 /// NAS-Bench-1Shot1 `optimizers/pc_darts`. What the paper calls edge normalisation is part of these spaces already:
 /// every choice of parents has weights of its own.
 ///
 /// Differences: those of ``DARTS``. The architecture begins to learn after 15 epochs, as in the paper and its code;
-/// NAS-Bench-1Shot1's script has the option but defaults to 0. Its script for tuning (`train_search_bohb.py`)
-/// has none. Cutout's probability grows over the epochs, as in that script; in `train_search.py` it is constant
-/// (`cutout-ramp=constant`). Selection by removal is not the authors'.
+/// NAS-Bench-1Shot1's script has the option but defaults to 0. Its script for tuning (`train_search_bohb.py`) has none.
+/// Cutout's probability grows over the epochs, as in that script; in `train_search.py` it is constant
+/// (`cutout-ramp=constant`). Selection by removal (``SelectSettings``) is not in the authors' code.
 public struct PCDARTS: Optimizer {
   public static let method = Method(
     name: "pc-darts", title: "PC-DARTS", family: .oneShot,
@@ -31,17 +31,17 @@ public struct PCDARTS: Optimizer {
       }
     ])
 
-  /// The training of the supernet.
+  /// The settings of the supernet's training.
   public var supernet = SupernetSettings { $0.epochs = 100 }
-  /// The learning of the architecture.
+  /// The settings of how the architecture weights are learnt.
   public var architect = ArchitectSettings { $0.warmStartEpochs = 15 }
-  /// The number of parts of the channels, of which operations see one.
+  /// The number of equal parts into which channels are divided; operations see one of them.
   public var channelParts = 4
-  /// When the search ends before its last epoch.
+  /// The settings of early stopping.
   public var stop = StopSettings()
-  /// The noise on the architecture while the network's weights learn.
+  /// The settings of noise on the architecture weights while the network's weights learn.
   public var perturb = PerturbSettings()
-  /// How the final architecture is chosen.
+  /// The settings of how the final architecture is chosen.
   public var select = SelectSettings()
 
   public init() {}

@@ -4,20 +4,20 @@ import Statistics
 /// The settings of random smoothing (SDARTS-RS: Chen and Hsieh, "Stabilizing Differentiable Architecture Search via
 /// Perturbation-based Regularization", ICML 2020, section 3.1).
 ///
-/// Whenever the network's weights learn, uniform noise is added to the softmax of every row of architecture weights,
-/// anew for each step: so they learn to serve a neighbourhood of the architecture. The architecture itself learns
-/// without noise. Widths, their growth and the clipping are those of the authors' code (`optimizers/darts` and
-/// `attacker/perturb.py` in github.com/xiangning-chen/SmoothDARTS).
+/// Whenever the network's weights learn, uniform noise is added to the softmax of every row of architecture weights. It
+/// is drawn anew for each step, so that the network's weights learn to serve a neighbourhood of the architecture. The
+/// architecture itself learns without noise. Widths, their growth and the clipping are those of the authors' code
+/// (`optimizers/darts` and `attacker/perturb.py` in github.com/xiangning-chen/SmoothDARTS).
 ///
-/// Difference: it is a setting of PC-DARTS too, whose script there has none.
+/// Difference: PC-DARTS has these settings too; its script in that repository has none.
 public struct PerturbSettings: Configurable {
   /// The kind of noise.
   public var noise = Noise.none
-  /// The greatest noise at the first epoch, and that at the end of its linear growth, which is one epoch after the
-  /// last.
+  /// The greatest absolute noise at the first epoch, and at the end of its linear growth, one epoch after the last
+  /// (0...1).
   public var firstWidth = 0.03, lastWidth = 0.3
 
-  /// The noise on the architecture while the network's weights learn.
+  /// The noise on the softmaxed architecture weights while the network's weights learn: none, or uniform random noise.
   public enum Noise: String, CaseIterable, Sendable { case none, random }
 
   public static let settings = [

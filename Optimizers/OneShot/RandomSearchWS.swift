@@ -27,9 +27,9 @@ public struct RandomSearchWS: Optimizer {
       }
     ])
 
-  /// The training of the supernet.
+  /// The settings of the supernet's training.
   public var supernet = SupernetSettings { ($0.batchSize, $0.gradientClip) = (64, 0.25) }
-  /// The choice of an architecture after an epoch.
+  /// The settings of how an architecture is chosen after an epoch.
   public var selection = SampledSelection { $0.batches = 10 }
 
   public init() {}
@@ -52,18 +52,19 @@ public struct RandomSearchWS: Optimizer {
 public struct SampledSelection: Configurable {
   /// The number of architectures that are drawn and scored.
   public var samples = 1_000
-  /// The number of batches that an architecture is scored on. Those of the next one follow on them.
+  /// The number of batches that an architecture is scored on. The next architecture is scored on the batches that
+  /// follow.
   public var batches = 1
-  /// The number of the best of them that are scored on all images.
+  /// The number of best-scored architectures that are then scored on all images of the search half.
   public var finalists = 5
 
   public static let settings = [
     Setting(
       "samples", \SampledSelection.samples, 1...100_000, log: true, "architectures drawn and scored per epoch"),
     Setting(
-      "scoring-batches", \SampledSelection.batches, 1...10_000, log: true, "batches that each of them is scored on"),
+      "scoring-batches", \SampledSelection.batches, 1...10_000, log: true, "batches that each cell is scored on"),
     Setting(
-      "finalists", \SampledSelection.finalists, 1...1_000, log: true, "best of them, scored on all search images"),
+      "finalists", \SampledSelection.finalists, 1...1_000, log: true, "best-scored cells, scored on all search images"),
   ]
 
   public init() {}

@@ -7,9 +7,9 @@ import Tensor
 /// The choices that are made already: of a row of the architecture, by its index, the alternatives that are kept.
 package typealias Decided = [Int: [Int]]
 
-/// The settings of how the final architecture is chosen: by the greatest architecture weights, or by what the removal
-/// of an alternative costs (DARTS-PT: Wang et al., "Rethinking Architecture Selection in Differentiable NAS", ICLR
-/// 2021, algorithm 1).
+/// The settings of how the final architecture is chosen: by the greatest architecture weights, or by the accuracy that
+/// the removal of an alternative costs (DARTS-PT: Wang et al., "Rethinking Architecture Selection in Differentiable
+/// NAS", ICLR 2021, algorithm 1).
 ///
 /// After the last epoch, choices are made one after another in random order, operations before parents. Each
 /// alternative is judged by the supernet's accuracy on the search half without it, and those whose removal costs most
@@ -25,12 +25,13 @@ package typealias Decided = [Int: [Int]]
 /// validation, where the code's are those of training; and nothing is fine-tuned after the last choice, since nothing
 /// depends on it. Until the last choice, the architecture of the last epoch is recommended.
 public struct SelectSettings: Configurable {
-  /// How the final architecture is chosen.
+  /// The rule by which the final architecture is chosen.
   public var rule = Rule.weights
   /// The number of epochs of fine-tuning after each choice but the last.
   public var epochs = 5
 
-  /// How the final architecture is chosen.
+  /// The rule by which the final architecture is chosen: the greatest architecture weights, or the greatest loss of
+  /// accuracy when an alternative is removed.
   public enum Rule: String, CaseIterable, Sendable { case weights, perturbation }
 
   public static let settings = [

@@ -4,8 +4,8 @@ import Statistics
 import Supernet
 
 /// Single path one-shot: the supernet trains one uniformly drawn architecture per step. After every epoch an
-/// evolutionary search looks for the best architecture with its weights; batch norm's statistics are averaged anew for
-/// each.
+/// evolutionary search looks for the best architecture with the supernet's weights; batch norm's statistics are
+/// averaged anew for each architecture.
 ///
 /// Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV 2020, algorithm 1:
 /// population 50, the best 10 as parents, half of a generation by crossover and half by mutation with probability
@@ -33,13 +33,13 @@ public struct SPOS: Optimizer {
       }
     ])
 
-  /// The training of the supernet.
+  /// The settings of the supernet's training.
   public var supernet = SupernetSettings { ($0.batchSize, $0.recalibration) = (64, 20) }
   /// The number of architectures of a generation.
   public var population = 50
-  /// The number of the best architectures so far that breed.
+  /// The number of best architectures so far from which a generation is bred.
   public var parents = 10
-  /// The number of generations of a search.
+  /// The number of generations of each evolutionary search.
   public var generations = 20
   /// The probability that a mutation draws a choice anew.
   public var mutation = 0.1

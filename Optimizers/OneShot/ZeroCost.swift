@@ -7,7 +7,7 @@ import Supernet
 ///
 /// Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, and Mellor et al., "Neural Architecture
 /// Search without Training", ICML 2021, whose `search.py` returns the best of one pool of 100; `batch-size` is the
-/// default there. What scores are is said at `NetworkScore`.
+/// default there. The scores are described at `NetworkScore`.
 ///
 /// Differences: weights are drawn as the table's trainings draw them (the codes' convolutions have a variance of 2 over
 /// their outputs' weights, and dense layers one of 0.0001); a pool's cells are distinct and drawn by configuration,
@@ -23,17 +23,17 @@ public struct ZeroCost: Optimizer {
     settings: [
       Setting("proxy", \ZeroCost.proxy, "score that cells are ranked by"),
       Setting("pool", \ZeroCost.pool, 1...100_000, log: true, "distinct random cells that are scored at a time"),
-      Setting("top", \ZeroCost.top, 1...100_000, log: true, "best of them, which are trained"),
-      Setting("batch-size", \ZeroCost.batchSize, 2...10_000, log: true, "images that nwot sees"),
+      Setting("top", \ZeroCost.top, 1...100_000, log: true, "best-scored cells of a pool, which are trained"),
+      Setting("batch-size", \ZeroCost.batchSize, 2...10_000, log: true, "images in the minibatch of nwot"),
     ])
 
   /// The score that cells are ranked by.
   public var proxy = NetworkScore.nwot
   /// The number of distinct random cells that are scored at a time.
   public var pool = 100
-  /// The number of the best of them, which are trained; at most ``pool``.
+  /// The number of best-scored cells of a pool that are trained; at most ``pool``.
   public var top = 10
-  /// The number of images that the score `nwot` sees.
+  /// The number of images in the minibatch of the score `nwot`.
   public var batchSize = 128
 
   public init() {}
@@ -48,7 +48,7 @@ public struct ZeroCost: Optimizer {
     if proxy.runsNetworks { try SearchTask(under: conditions)?.checkBatch(of: batchSize) }
   }
 
-  /// Counts hang on no image.
+  /// Whether the score runs networks: counts do not depend on images.
   public var usesImages: Bool { proxy.runsNetworks }
 
   public func search(_ session: Session) throws {

@@ -1,5 +1,5 @@
-/// A session's budget is spent: the session throws this at its horizon, which ends its run, and that alone. A method
-/// that runs others in child sessions is told by ``ChildRun/end`` whose budget it was.
+/// The error that a session throws when its budget is spent. It ends the run of that session alone. For a run in a
+/// child session, ``ChildRun/end`` says whether the child's limit was spent or all that the parent had left.
 public struct BudgetExhausted: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String { "the budget is spent" }
   public init() {}
@@ -22,7 +22,7 @@ public struct Spending: Hashable, Sendable, Codable {
     self.evaluations = evaluations
   }
 
-  /// The part in one currency.
+  /// The amount in one currency.
   public subscript(currency: BudgetPolicy.Currency) -> Double {
     switch currency {
     case .seconds: seconds
@@ -38,17 +38,20 @@ public struct Spending: Hashable, Sendable, Codable {
   }
 }
 
-/// What was spent of a budget, and what for. ``spent`` never exceeds ``horizon``.
+/// The charges to one budget, summed by purpose. ``spent`` never exceeds ``horizon``.
 public struct Ledger: Hashable, Sendable, Codable {
   /// The purpose of a charge.
   public enum Kind: String, CaseIterable, Sendable, Codable {
     /// Stand-alone trainings that ended in time.
     case training
-    /// Steps of a supernet's weights and of what chooses architectures by it.
+    /// Gradient passes through a supernet, for its weights or for the architecture weights, and the epochs of an
+    /// imported search.
     case supernet
-    /// Passes over images that train nothing: a supernet's evaluations, and scores of fresh networks.
+    /// Passes over images that train nothing: evaluations of a supernet, probes for early stopping, and scores of
+    /// untrained networks.
     case validation
-    /// The optimizer's own thinking, where the policy charges it.
+    /// The optimizer's own thinking, such as fitting models, if the policy charges it
+    /// (``BudgetPolicy/chargeOverhead``).
     case overhead
     /// The rest of the budget, taken by a charge that would have ended past the horizon.
     case lost
@@ -64,7 +67,7 @@ public struct Ledger: Hashable, Sendable, Codable {
     }
   }
 
-  /// All charges of one kind: their sum in the ledger's currency, and how many there were.
+  /// The sum and the number of all charges of one kind.
   public struct Total: Hashable, Sendable, Codable {
     /// The sum of the charges, in the ledger's currency.
     public var amount = 0.0
@@ -78,12 +81,16 @@ public struct Ledger: Hashable, Sendable, Codable {
   public let currency: BudgetPolicy.Currency
   /// The sum of all charges in ``currency``, at most ``horizon``.
   public private(set) var spent = 0.0
-  /// The sum of all charges in every currency, as far as they were really spent.
+  /// The sum of all charges in every currency, without lost budget (``Kind/lost``).
   public private(set) var total = Spending()
   /// By index of the kind. Single charges are not kept: there may be a billion.
   private var totals = [Total](repeating: Total(), count: Kind.allCases.count)
 
-  /// An empty ledger.
+  /// Creates an empty ledger.
+  ///
+  /// - Parameters:
+  ///   - horizon: The budget, in `currency`.
+  ///   - currency: The unit of the budget and of all charges.
   public init(horizon: Double, currency: BudgetPolicy.Currency) {
     self.horizon = horizon
     self.currency = currency
@@ -111,7 +118,7 @@ public struct Ledger: Hashable, Sendable, Codable {
     totals[kind.index].count += 1
   }
 
-  /// All charges of one kind.
+  /// Returns the sum and the number of the charges of one kind.
   public func total(of kind: Kind) -> Total { totals[kind.index] }
 }
 

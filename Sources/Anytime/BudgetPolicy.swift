@@ -8,98 +8,100 @@ public struct BudgetPolicy: Hashable, Sendable, Codable {
   public enum Currency: String, CaseIterable, Sendable, Codable {
     /// Seconds of training on the hardware on which the table was measured.
     case seconds
-    /// Trained epochs.
+    /// Trained epochs; a supernet's passes count by their cost.
     case epochs
-    /// Trainings, whatever they cost.
+    /// Stand-alone trainings, each counting 1 whatever it costs; a supernet's passes count by their cost.
     case evaluations
   }
 
-  /// Which evaluation makes the incumbent. All go by validation accuracy.
+  /// The rule by which evaluations compete to be the incumbent, always by validation accuracy.
   public enum Incumbent: String, CaseIterable, Sendable, Codable {
-    /// The best at the highest epoch count that the run has seen.
+    /// The best evaluation at the highest epoch count that the run has trained so far.
     case highestFidelity = "highest-fidelity"
-    /// The best at any epoch count.
+    /// The best evaluation at any epoch count.
     case anyFidelity = "any-fidelity"
   }
 
-  /// Which accuracy of the incumbent a curve shows.
+  /// The accuracy of the incumbent from which regret is computed.
   public enum Accuracy: String, CaseIterable, Sendable, Codable {
     /// The mean over all repeats at the table's highest epoch count.
     case mean
-    /// That of the very training that the run drew.
+    /// The accuracy of the one training that the run drew; the mean for a recommendation, which has no training.
     case drawn
-    /// Validation as drawn, test as the mean (the scripts of NAS-Bench-101).
+    /// Validation accuracy as in ``drawn``, test accuracy as in ``mean``: the accounting of NAS-Bench-101's scripts.
     case drawnValidation = "drawn-validation"
   }
 
-  /// What the test curve shows.
+  /// The quantity that the test curve shows.
   public enum TestCurve: String, CaseIterable, Sendable, Codable {
-    /// The incumbent, chosen by validation: the curve may rise.
+    /// The test regret of the incumbent, which is chosen by validation accuracy: the curve may rise.
     case incumbent
-    /// The least test error of anything evaluated so far: optimistic, for comparison with published curves.
+    /// The least test regret of all architectures evaluated or recommended so far: optimistic, for comparison with
+    /// published curves.
     case runningMinimum = "running-minimum"
   }
 
-  /// What regret is measured against.
+  /// The best accuracy of the search space, which regret is measured against.
   public enum RegretReference: String, CaseIterable, Sendable, Codable {
-    /// The greatest mean over repeats in the search space.
+    /// The greatest accuracy of any architecture in the search space, averaged over its repeats.
     case bestMean = "best-mean"
     /// The greatest accuracy of any single training in the search space.
     case bestSingle = "best-single"
   }
 
-  /// By which clock a supernet's passes are charged.
+  /// The clock by which a supernet's passes are charged.
   public enum Clock: String, CaseIterable, Sendable, Codable {
-    /// By the work of what is executed, in the table's seconds: the same on every machine.
+    /// Benchmark seconds computed from the work that a pass executes: the same on every machine.
     case model
-    /// By the CPU seconds that the passes take here, times what the table's seconds are to this machine's. Runs
-    /// are then not reproducible to the bit.
+    /// CPU seconds that a pass takes on this machine, converted to benchmark seconds by a calibration factor. Runs are
+    /// then not reproducible to the bit.
     case measured
   }
 
-  /// Which supernet one-shot methods train.
+  /// The variant of the supernet that one-shot methods train.
   public enum Supernet: String, CaseIterable, Sendable, Codable {
-    /// With batch norm's momentum in the right convention and images halved between stacks.
+    /// Batch norm's momentum in PyTorch's convention (0.1), and no padding before images are halved between stacks.
     case corrected
-    /// As NAS-Bench-1Shot1 published it: TensorFlow's batch norm momentum 0.997 given to PyTorch unchanged,
-    /// which keeps the last batch's statistics, and one pixel of padding before images are halved.
+    /// The supernet as NAS-Bench-1Shot1 published it: TensorFlow's batch norm momentum 0.997 given to PyTorch
+    /// unchanged, which keeps the last batch's statistics, and one pixel of padding before images are halved.
     case asPublished = "as-published"
   }
 
-  /// The named policy that this one is, or was made from.
+  /// The name of the policy that this one is or was made from.
   public var name: String
   /// The unit of the budget.
   public var currency: Currency = .seconds
-  /// Whether training an architecture for more epochs than before charges the difference only.
+  /// Whether training an architecture for more epochs than in its last training charges only the difference.
   public var resume = false
-  /// Whether the optimizer's own thinking is charged, in measured seconds. Runs are then not reproducible
-  /// to the bit.
+  /// Whether the optimizer's own thinking is charged, by measured seconds. Runs are then not reproducible to the bit.
   public var chargeOverhead = false
-  /// Whether an incumbent counts only after its final training, unless the run has trained it fully.
+  /// Whether an incumbent counts only after its final training at the highest epoch count, whose cost is added. Nothing
+  /// is added if the run has made that training.
   public var chargeFinalTraining = false
-  /// Which evaluation makes the incumbent.
+  /// The rule by which evaluations compete to be the incumbent.
   public var incumbent = Incumbent.highestFidelity
-  /// Which accuracy of the incumbent regret is computed from.
+  /// The accuracy of the incumbent from which regret is computed.
   public var accuracy = Accuracy.mean
-  /// What the test curve shows.
+  /// The quantity that the test curve shows.
   public var testCurve = TestCurve.incumbent
   /// The best accuracy of the space that regret is measured against.
   public var regretReference = RegretReference.bestMean
   /// The clock by which a supernet's passes are charged.
   public var clock = Clock.model
-  /// Which supernet one-shot methods train.
+  /// The variant of the supernet that one-shot methods train.
   public var supernet = Supernet.corrected
 
-  /// The default: equal budget in benchmark seconds, nothing chosen by test.
+  /// The default policy: equal budgets in benchmark seconds, and nothing chosen by test accuracy.
   public static let fair = BudgetPolicy(name: "fair")
 
-  /// As the scripts of NAS-Bench-101's authors (`automl/nas_benchmarks`) count: a number of evaluations, the
-  /// incumbent by the drawn validation error at any epoch count, its test error as the mean over repeats.
+  /// The accounting of the scripts of NAS-Bench-101's authors (`automl/nas_benchmarks`): the budget is a number of
+  /// evaluations, the incumbent has the least drawn validation error at any epoch count, and its test error is the mean
+  /// over repeats.
   public static let nasBench101 = BudgetPolicy(
     name: "nas-bench-101", currency: .evaluations, incumbent: .anyFidelity, accuracy: .drawnValidation)
 
-  /// As NAS-Bench-1Shot1's scripts and plots count: 280 evaluations, the running minimum of the drawn test
-  /// error, regret against the best single training, and their supernet.
+  /// The accounting of NAS-Bench-1Shot1's scripts and plots: a budget of 280 evaluations, the running minimum of the
+  /// drawn test error, regret against the best single training, and their supernet.
   public static let oneShot1AsPublished = BudgetPolicy(
     name: "1shot1-as-published", currency: .evaluations, incumbent: .anyFidelity, accuracy: .drawn,
     testCurve: .runningMinimum, regretReference: .bestSingle, supernet: .asPublished)
@@ -107,12 +109,12 @@ public struct BudgetPolicy: Hashable, Sendable, Codable {
   /// The named policies.
   public static let all = [fair, nasBench101, oneShot1AsPublished]
 
-  /// The budget of a policy that fixes one, in its currency.
+  /// The budget that the policy prescribes, in its currency: 280 for ``oneShot1AsPublished``, `nil` for others.
   public var defaultHorizon: Double? { name == Self.oneShot1AsPublished.name ? 280 : nil }
 
-  /// The policy of a name.
+  /// Finds a named policy.
   ///
-  /// - Throws: ``UnknownWord``.
+  /// - Throws: ``UnknownWord`` if no policy has this name.
   public static func named(_ name: String) throws(UnknownWord) -> BudgetPolicy {
     guard let policy = all.first(where: { $0.name == name }) else {
       throw UnknownWord(name, kind: "policy", known: all.map(\.name))
@@ -142,24 +144,27 @@ extension BudgetPolicy: Configurable {
   /// The policy ``fair``.
   public init() { self.init(name: "fair") }
 
-  /// The fields, by their names in experiment files and in `--policy`.
+  /// The fields of a policy, under their names in experiment files and in `--policy`.
   public static let settings = [
     Setting("currency", \BudgetPolicy.currency, "unit of the budget"),
-    Setting("resume", \BudgetPolicy.resume, "training an architecture for longer charges the difference only"),
-    Setting("charge-overhead", \BudgetPolicy.chargeOverhead, "the optimizer's own thinking is charged"),
     Setting(
-      "charge-final-training", \BudgetPolicy.chargeFinalTraining, "an incumbent counts after its final training only"),
-    Setting("incumbent", \BudgetPolicy.incumbent, "which evaluation makes it, always by validation accuracy"),
-    Setting("accuracy", \BudgetPolicy.accuracy, "of the incumbent, on curves"),
-    Setting("test-curve", \BudgetPolicy.testCurve, "what the test curve follows"),
-    Setting("regret-reference", \BudgetPolicy.regretReference, "what regret is measured against"),
-    Setting("clock", \BudgetPolicy.clock, "by which a supernet's passes are charged"),
-    Setting("supernet", \BudgetPolicy.supernet, "which supernet one-shot methods train"),
+      "resume", \BudgetPolicy.resume,
+      "whether training an architecture for more epochs charges only the difference"),
+    Setting("charge-overhead", \BudgetPolicy.chargeOverhead, "whether the optimizer's own thinking is charged"),
+    Setting(
+      "charge-final-training", \BudgetPolicy.chargeFinalTraining,
+      "whether an incumbent counts only after its final training"),
+    Setting("incumbent", \BudgetPolicy.incumbent, "rule by which evaluations compete by validation accuracy"),
+    Setting("accuracy", \BudgetPolicy.accuracy, "accuracy of the incumbent that curves show"),
+    Setting("test-curve", \BudgetPolicy.testCurve, "quantity that the test curve shows"),
+    Setting("regret-reference", \BudgetPolicy.regretReference, "best accuracy that regret is measured against"),
+    Setting("clock", \BudgetPolicy.clock, "clock by which a supernet's passes are charged"),
+    Setting("supernet", \BudgetPolicy.supernet, "variant of the supernet that one-shot methods train"),
   ]
 }
 
 extension BudgetPolicy: CustomStringConvertible {
-  /// The name, and what differs from the named policy.
+  /// The policy's name, and the fields in which it differs from the policy of that name.
   public var description: String {
     guard let named = try? Self.named(name) else { return name }
     let changes = differences(from: named)
@@ -167,7 +172,7 @@ extension BudgetPolicy: CustomStringConvertible {
       ? name : name + " with " + changes.map { "\($0.name) \($0.value)" }.joined(separator: ", ")
   }
 
-  /// Every field, a line each.
+  /// All fields with their values, one per line.
   public var details: String {
     Self.settings.map { "\($0.name): \($0.text(in: self))" }.joined(separator: "\n")
   }

@@ -1,8 +1,7 @@
 import SearchSpaces
 
-/// What an evaluation buys: the look-up of a training in a table, which every run's own session does, or anything else
-/// that costs something and shows how good a point is, such as the run of another method whose hyperparameters are
-/// searched for.
+/// A function to search instead of the architectures in the benchmark's table: anything that costs something and shows
+/// how good a point is, such as the run of another method with hyperparameters to be found.
 ///
 ///     let child = try session.run(TPE(), on: MyObjective(), limit: 1_000, name: "tuning")
 ///
@@ -17,11 +16,11 @@ public protocol Objective {
   /// Evaluates a point.
   ///
   /// - Parameters:
-  ///   - point: Of ``space``.
+  ///   - point: A point of ``space``.
   ///   - epochs: One of ``fidelities``.
-  ///   - session: The session that asks. Whatever the evaluation takes has to be charged to it: by runs in child
-  ///     sessions, or by ``Session/work(_:cost:_:)``.
-  /// - Returns: How good the point is; methods look for the greatest validation accuracy.
-  /// - Throws: What the session throws; ``RunFailure``.
+  ///   - session: The session that asks. The evaluation must charge its cost to it, by runs in child sessions or by
+  ///     ``Session/work(_:cost:_:)``; a cost of nothing is an error.
+  /// - Returns: The point's value as ``Evaluation/validationAccuracy``: a finite number, and the greater the better.
+  /// - Throws: Whatever the session throws; ``RunFailure`` if the evaluation fails, which ends the search.
   func evaluate(_ point: Configuration, epochs: Int, in session: Session) throws -> Evaluation
 }

@@ -15,32 +15,31 @@ import Statistics
 ///       }
 ///     }
 ///
-/// What can be set about it are stored properties with an initial value, each with a ``Setting``: see
-/// ``Configurable``.
+/// Settings are stored properties with an initial value, each declared by a ``Setting``: see ``Configurable``.
 ///
 /// A run has to be a pure function of its settings and the session: draw all randomness from
 /// ``Session/random``, and let nothing depend on the order of a `Dictionary` or `Set`, which differs from
 /// process to process. `OptimizerConformance` checks that.
 public protocol Optimizer: Configurable {
-  /// What the method is called, where it comes from, and what can be set.
+  /// The method's description: name, source, settings and presets.
   static var method: Method { get }
 
-  /// Whether runs with these settings depend on images. By default, as ``Method/usesImages`` of the method, or of one
-  /// that it runs, says.
+  /// Whether runs with these settings depend on images. Default: whether ``Method/usesImages`` is true for this method,
+  /// or a method in ``inner`` uses images.
   var usesImages: Bool { get }
 
   /// Searches until the budget is spent.
   ///
   /// - Throws: Whatever ``Session/evaluate(_:epochs:)-(Configuration,_)`` throws. ``BudgetExhausted`` ends the run
-  ///   normally; so does returning.
+  ///   normally; so does returning. ``RunFailure`` marks the run as failed.
   func search(_ session: Session) throws
 
-  /// The methods that this one runs, as its settings say.
+  /// The methods that this one runs, taken from its settings. Default: none.
   var inner: [any Optimizer] { get }
-  /// Whether another method can run this one. By default it can.
+  /// Whether another method can run this one in a child session. Default: true.
   var canBeRun: Bool { get }
-  /// Whether a search ends by itself, however great the budget is. By default, those of one-shot methods do, when
-  /// their epochs are over.
+  /// Whether a search ends by itself, however great the budget is. Default: true for one-shot methods, whose searches
+  /// end with their epochs.
   var ends: Bool { get }
 }
 
@@ -51,7 +50,7 @@ extension Optimizer {
   public var ends: Bool { Self.method.family == .oneShot }
 
   public var usesImages: Bool { Self.method.usesImages || inner.contains(where: \.usesImages) }
-  /// Whether the method, or one that it runs, gains by trainings of several epoch counts.
+  /// Whether the method, or one that it runs, benefits from trainings at several epoch counts.
   public var usesFidelities: Bool { Self.method.usesFidelities || inner.contains(where: \.usesFidelities) }
 
   public func validate(under conditions: Conditions) throws {
@@ -63,11 +62,11 @@ extension Optimizer {
 public struct Method: Sendable {
   /// How a method judges architectures.
   public enum Family: String, Sendable, Codable {
-    /// By training each on its own.
+    /// Each architecture is trained on its own.
     case blackbox
-    /// By training one network that shares the weights of all.
+    /// One network is trained whose weights all architectures share.
     case oneShot = "one-shot"
-    /// By running other methods.
+    /// Other methods are run.
     case composed
   }
 
@@ -77,46 +76,50 @@ public struct Method: Sendable {
   public let title: String
   /// How the method judges architectures.
   public let family: Family
-  /// One sentence.
+  /// What the method does, in one sentence.
   public let summary: String
   /// The papers, with authors and year.
   public let citation: String
   /// Whether the method makes networks that see images: its runs then depend on the images and on how numbers are
   /// computed. See ``Optimizer/usesImages``.
   public let usesImages: Bool
-  /// Whether the method gains by trainings of several epoch counts.
+  /// Whether the method benefits from trainings at several epoch counts.
   public let usesFidelities: Bool
-  /// The processor seconds that a run takes per training that is looked up, roughly: the method's own, and the
-  /// session's. It balances the shards of an experiment, and changes no run.
+  /// A rough estimate of a run's CPU seconds per training that it looks up, the session's included. It serves to
+  /// balance the shards of an experiment, and changes no run.
   public let secondsPerTraining: Double
-  /// Counts the changes after which equal settings and seeds give other runs. Runs of another revision are other runs.
+  /// The version of the method's behaviour, from 1. It increases with every change after which equal settings and seeds
+  /// give other runs; runs of different revisions are never mixed.
   public let revision: Int
-  /// What can be set, in the order in which it is listed; by default nothing.
+  /// The settings, in the order in which they are listed. Default: none.
   public let settings: [Setting]
   /// Named sets of settings, chosen with `preset=name`; single settings may still be given beside it.
   public let presets: [Preset]
 
-  /// A method with other settings than the defaults, under a name.
+  /// A named set of settings that differ from the method's defaults.
   public struct Preset: Sendable {
     /// The name that follows `preset=`, in kebab-case.
     public let name: String
-    /// What it is for, in a few words.
+    /// The purpose of the preset, in a few words.
     public let summary: String
     let method: any Optimizer
 
-    /// - Parameter method: As in `DARTS { $0.order = .second }`.
+    /// Creates a preset.
+    ///
+    /// - Parameter method: The method with the preset's settings, as in `DARTS { $0.order = .second }`.
     public init(_ name: String, _ summary: String, _ method: some Optimizer) {
       self.name = name
       self.summary = summary
       self.method = method
     }
 
-    /// What differs from the defaults: by name, in canonical text.
+    /// The settings that differ from the method's defaults, by name, in canonical text.
     public var values: [String: String] { Settings(of: method).values }
   }
 
-  /// A description for ``Optimizer/method``. By default, of a blackbox method of revision 1 that needs no images,
-  /// trains at the highest epoch count alone, thinks about as long as TPE (`anytime bench`), and has no settings.
+  /// Creates a description for ``Optimizer/method``. The defaults describe a blackbox method of revision 1 that needs
+  /// no images, trains at the highest epoch count alone, takes about as long per training as TPE (`anytime bench`), and
+  /// has no settings.
   public init(
     name: String, title: String, family: Family = .blackbox, summary: String, citation: String,
     usesImages: Bool = false, usesFidelities: Bool = false, secondsPerTraining: Double = 5e-6, revision: Int = 1,
@@ -140,18 +143,19 @@ public struct Method: Sendable {
 public struct Registry: Sendable {
   /// The methods in the order in which they are listed.
   public let methods: [any Optimizer.Type]
-  /// Where relative paths in settings of methods start; the current folder if `nil`.
+  /// The folder in which relative paths in settings of methods start; the current folder if `nil`.
   public var folder: URL?
 
-  /// The same methods, with relative paths that start in another folder.
+  /// Returns a registry of the same methods, with relative paths that start in another folder.
   public func at(_ folder: URL?) -> Registry {
     var registry = self
     registry.folder = folder
     return registry
   }
 
-  /// - Precondition: The methods have names of their own. Every method declares its settings soundly: as properties of
-  ///   its own, under names of their own, with defaults and presets that are within the ranges.
+  /// Creates a registry of methods.
+  ///
+  /// - Precondition: No two methods have the same name, and ``problem(with:)`` finds nothing wrong with any of them.
   public init(_ methods: [any Optimizer.Type]) {
     self.methods = methods
     var names: Set<String> = []
@@ -164,7 +168,10 @@ public struct Registry: Sendable {
   /// What experiment files and the command line say of a method's entry, and so is no setting.
   static let entryKeys: Set = ["label", "name", "seeds", "vary", "vary-each", "horizons"]
 
-  /// What is wrong with a method's declarations, in one sentence; `nil` if nothing is.
+  /// Checks a method's declarations: settings are properties of the method itself, their names differ and are not
+  /// reserved, and defaults and presets are within the ranges and free of contradictions.
+  ///
+  /// - Returns: The first problem, in one sentence; `nil` if there is none.
   public static func problem(with type: any Optimizer.Type) -> String? {
     let method = type.method
     var names = entryKeys.union(["preset"])
@@ -190,7 +197,7 @@ public struct Registry: Sendable {
     return nil
   }
 
-  /// The method of a name.
+  /// Finds the type of a method by the method's name.
   ///
   /// - Throws: ``UnknownWord``, with the nearest known name.
   public func method(named name: String) throws -> any Optimizer.Type {
@@ -198,9 +205,10 @@ public struct Registry: Sendable {
     throw UnknownWord(name, kind: "method", known: methods.map { $0.method.name })
   }
 
-  /// The method of a name, with settings.
+  /// Creates a method by its name, with settings.
   ///
-  /// - Throws: ``UnknownWord`` or ``SettingError``.
+  /// - Throws: ``UnknownWord`` for an unknown method or setting; ``SettingError`` for values that are wrong, missing or
+  ///   contradict each other.
   public func optimizer(named name: String, _ settings: Settings) throws -> any Optimizer {
     try method(named: name).init(settings: settings, in: self)
   }

@@ -1,11 +1,11 @@
 import Foundation
 import TabularBenchmark
 
-/// Why a run came to no result: the method diverged, or an external program answered wrongly. A method throws this
-/// where the cause is the run's own, so that running it again would end alike; the run is stored with its reason, and
-/// others go on.
+/// The failure of a run: for instance, a supernet diverged, or an external program answered wrongly. A method throws it
+/// if the cause lies in the run itself, so that repeating the run would fail again. The run is stored with this reason,
+/// and other runs go on.
 public struct RunFailure: Error, Hashable, Sendable, CustomStringConvertible {
-  /// One sentence.
+  /// The reason, in one sentence.
   public let description: String
   /// A failure with its reason, in one sentence.
   public init(_ description: String) { self.description = description }
@@ -15,12 +15,13 @@ public struct RunFailure: Error, Hashable, Sendable, CustomStringConvertible {
 ///
 /// - Parameters:
 ///   - horizon: The budget, in the policy's currency.
-///   - seed: Equal seeds, with all else equal, give equal results to the bit, on any thread, machine and day. Methods
-///     that train networks keep this promise on all x86-64 processors with AVX2 and FMA, with the same version of
-///     libtorch.
-///   - checkpoint: A file in which a method that takes long may keep how far it is, to go on from there after an
-///     interruption. It is removed in the end.
-///   - progress: Called now and then by methods that take long, with what is spent and what part of the run is done.
+///   - seed: The seed of all random numbers. Equal seeds, with all else equal, give equal results to the bit, on any
+///     thread and machine; for methods that train networks, on all x86-64 processors with AVX2 and FMA, with the same
+///     version of libtorch.
+///   - checkpoint: A file in which a slow method may save its state, to resume after an interruption. It is removed
+///     when the run has ended.
+///   - progress: Called from time to time in long runs, with the budget spent, in the policy's currency, and the part
+///     of the run that is done (0...1).
 /// - Returns: The run's result; one with a ``RunResult/failure`` if the optimizer threw ``RunFailure``.
 /// - Throws: Whatever else the optimizer throws, except ``BudgetExhausted``, which ends a run.
 public func run(

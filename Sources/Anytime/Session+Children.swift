@@ -2,15 +2,15 @@ import Foundation
 import SearchSpaces
 import TabularBenchmark
 
-/// What a method that ran in a child session came to, and what that cost.
+/// The result of a method that ran in a child session, and its cost.
 public struct ChildRun: Hashable, Sendable, Codable {
   /// Why a run ended.
   public enum End: String, Sendable, Codable {
-    /// The method was done.
+    /// The method returned by itself.
     case finished
-    /// The limit that the child was given was spent.
+    /// The child's own limit was spent.
     case limit
-    /// All that the parent had left was spent: the child had no limit, or a greater one.
+    /// The parent's remaining budget was spent: the child had no limit, or a greater one.
     case budget
     /// The method failed; see ``ChildRun/failure``.
     case failed
@@ -20,7 +20,7 @@ public struct ChildRun: Hashable, Sendable, Codable {
   public struct Recommendation: Hashable, Sendable, Codable {
     /// The architecture.
     public let architecture: Architecture
-    /// How often.
+    /// How often the run recommended it.
     public let count: Int
 
     private enum CodingKeys: String, CodingKey {
@@ -29,15 +29,16 @@ public struct ChildRun: Hashable, Sendable, Codable {
     }
   }
 
-  /// What a run would return.
+  /// The architecture or point that a run returns.
   public struct Incumbent: Hashable, Sendable, Codable {
-    /// The architecture; `nil` where points of another objective were searched.
+    /// The architecture; `nil` if points of another objective were searched.
     public let architecture: Architecture?
-    /// The point of another objective.
+    /// The point of another objective; `nil` if architectures were searched.
     public let point: Configuration?
     /// The epoch count of the evaluation that made it the incumbent; 0 for a recommendation.
     public let epochs: Int
-    /// What that evaluation showed; `nil` for a recommendation, which is no evidence.
+    /// The validation accuracy that this evaluation showed (0...1, or the value of another objective); `nil` for a
+    /// recommendation, which is no evidence.
     public let validationAccuracy: Double?
 
     private enum CodingKeys: String, CodingKey {
@@ -46,28 +47,28 @@ public struct ChildRun: Hashable, Sendable, Codable {
     }
   }
 
-  /// Its name in the parent's session.
+  /// The child's name in the parent's session.
   public let name: String
   /// The method's name.
   public let method: String
-  /// The method's settings that differ from its defaults, by name, in canonical text; `nil` in runs that were stored
-  /// before settings were.
+  /// The method's settings that differ from its defaults, by name, in canonical text; `nil` in runs stored by early
+  /// versions, which did not keep them.
   public internal(set) var settings: [String: String]?
-  /// How the run ended.
+  /// Why the run ended.
   public let end: End
-  /// Why it came to no result, in one sentence.
+  /// The reason of a failed run, in one sentence; `nil` for others.
   public let failure: String?
-  /// `nil` if nothing was evaluated or recommended.
+  /// The architecture or point that the run returns; `nil` if nothing was evaluated or recommended.
   public let incumbent: Incumbent?
-  /// The architectures that it recommended, the last one first; `nil` if it recommended none.
+  /// The architectures that the run recommended, the latest first; `nil` if it recommended none.
   public let recommendations: [Recommendation]?
-  /// What was spent of the child's budget, in the policy's currency.
+  /// The amount spent of the child's budget, in the policy's currency, lost budget included.
   public let amount: Double
-  /// What was really spent, in every currency.
+  /// The amounts charged, in every currency, without lost budget.
   public let spent: Spending
-  /// Amounts in the policy's currency and numbers of entries, by kind.
+  /// The sum, in the policy's currency, and the number of the charges of each kind.
   public let ledger: [RunResult.LedgerTotal]
-  /// The runs inside this one.
+  /// The results of the child sessions of this run.
   public let children: [ChildRun]
 
   /// The same without its settings, for comparisons of what they lead to.
@@ -79,20 +80,24 @@ public struct ChildRun: Hashable, Sendable, Codable {
 }
 
 extension Session {
-  /// Runs another method in a child session, with a budget within this one's, random numbers of its own, and incumbents
-  /// of its own. What it spends is spent here too, entry by entry; and what it found is found here too, at the moment
-  /// when it was: a run returns the best of all its trainings, and its last recommendation until there is one.
+  /// Runs another method in a child session, which has a budget within this session's, its own random numbers, and its
+  /// own incumbents.
   ///
-  /// A child that ended before an interruption is not run again afterwards: what it came to is taken up.
+  /// Every charge of the child is also a charge of this session. The child's incumbents also compete to be this
+  /// session's, from the moment when the child found them: a run returns the best of all its trainings, and its last
+  /// recommendation until there is a training.
+  ///
+  /// After an interruption, a child that had ended before is not run again: its stored result is used.
   ///
   /// - Parameters:
   ///   - objective: What the method searches; the architectures of this run's table if `nil`.
   ///   - limit: The child's budget, in the policy's currency; all that is left if `nil`.
-  ///   - name: Names the child, once in a session. Its random numbers are derived from this session's seed and the
-  ///     name.
-  /// - Throws: ``BudgetExhausted`` if nothing is left; ``SessionError``; and whatever the method throws but
-  ///   ``BudgetExhausted`` and ``RunFailure``: the end of a child's budget ends the child alone. If this session's
-  ///   budget has ended with it, ``ChildRun/end`` says so.
+  ///   - name: The child's name, which must be unique in this session. The child's random numbers are derived from this
+  ///     session's seed and the name.
+  /// - Throws: ``BudgetExhausted`` if nothing of this session's budget is left; ``SessionError`` for a name that is
+  ///   taken, a wrong limit or wrong fidelities; and whatever the method throws, except ``BudgetExhausted`` and
+  ///   ``RunFailure``, which end the child alone.
+  /// - Returns: The child's result. Its ``ChildRun/end`` says whether this session's budget has ended too.
   @discardableResult
   public func run(
     _ optimizer: any Optimizer, on objective: (any Objective)? = nil, limit: Double? = nil, name: String

@@ -3,21 +3,21 @@ import SearchSpaces
 import Statistics
 import TabularBenchmark
 
-/// What one training of an architecture, or one evaluation of another objective, showed.
+/// The result of one training of an architecture, or of one evaluation of another objective.
 public struct Evaluation: Hashable, Sendable {
   /// The training's number of epochs.
   public let epochs: Int
-  /// Accuracy on the validation images at the end, in 0...1. Of another objective: how good the point is, and greater
-  /// is better.
+  /// Accuracy on the validation images at the end of the training (0...1); for another objective, the point's value,
+  /// where greater is better.
   public let validationAccuracy: Double
   /// Accuracy on the validation images after half of the epochs, if the table has it.
   public let halfwayValidationAccuracy: Double?
   /// Accuracy on the training images at the end, if the table has it.
   public let trainAccuracy: Double?
-  /// What the training took, in benchmark seconds, whatever of it was charged.
+  /// Duration of the training in benchmark seconds, whatever part of it was charged.
   public let seconds: Double
 
-  /// What a training showed: accuracies in 0...1, and benchmark seconds.
+  /// Creates a result, with accuracies in 0...1 and the duration in benchmark seconds.
   public init(
     epochs: Int, validationAccuracy: Double, halfwayValidationAccuracy: Double? = nil, trainAccuracy: Double? = nil,
     seconds: Double = 0
@@ -34,23 +34,23 @@ public struct Evaluation: Hashable, Sendable {
 public enum SessionError: Error, Hashable, Sendable, CustomStringConvertible {
   /// A configuration that gives no architecture was evaluated or recommended.
   case noArchitecture
-  /// A configuration is no point of the search space; the text says why.
+  /// A configuration is not a point of the search space; the text says why.
   case notAPoint(String)
   /// An architecture outside the search space was evaluated or recommended.
   case notInTheTable(Architecture)
-  /// An epoch count without trainings was asked for, with those that there are.
+  /// An epoch count was asked for that no training has; `available` lists those that exist.
   case noSuchFidelity(Int, available: [Int])
   /// Two children of one session have the same name.
   case nameTaken(String)
   /// An evaluation of an objective cost nothing in the budget's currency, so that a search might never end.
   case notCharged(BudgetPolicy.Currency)
-  /// Work was charged an amount that is negative, infinite or no number.
+  /// Work was charged an amount that is negative, infinite or not a number.
   case wrongCharge(Spending)
-  /// An evaluation of an objective showed an infinite value, or none.
+  /// An evaluation of an objective returned a value that is infinite or not a number.
   case notANumber(Double)
   /// An objective's fidelities are not positive and ascending, or there are none.
   case wrongFidelities([Int])
-  /// A child was given a budget that is negative or no number.
+  /// A child was given a budget that is negative or not a number.
   case wrongLimit(Double)
 
   public var description: String {
@@ -75,7 +75,7 @@ public enum SessionError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// The only door between an optimizer and a benchmark: every call goes through the ledger.
+/// An optimizer's only access to a benchmark: every call is accounted for in the session's ledger.
 ///
 /// An optimizer can train an architecture and see what one training shows, recommend an architecture, and run other
 /// optimizers in child sessions. It never sees test accuracy, another repeat of a training, or any architecture that it
@@ -83,17 +83,17 @@ public enum SessionError: Error, Hashable, Sendable, CustomStringConvertible {
 ///
 /// A class, so that copying a session cannot duplicate its budget. It belongs to one run on one thread.
 public final class Session {
-  /// The architectures, or other points, to search.
+  /// The space of architectures, or of other points, to search.
   public let space: SearchSpace
   /// The epoch counts at which an architecture can be trained, ascending.
   public let fidelities: [Int]
-  /// The run's randomness: the only source that an optimizer may use.
+  /// The run's random number generator: the only source of randomness that an optimizer may use.
   public var random: RandomGenerator
-  /// The budget and its unit.
+  /// The budget, in ``currency``.
   public var horizon: Double { ledger.horizon }
   /// The unit of the budget.
   public var currency: BudgetPolicy.Currency { ledger.currency }
-  /// What is spent so far, at most ``horizon``.
+  /// The amount spent so far, in ``currency``; at most ``horizon``.
   public var spent: Double { ledger.spent }
 
   let account: Account
@@ -102,8 +102,8 @@ public final class Session {
   let objective: (any Objective)?
   @_spi(Instruments) public let benchmark: Benchmark
   @_spi(Instruments) public let policy: BudgetPolicy
-  /// The run's seed; of a child session, one that is derived from its parent's and its name. For programs that draw
-  /// their own random numbers.
+  /// The run's seed; in a child session, a seed derived from the parent's and the child's name. Meant for programs that
+  /// draw their own random numbers.
   package let seed: UInt64
   private let parent: Session?
   /// Draws which repeat of a training an evaluation sees.
@@ -113,11 +113,11 @@ public final class Session {
   private(set) var recommended: [Int] = []
   /// The best evaluation of another objective: at the highest fidelity seen, as rule 8 has it.
   private(set) var best: (point: Configuration, epochs: Int, accuracy: Double)?
-  /// What supernets were like after their epochs.
+  /// Diagnostics of supernets, one point per epoch.
   @_spi(Instruments) public var trace: [TracePoint] = []
   /// Names of children.
   var names: Set<String> = []
-  /// What the children that have ended came to, in order.
+  /// The results of the child sessions that have ended, in order.
   public internal(set) var children: [ChildRun] = []
   /// Whether a child ended because all that was left here was spent.
   var endedInChild = false
@@ -129,7 +129,7 @@ public final class Session {
   /// Progress through the method's own schedule (0...1), if it has one that may finish before the budget.
   @_spi(Instruments) public var planned = 0.0
   private let onProgress: (@Sendable (_ spent: Double, _ part: Double) -> Void)?
-  /// Told of every call before it is answered, of children's calls too. An error that it throws is the call's.
+  /// Called before every call of this session or of its children is answered. If it throws, the call throws that error.
   @_spi(Instruments) public var onCall: (() throws -> Void)?
   /// With `resume`: the last training of a row, which a longer one may go on from.
   private var trained: [Int: Trained] = [:]
@@ -144,7 +144,7 @@ public final class Session {
     let seconds: Double
   }
 
-  /// A run's own session.
+  /// Creates the session of a run.
   @_spi(Instruments) public init(
     benchmark: Benchmark, policy: BudgetPolicy, horizon: Double, seed: UInt64, checkpoint: URL? = nil,
     onProgress: (@Sendable (_ spent: Double, _ part: Double) -> Void)? = nil
@@ -184,15 +184,18 @@ public final class Session {
     told = answered
   }
 
-  /// Trains the architecture of a configuration from scratch and returns what the training showed; in a child session
-  /// with an objective, evaluates the point by that.
+  /// Trains the architecture of a configuration from scratch; in a child session with an ``Objective``, evaluates the
+  /// point by that objective.
   ///
-  /// A training costs its seconds in the table, every time anew. One of the table's repeats is drawn.
+  /// A training costs its seconds in the table, and training the same architecture again costs again. One of the
+  /// table's repeats is drawn at random. With the policy's `resume`, a training for more epochs than the architecture's
+  /// last one costs the difference.
   ///
   /// - Parameter epochs: One of ``fidelities``; the highest if `nil`.
-  /// - Throws: ``BudgetExhausted`` if the training would end past the horizon, and from then on for every
-  ///   call; ``SessionError`` for a configuration without an architecture, one that is not of ``space``, or an unknown
-  ///   epoch count.
+  /// - Throws: ``BudgetExhausted`` if the training would end past the horizon, and for every evaluation after that;
+  ///   ``SessionError`` for a configuration without an architecture, one that is not a point of ``space``, or an
+  ///   unknown epoch count.
+  /// - Returns: The result of the training.
   @discardableResult
   public func evaluate(_ configuration: Configuration, epochs: Int? = nil) throws -> Evaluation {
     if let problem = space.parameters.problem(with: configuration) { throw SessionError.notAPoint(problem) }
@@ -207,13 +210,14 @@ public final class Session {
     try evaluate(row: try row(of: architecture), epochs: epochs)
   }
 
-  /// Makes an architecture the incumbent. Looking it up for the curve is free.
+  /// Makes an architecture the incumbent if the run has no stand-alone training yet. Looking up its accuracy for the
+  /// curve is free.
   ///
-  /// For methods that do not train architectures on their own: a stand-alone training outranks a recommendation, which
-  /// is no evidence, so recommendations count until the first training has ended.
+  /// Meant for methods that do not train architectures on their own. A stand-alone training outranks every
+  /// recommendation, which is no evidence, so recommendations count only until the first training has ended.
   ///
-  /// - Throws: ``SessionError`` for an architecture outside the search space, ``BudgetExhausted`` at the
-  ///   horizon where the policy charges overhead.
+  /// - Throws: ``SessionError`` for an architecture outside the search space, ``BudgetExhausted`` if the policy charges
+  ///   overhead and it would end past the horizon.
   public func recommend(_ architecture: Architecture) throws {
     let row = try row(of: architecture)
     try think()
@@ -244,8 +248,9 @@ public final class Session {
     } catch { return nil }
   }
 
-  /// The median seconds of a training, by index of ``fidelities``; empty where another objective is searched, of which
-  /// nothing is known. Of large spaces, a thousand architectures at equal distances in the table are taken.
+  /// The median benchmark seconds of a training at each of ``fidelities``; empty if another objective is searched,
+  /// whose costs are not known. In large spaces, it is taken over a thousand architectures at equal distances in the
+  /// table.
   package var medianSeconds: [Double] {
     guard objective == nil else { return [] }
     let table = benchmark.table
@@ -349,11 +354,16 @@ public final class Session {
 
   // MARK: Work of one's own
 
-  /// Does work that is no look-up of a training, and charges it. Its time is not the optimizer's own.
+  /// Runs and charges work other than the look-up of a training. Its time does not count as the optimizer's own
+  /// thinking.
   ///
-  /// - Parameter cost: What it costs, given the CPU seconds that the body took.
-  /// - Throws: What the body throws; ``BudgetExhausted`` if the work ended past the horizon: what it showed is lost;
-  ///   ``SessionError/wrongCharge(_:)`` for a cost that is negative or no number.
+  /// - Parameters:
+  ///   - kind: The purpose of the charge.
+  ///   - cost: Computes the cost, given the CPU seconds that the body took.
+  ///   - body: The work.
+  /// - Throws: Whatever the body throws; ``BudgetExhausted`` if the work would end past the horizon, and its result is
+  ///   lost; ``SessionError/wrongCharge(_:)`` for a cost that is negative, infinite or not a number.
+  /// - Returns: The body's result.
   public func work<Result>(
     _ kind: Ledger.Kind, cost: (_ seconds: Double) -> Spending, _ body: () throws -> Result
   ) throws -> Result {
@@ -370,9 +380,10 @@ public final class Session {
     return result
   }
 
-  /// Spends benchmark seconds on a search whose work was done elsewhere.
+  /// Charges the benchmark seconds of a search that was made elsewhere, as ``Ledger/Kind/supernet``.
   ///
-  /// - Throws: ``BudgetExhausted`` if they end past the horizon.
+  /// - Throws: ``BudgetExhausted`` if they would end past the horizon; ``SessionError/wrongCharge(_:)`` for seconds
+  ///   that are negative, infinite or not a number.
   public func spend(seconds: Double) throws {
     let table = benchmark.table
     let top = table.epochs.count - 1
@@ -408,10 +419,10 @@ public final class Session {
 
   func resumeThinking() { answered = Self.now }
 
-  /// Leaves out the time since the last answer: it was not the optimizer's own.
+  /// Excludes the time since the last answer from the optimizer's own thinking.
   package func restartClock() { resumeThinking() }
 
-  /// CPU seconds of this thread.
+  /// The CPU seconds that the calling thread has used.
   @_spi(Instruments) public static var threadSeconds: Double {
     var time = timespec()
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
@@ -434,14 +445,14 @@ public final class Session {
     return try body()
   }
 
-  /// The file of the next supernet that is opened, to keep how far it is; `nil` where nothing is kept. Every supernet
-  /// of a session has its own, and all are there until the run has ended.
+  /// Returns the checkpoint file of the next supernet that is opened; `nil` if the run keeps no checkpoints. Every
+  /// supernet of a session has its own file, which is kept until the run has ended.
   public func nextCheckpoint() -> URL? {
     checkpointCount += 1
     return checkpointCount == 1 ? checkpoint : checkpoint?.appendingPathExtension("\(checkpointCount)")
   }
 
-  /// All of a session that changes: with a method's own state, enough to go on after an interruption.
+  /// The part of a session that changes: together with the method's own state, enough to resume after an interruption.
   public struct State: Codable {
     fileprivate var random, repeats: RandomGenerator
     /// This session's and those above.
@@ -454,7 +465,7 @@ public final class Session {
     /// Of this session, those that have ended.
     fileprivate var children: [ChildRun]
 
-    /// Whether all rows and indices are a benchmark's: a state may come from a file.
+    /// Whether all rows and indices exist in a benchmark. To be checked for a state that comes from a file.
     public func isOf(_ benchmark: Benchmark) -> Bool {
       incumbents.isOf(benchmark) && recommended.allSatisfy { benchmark.contains(row: $0) }
         && trained.allSatisfy {
@@ -487,7 +498,7 @@ public final class Session {
   }
 }
 
-/// A session shows nothing of its inside to reflection either.
+/// An empty mirror, so that reflection shows nothing of a session's contents.
 extension Session: CustomReflectable {
   public var customMirror: Mirror { Mirror(self, children: []) }
 }

@@ -3,7 +3,7 @@ import SearchSpaces
 /// A value whose properties can be set by name: a search method, a part that several methods share, or a budget
 /// policy.
 ///
-/// A property with an initial value and one ``Setting`` are all that a setting needs:
+/// A setting needs a property with an initial value, and one ``Setting`` that declares it:
 ///
 ///     struct DEHB: Optimizer {
 ///       var mutationFactor = 0.5
@@ -12,7 +12,7 @@ import SearchSpaces
 ///       ])
 ///     }
 ///
-/// Values that methods share are a part with settings of its own, held in a property of each:
+/// Settings that several methods share form a part with declarations of its own, which each method holds in a property:
 ///
 ///     var brackets = Brackets()
 ///     static let method = Method(…, settings: Brackets.settings(at: \DEHB.brackets))
@@ -20,16 +20,16 @@ public protocol Configurable: Sendable {
   /// A value with every setting at its default.
   init()
 
-  /// What can be set, in the order in which it is listed.
+  /// The settings, in the order in which they are listed.
   static var settings: [Setting] { get }
 
-  /// Checks settings against each other after they were read from text.
+  /// Checks settings against each other after they were read from text. By default, nothing is checked.
   ///
   /// - Throws: ``SettingError``: one sentence that names the settings that contradict each other.
   func validate() throws
 
-  /// Checks settings against what runs will be given, before the first run. By default nothing; of a method, those of
-  /// the methods that it runs.
+  /// Checks settings against the benchmark and the budget of the runs, before the first run. By default, a method
+  /// checks the methods that it runs, and other values check nothing.
   ///
   /// - Throws: An error with one sentence that names the setting and the remedy.
   func validate(under conditions: Conditions) throws
@@ -45,11 +45,11 @@ extension Configurable {
   public func validate() throws {}
   public func validate(under conditions: Conditions) throws {}
 
-  /// The settings of this part, for a method that holds one.
+  /// Returns the settings of this part, for a method that holds the part in a property.
   ///
   /// - Parameters:
-  ///   - part: The method's property; what it holds in a new method are the defaults.
-  ///   - absent: The properties that mean nothing to the method, and so are no settings of it.
+  ///   - part: The method's property. Its values in a newly made method are the defaults.
+  ///   - absent: The part's properties that have no meaning for the method and are left out.
   public static func settings<Whole: Configurable>(
     at part: WritableKeyPath<Whole, Self> & Sendable, without absent: [PartialKeyPath<Self>] = []
   ) -> [Setting] {
@@ -62,24 +62,24 @@ extension Configurable {
 public struct Setting: Sendable {
   /// The name on the command line, in experiment files and in run stores, in kebab-case.
   public let name: String
-  /// The values that it may have, as a dimension that can be searched; `nil` if they form none.
+  /// The allowed values as a dimension that can be searched; `nil` for kinds other than ``Kind/value``.
   ///
   /// `Parameter.text(of:)` gives the canonical text of a sampled value.
   public let domain: Parameter.Domain?
-  /// What its values are, if they form no dimension.
+  /// The kind of values.
   public let kind: Kind
-  /// What it does, in a few words.
+  /// The effect of the setting, in a few words.
   public let summary: String
   /// The initial value of the property, in canonical text.
   public let defaultValue: String
-  /// The part that declares it, where several methods may share it.
+  /// The shared part that declares the setting; `nil` if the method itself does.
   public let part: (any Configurable.Type)?
 
   /// The kinds of values.
   public enum Kind: Hashable, Sendable {
-    /// A word or a number: one of ``Setting/domain``.
+    /// A word or a number within ``Setting/domain``.
     case value
-    /// A text of any form, described in a few words. Without a default it has to be given.
+    /// A text of any form, with its description in a few words. It must be given if there is no default.
     case text(String)
     /// The path of a file.
     case file
@@ -87,7 +87,7 @@ public struct Setting: Sendable {
     case files
     /// A method with its settings; there is no default.
     case method
-    /// A list or mapping, described in a few words.
+    /// A list or mapping, with its description in a few words.
     case structure(String)
   }
 
@@ -105,9 +105,9 @@ public struct Setting: Sendable {
 
   // MARK: Declarations
 
-  /// A whole number.
+  /// Declares a setting whose value is a whole number.
   ///
-  /// - Parameter log: Whether a factor matters and not a difference, to those that search for a good value.
+  /// - Parameter log: Whether searches for a good value should use a logarithmic scale.
   public init<Root: Configurable>(
     _ name: String, _ property: WritableKeyPath<Root, Int> & Sendable, _ range: ClosedRange<Int>, log: Bool = false,
     _ summary: String
@@ -117,9 +117,9 @@ public struct Setting: Sendable {
     }
   }
 
-  /// A real number.
+  /// Declares a setting whose value is a real number.
   ///
-  /// - Parameter log: Whether a factor matters and not a difference, to those that search for a good value.
+  /// - Parameter log: Whether searches for a good value should use a logarithmic scale.
   public init<Root: Configurable>(
     _ name: String, _ property: WritableKeyPath<Root, Double> & Sendable, _ range: ClosedRange<Double>,
     log: Bool = false, _ summary: String
@@ -130,7 +130,7 @@ public struct Setting: Sendable {
     }
   }
 
-  /// A choice: a case of an enumeration, whose raw values are what users write.
+  /// Declares a setting whose value is a case of an enumeration. Users write its raw values.
   public init<Root: Configurable, Choice: RawRepresentable<String> & CaseIterable & Sendable>(
     _ name: String, _ property: WritableKeyPath<Root, Choice> & Sendable, _ summary: String
   ) {
@@ -139,15 +139,15 @@ public struct Setting: Sendable {
     }
   }
 
-  /// A flag: `true` or `false`.
+  /// Declares a setting whose value is `true` or `false`.
   public init<Root: Configurable>(
     _ name: String, _ property: WritableKeyPath<Root, Bool> & Sendable, _ summary: String
   ) {
     self.init(name, property, .categorical(["true", "false"]), summary, text: { String($0) }) { Bool($0) }
   }
 
-  /// A text of any form, such as a command, a name or a time limit. What forms no dimension that one would search is
-  /// written so too.
+  /// Declares a setting whose value is a text of any form, such as a command or a name. Also for values that nobody
+  /// would search, such as a time limit.
   ///
   /// - Parameters:
   ///   - description: What is written, in a few words. If the property is initially without a text, a value has to be
@@ -240,12 +240,12 @@ public struct Setting: Sendable {
 
   // MARK: Values
 
-  /// The value that a method, part or policy has, in canonical text.
+  /// Returns the setting's value in a method, part or policy, as canonical text.
   public func text(in root: some Configurable) -> String { read(root) }
 
-  /// Sets the property.
+  /// Sets the property to a value that is given as canonical text.
   ///
-  /// - Returns: Whether the text is a value; if not, nothing is changed.
+  /// - Returns: Whether the text is an allowed value; if not, nothing is changed.
   public func set<Root: Configurable>(_ text: String, in root: inout Root) -> Bool {
     // Without a registry no method is known, and methods alone make this throw.
     do { return try set(text, in: &root, Registry([])) } catch { return false }
@@ -263,7 +263,7 @@ public struct Setting: Sendable {
     return true
   }
 
-  /// Whether a method cannot do without a value, for which there is no default.
+  /// Whether a value must be given because there is no default.
   public var isRequired: Bool {
     switch kind {
     case .method, .text: defaultValue.isEmpty
@@ -271,10 +271,10 @@ public struct Setting: Sendable {
     }
   }
 
-  /// The texts among which one is chosen; empty for numbers and files.
+  /// The allowed texts of a choice or flag; empty for all other settings.
   public var choices: [String] { if case .categorical(let choices)? = domain { choices } else { [] } }
 
-  /// The values that it may have, as text.
+  /// A description of the allowed values, such as `1 to 9`.
   public var range: String {
     switch domain {
     case .integer(let range, _)?: "\(range.lowerBound) to \(range.upperBound)"

@@ -1,30 +1,30 @@
 import Foundation
 
-/// The path of a file that is a setting. Its content belongs to the value: a changed file makes other runs.
+/// A file as the value of a setting. Its content is part of the value: runs with a changed file are different runs.
 public struct SettingFile: Hashable, Sendable {
-  /// The path as it was given; empty if none was.
+  /// The path as it was given; empty if there is no file.
   public var path = ""
   /// The FNV-1a hash of the content, in 16 hexadecimal digits.
   public private(set) var digest = ""
   /// Where a relative path starts; the current folder if `nil`.
   private var folder: URL?
 
-  /// No file.
+  /// Creates a value without a file.
   public init() {}
 
-  /// A file by its path; `nil` if it cannot be read.
+  /// Reads the file at a path; `nil` if it cannot be read.
   ///
-  /// - Parameter folder: Where a relative path starts; the current folder if `nil`.
+  /// - Parameter folder: The folder in which a relative path starts; the current folder if `nil`.
   public init?(path: String, in folder: URL? = nil) {
     guard let content = FileManager.default.contents(atPath: Self.place(of: path, in: folder)) else { return nil }
     (self.path, self.folder) = (path, folder)
     digest = Self.digest(of: content)
   }
 
-  /// The content of the file.
+  /// Reads the content of the file.
   ///
-  /// - Throws: ``SettingError`` if it cannot be read, or has changed since the setting was read: its digest is a part
-  ///   of a run's identity.
+  /// - Throws: ``SettingError`` if the file cannot be read, or has changed since the setting was read. Its digest is
+  ///   part of a run's identity.
   public func content() throws(SettingError) -> Data {
     guard let content = FileManager.default.contents(atPath: Self.place(of: path, in: folder)) else {
       throw SettingError("the file '\(path)' cannot be read; check its path")
@@ -63,7 +63,7 @@ public struct SettingFile: Hashable, Sendable {
 }
 
 extension Setting {
-  /// A file, given by its path, which is relative to the registry's folder.
+  /// Declares a setting whose value is a file. Users give its path, which may be relative to the registry's folder.
   public init<Root: Configurable>(
     _ name: String, _ property: WritableKeyPath<Root, SettingFile> & Sendable, _ summary: String
   ) {
@@ -73,7 +73,8 @@ extension Setting {
       value: { text, registry in SettingFile(text: text, in: registry.folder) })
   }
 
-  /// Files, given by their paths, which are relative to the registry's folder.
+  /// Declares a setting whose value is a list of files. Users give their paths, which may be relative to the registry's
+  /// folder.
   public init<Root: Configurable>(
     _ name: String, _ property: WritableKeyPath<Root, [SettingFile]> & Sendable, _ summary: String
   ) {

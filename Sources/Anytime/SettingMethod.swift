@@ -62,7 +62,8 @@ package enum SettingValue: Hashable, Sendable, Codable {
 }
 
 extension Setting {
-  /// A method with its settings, that this one runs. There is no default: a user has to name one.
+  /// Declares a setting whose value is another method, with its settings, that this method runs. There is no default:
+  /// users must name one.
   public init<Root: Configurable>(
     _ name: String, _ property: WritableKeyPath<Root, (any Optimizer)?> & Sendable, _ summary: String
   ) {
@@ -84,7 +85,7 @@ extension Setting {
       })
   }
 
-  /// Whole numbers, from the least to the greatest.
+  /// Declares a setting whose value is a list of whole numbers within a range, in ascending order without repetition.
   public init<Root: Configurable>(
     _ name: String, _ property: WritableKeyPath<Root, [Int]> & Sendable, _ range: ClosedRange<Int>, _ summary: String
   ) {
@@ -111,12 +112,13 @@ extension Setting {
       })
   }
 
-  /// A list or mapping.
+  /// Declares a setting whose value is a list or mapping.
   ///
   /// - Parameters:
-  ///   - description: What is written, in a few words with an example.
-  ///   - value: Its value, of which ``SettingValue/text`` is the canonical text.
-  ///   - entered: The property's value of what a user entered, or of the canonical text; `nil` if it has none.
+  ///   - description: The form of the value, in a few words with an example.
+  ///   - value: Converts the property to a value, whose ``SettingValue/text`` is the canonical text.
+  ///   - entered: Converts a value that a user entered, or one read from canonical text, to the property; `nil` if it
+  ///     is not allowed.
   package init<Root: Configurable, Value>(
     _ name: String, _ property: WritableKeyPath<Root, Value> & Sendable, _ description: String, _ summary: String,
     value: @escaping @Sendable (Value) -> SettingValue,

@@ -1,22 +1,23 @@
-/// A wrong value or combination of settings.
+/// An error for a wrong value or a wrong combination of settings.
 public struct SettingError: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
-  /// An error with its sentence, which names the setting and what it may be.
+  /// Creates an error from one sentence, which names the setting and its allowed values.
   public init(_ description: String) { self.description = description }
 }
 
-/// The settings of a method that differ from its defaults: what is stored, and a part of a run's identity.
+/// The settings of a method that differ from its defaults. They are stored with a run and are part of its identity.
 public struct Settings: Hashable, Sendable, Codable {
-  /// By name, in canonical text: equal settings have equal text.
+  /// The values by the settings' names, in canonical text: equal values have equal text.
   public let values: [String: String]
 
-  /// Reads values as a user gives them; those of a preset too, if `preset` is among them.
+  /// Reads values as users write them. The value of `preset` names a preset, whose settings hold where no other value
+  /// is given.
   ///
-  /// Whether they contradict each other is seen when a method is made of them: `Optimizer.init(settings:)`.
+  /// Contradictions between settings are found only when a method is made of them, by `Optimizer.init(settings:)`.
   ///
-  /// - Parameter registry: Knows the methods that are values of settings.
-  /// - Throws: ``UnknownWord`` for a name that the method does not have, ``SettingError`` for a value out of
-  ///   range.
+  /// - Parameter registry: The registry that knows the methods that are values of settings.
+  /// - Throws: ``UnknownWord`` for a setting or preset that the method does not have, ``SettingError`` for a value out
+  ///   of range.
   public init(_ method: Method, _ given: [String: String] = [:], in registry: Registry = Registry([])) throws {
     var given = given
     var values: [String: String] = [:]
@@ -34,7 +35,7 @@ public struct Settings: Hashable, Sendable, Codable {
     self.values = values
   }
 
-  /// The settings of a method, part or policy.
+  /// Collects the settings of a method, part or policy that differ from the defaults.
   public init<Root: Configurable>(of root: Root) {
     var values: [String: String] = [:]
     for setting in Root.settings {
@@ -56,8 +57,8 @@ public struct Settings: Hashable, Sendable, Codable {
     return Settings(canonical: values.filter { changes[$0.key] == nil }.merging(changed) { $1 })
   }
 
-  /// The same settings from a store of the first version, which kept a value for every setting: without those that
-  /// are the default, and without those that had no effect on the method and are gone.
+  /// Converts settings from a run store of the first version, which kept a value for every setting. The result lacks
+  /// values that are the default, and settings that the method no longer has because they had no effect.
   public func migrated(to method: Method) -> Settings {
     Settings(
       canonical: values.filter { name, value in
@@ -92,11 +93,11 @@ extension Setting {
 }
 
 extension Optimizer {
-  /// The method with settings that were read from text.
+  /// Creates the method with settings that were read from text.
   ///
-  /// - Parameter registry: Knows the methods that are values of settings.
-  /// - Throws: ``UnknownWord`` or ``SettingError`` for stored settings that the method does not have any more, for
-  ///   settings that contradict each other, and for one that is missing.
+  /// - Parameter registry: The registry that knows the methods that are values of settings.
+  /// - Throws: ``UnknownWord`` for a stored setting that the method no longer has; ``SettingError`` for a wrong value,
+  ///   for settings that contradict each other, and for a required one that is missing.
   public init(settings: Settings, in registry: Registry = Registry([])) throws {
     self.init()
     for (name, text) in settings.values.sorted(by: { $0.key < $1.key }) {
@@ -109,12 +110,13 @@ extension Optimizer {
     try check()
   }
 
-  /// The same method with other values of some settings.
+  /// Returns a copy of the method with other values of some settings.
   ///
   /// - Parameters:
   ///   - changes: Values by the settings' names, as a user writes them.
-  ///   - registry: Knows the methods that are values of settings.
-  /// - Throws: ``UnknownWord`` or ``SettingError``.
+  ///   - registry: The registry that knows the methods that are values of settings.
+  /// - Throws: ``UnknownWord`` for a setting that the method does not have; ``SettingError`` for a wrong value, or
+  ///   settings that contradict each other.
   public func with(_ changes: [String: String], in registry: Registry = Registry([])) throws -> Self {
     var changed = self
     for (name, text) in changes.sorted(by: { $0.key < $1.key }) {
@@ -133,7 +135,8 @@ extension Optimizer {
     try validate()
   }
 
-  /// Checks the settings, and those of the methods that this one runs, against what its runs will be given.
+  /// Checks the settings of this method, and of the methods that it runs, against the benchmark and the budget of its
+  /// runs.
   ///
   /// - Throws: An error with one sentence that names the setting and the remedy.
   public func check(under conditions: Conditions) throws {

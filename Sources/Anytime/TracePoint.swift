@@ -2,29 +2,29 @@ import SearchSpaces
 import Statistics
 import TabularBenchmark
 
-/// What a one-shot method's supernet was like after one epoch. Stored with the run; nothing of it changes a
+/// Diagnostics of a one-shot method's supernet after one epoch. They are stored with the run and do not change its
 /// trajectory.
 public struct TracePoint: Hashable, Sendable, Codable {
-  /// Epochs of the supernet that are done, from 1.
+  /// The number of finished epochs of the supernet, from 1.
   public var epoch: Int
-  /// What was spent until then, in the policy's currency.
+  /// The budget spent by then, in the policy's currency.
   public var amount: Double
-  /// The architecture that was recommended.
+  /// The architecture that was recommended after the epoch.
   public var architecture: Architecture.ID
-  /// What was measured, by name: `supernet loss` and `supernet accuracy` on the images that weights are trained
-  /// on, `validation accuracy`, `eigenvalue` (the dominant one of the architecture's Hessian), `largest eigenvalue`
-  /// (the largest one with its sign, probed for early stopping), and every ``RankingMeasure`` where ``errors`` were
-  /// probed.
+  /// Measured values by name: `supernet loss` and `supernet accuracy` on the images that weights are trained on,
+  /// `validation accuracy`, `eigenvalue` (the dominant one of the architecture's Hessian), `largest eigenvalue` (the
+  /// largest one with its sign, probed for early stopping), and every ``RankingMeasure`` where ``errors`` were probed.
   public var values: [String: Double]
-  /// Per row of `ArchitectureParameters` its weights, each row summing to 1; empty for methods without any.
+  /// The architecture weights, in the rows of `ArchitectureParameters`, each row summing to 1; empty for methods
+  /// without any.
   public var weights: [[Double]]
-  /// The one-shot validation error of a fixed sample of architectures; empty where it was not probed.
+  /// The one-shot validation errors (0...1) of a fixed sample of architectures; empty if they were not probed.
   public var errors: [Architecture.ID: Double]
-  /// The one-shot validation loss (mean cross-entropy) of the same architectures in the same passes, but for those
-  /// whose loss is infinite or no number; `nil` where it was not probed, and in traces of earlier versions.
+  /// The one-shot validation losses (mean cross-entropy) of the same architectures in the same passes, without losses
+  /// that are infinite or not a number; `nil` if they were not probed, and in traces of earlier versions.
   public var losses: [Architecture.ID: Double]?
 
-  /// What is known after an epoch of a search.
+  /// Creates the diagnostics of one epoch.
   public init(
     epoch: Int, amount: Double, architecture: Architecture.ID, values: [String: Double], weights: [[Double]],
     errors: [Architecture.ID: Double], losses: [Architecture.ID: Double]? = nil
@@ -45,34 +45,35 @@ public struct TracePoint: Hashable, Sendable, Codable {
   }
 }
 
-/// A measure of how a supernet ranks architectures. Its raw value is its name among a trace point's values.
+/// A measure of how a supernet ranks architectures. Its raw value is its name in ``TracePoint/values``.
 ///
-/// "Top" and "bottom" are the twentieth of the probed architectures, at least one, with the least and the greatest
-/// error; of equal errors, the architecture with the lower identifier comes first. Truth is the table's mean validation
-/// error at the highest epoch count.
+/// "Top" and "bottom" are the 5 % of the probed architectures (at least one) with the least and with the greatest
+/// error; of equal errors, the architecture with the lower identifier comes first. The true error is the table's mean
+/// validation error at the highest epoch count.
 ///
 /// Ning et al., "Evaluating Efficient Performance Estimators of Neural Architectures", NeurIPS 2021;
 /// `examples/research/surgery/evaluation.py` of their code.
 public enum RankingMeasure: String, CaseIterable, Sendable {
   /// Spearman's rank correlation of one-shot errors and true ones.
   case spearman
-  /// Kendall's tau-b of the same.
+  /// Kendall's tau-b of one-shot errors and true ones.
   case kendall
   /// Spearman's rank correlation of one-shot losses and true errors.
   case spearmanByLoss = "spearman by loss"
   /// Ranking stability: Kendall's tau-b of the one-shot errors of this probe and of the one before.
   case stability = "kendall with the probe before"
-  /// The part of the one-shot top that is in the true top (P@top 5 %).
+  /// The fraction of the one-shot top that is in the true top, in 0...1 (P@top 5 %).
   case precisionAtTop = "precision at top 5 %"
-  /// The part of the one-shot bottom that is in the true bottom (P@bottom 5 %).
+  /// The fraction of the one-shot bottom that is in the true bottom, in 0...1 (P@bottom 5 %).
   case precisionAtBottom = "precision at bottom 5 %"
-  /// The best true rank in the one-shot top, over the number of probed architectures: from nearly 0, for the best one,
-  /// to 1 (BR@5 %).
+  /// The best true rank in the one-shot top, divided by the number of probed architectures: from nearly 0, for the best
+  /// one, to 1 (BR@5 %).
   case bestRank = "best rank of top 5 %"
-  /// The worst true rank in the one-shot top, likewise (WR@5 %).
+  /// The worst true rank in the one-shot top, divided by the number of probed architectures (WR@5 %).
   case worstRank = "worst rank of top 5 %"
-  /// The bias by size: Spearman's rank correlation of one-shot errors and numbers of trainable parameters. Positive
-  /// where small architectures are favoured, negative where large ones are. Only where the table has all numbers.
+  /// The bias by size: Spearman's rank correlation of one-shot errors and numbers of trainable parameters. Positive if
+  /// the supernet favours small architectures, negative if it favours large ones. Absent if the table lacks any of
+  /// these numbers.
   case sizeBias = "spearman with parameters"
 
   /// The measures of one probe, but for ``stability``.
@@ -139,8 +140,8 @@ extension TracePoint {
 }
 
 extension [TracePoint] {
-  /// With every ``RankingMeasure`` where errors were probed. Done when a run has ended, so that no method can learn
-  /// from it.
+  /// Returns the trace with every ``RankingMeasure`` added where errors were probed. Called after a run has ended, so
+  /// that no method can learn from the measures.
   package func ranked(by benchmark: Benchmark) -> [TracePoint] {
     var before: TracePoint?
     return map { point in

@@ -6,20 +6,20 @@ public struct TrajectoryPoint: Hashable, Sendable, Codable {
   /// Budget spent when this architecture became the incumbent; with `charge-final-training`, including its final
   /// training.
   public var amount: Double
-  /// What was spent until it was known, in every currency.
+  /// The amounts charged by the time this architecture became the incumbent, in every currency.
   public var spent: Spending
   /// The incumbent.
   public var architecture: Architecture.ID
   /// The epoch count of the evaluation that made it the incumbent; 0 for a recommendation.
   public var epochs: Int
-  /// Best validation accuracy in the space minus the incumbent's.
+  /// Best validation accuracy in the space minus the incumbent's, as a fraction (0.01 is one percentage point).
   public var validationRegret: Double
-  /// Best test accuracy in the space minus the incumbent's; `nil` if the table has no test accuracy.
+  /// Best test accuracy in the space minus the incumbent's, as a fraction; `nil` if the table has no test accuracy.
   public var testRegret: Double?
-  /// Seconds that the final training of the incumbent costs, 0 if the run has trained it fully.
+  /// Benchmark seconds of the incumbent's final training; 0 if the run has trained it at the highest epoch count.
   public var finalTrainingSeconds: Double
 
-  /// A change of the incumbent, with regrets as fractions (0.01 is one percent point).
+  /// Creates a change of the incumbent, with regrets as fractions (0.01 is one percentage point).
   public init(
     amount: Double, spent: Spending, architecture: Architecture.ID, epochs: Int,
     validationRegret: Double, testRegret: Double?, finalTrainingSeconds: Double
@@ -40,34 +40,34 @@ public struct TrajectoryPoint: Hashable, Sendable, Codable {
   }
 }
 
-/// The incumbents of a run over its budget, and what it spent for what.
+/// The result of a run: its incumbents over the budget, its charges by purpose, and its diagnostics.
 public struct RunResult: Hashable, Sendable {
-  /// Ascending by amount.
+  /// The changes of the incumbent, ascending by amount.
   public var trajectory: [TrajectoryPoint]
-  /// What was spent, in every currency.
+  /// The amounts charged, in every currency, without lost budget.
   public var spent: Spending
-  /// Amounts in the policy's currency and numbers of entries, by kind.
+  /// The sum, in the policy's currency, and the number of the charges of each kind.
   public var ledger: [LedgerTotal]
-  /// The optimizer's own time, measured. The only part of a result that differs from time to time.
+  /// The optimizer's own thinking, in measured seconds: the only part of a result that differs between equal runs.
   public var overheadSeconds: Double
-  /// What a one-shot method's supernet was like after its epochs; empty for others.
+  /// Diagnostics of a one-shot method's supernets, one point per epoch; empty for other methods.
   public var trace: [TracePoint]
-  /// Why the run came to no result, in one sentence; `nil` for a run that ended as it should. What is here of a failed
-  /// run is what it had found until then.
+  /// The reason of a failed run, in one sentence; `nil` for a run that ended normally. The other properties of a failed
+  /// run hold what it had found until then.
   public var failure: String?
-  /// What the methods that it ran in child sessions came to, and what they cost.
+  /// The results and costs of the methods that ran in child sessions.
   public var children: [ChildRun]
 
-  /// All charges of one kind.
+  /// The sum and the number of all charges of one kind.
   public struct LedgerTotal: Hashable, Sendable, Codable {
-    /// What was paid for.
+    /// The purpose of the charges.
     public var kind: Ledger.Kind
     /// The sum of the charges, in the policy's currency.
     public var amount: Double
     /// The number of charges.
     public var count: Int
 
-    /// The sum and the number of the charges of a kind.
+    /// Creates a total.
     public init(kind: Ledger.Kind, amount: Double, count: Int) {
       self.kind = kind
       self.amount = amount
@@ -75,7 +75,7 @@ public struct RunResult: Hashable, Sendable {
     }
   }
 
-  /// The outcome of a run.
+  /// Creates the result of a run.
   public init(
     trajectory: [TrajectoryPoint], spent: Spending, ledger: [LedgerTotal], overheadSeconds: Double,
     trace: [TracePoint] = [], failure: String? = nil, children: [ChildRun] = []
@@ -194,12 +194,14 @@ struct Incumbents: Codable {
 }
 
 extension [TrajectoryPoint] {
-  /// Each incumbent when its final training has ended, as far as that is by the horizon. A later incumbent may
-  /// be ready before an earlier one, which then never counts.
+  /// Returns the trajectory in which each incumbent counts only when its final training has ended. Incumbents whose
+  /// final training would end past the horizon are left out, and so are those that a later incumbent overtakes because
+  /// its final training ends earlier.
   ///
   /// - Parameters:
-  ///   - currency: That of the amounts.
-  ///   - epochs: What a final training costs in epochs.
+  ///   - currency: The unit of the amounts and of the horizon.
+  ///   - epochs: The number of epochs of a final training.
+  ///   - horizon: The budget, in `currency`.
   public func chargingFinalTraining(
     in currency: BudgetPolicy.Currency, epochs: Double, horizon: Double
   ) -> [TrajectoryPoint] {

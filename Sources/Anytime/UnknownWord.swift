@@ -1,12 +1,12 @@
 import SearchSpaces
 
-/// A word that should be one of several and is not; it names the nearest one.
+/// An error for a word that is none of the allowed ones. Its text suggests the nearest allowed word, or lists them.
 public struct UnknownWord: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
 
   /// - Parameters:
-  ///   - kind: What the word should be, as in "method".
-  ///   - known: The words that would do.
+  ///   - kind: What the word should name, as in "method".
+  ///   - known: The allowed words.
   public init(_ word: String, kind: String, known: [String]) {
     var text = "'\(word)' is no \(kind)"
     if let nearest = known.nearest(to: word) {

@@ -1,27 +1,27 @@
 extension OptimizerConformance {
   /// A rule that every search method has to keep.
   public enum Check: String, CaseIterable, Sendable {
-    /// Settings are declared soundly.
+    /// Settings are declared without errors: names, ranges, defaults and presets.
     case declarations
-    /// Only what is in the search space is evaluated and recommended, at fidelities that there are.
+    /// The method evaluates and recommends only members of the search space, at fidelities that exist.
     case space
-    /// Runs go to their end in every currency, however small the budget is.
+    /// Runs end without an error in every currency, however small the budget is.
     case errors
     /// A search stops when its budget is spent.
     case ends
-    /// Something is evaluated or recommended, given a budget for many trainings.
+    /// The method evaluates or recommends something if the budget is enough for many trainings.
     case incumbent
-    /// Parameters of every kind are searched as architectures are.
+    /// The method searches hyperparameters of every kind as it searches architectures.
     case points
     /// The same seed gives the same run, whatever ran before it.
     case repeats
-    /// Nothing depends on addresses in memory.
+    /// Runs do not depend on addresses in memory, and so not on the order of a `Dictionary` or `Set`.
     case memory
-    /// Nothing depends on the run's thread, or on the runs beside it.
+    /// A run does not depend on its thread, or on other runs at the same time.
     case threads
-    /// Nothing depends on how long calls take.
+    /// Runs do not depend on how long calls take.
     case clock
-    /// Nothing is learnt from test accuracy.
+    /// The method's choices do not depend on test accuracy.
     case testAccuracy = "test-accuracy"
     /// A run that is killed and started again ends like an unbroken one.
     case resumption
@@ -49,21 +49,21 @@ extension OptimizerConformance {
     }
   }
 
-  /// What a check found.
+  /// The result of one check.
   public struct Outcome: Hashable, Sendable {
     /// How a check ended.
     public enum Status: Hashable, Sendable {
       /// The method keeps the rule.
       case passed
-      /// What the method does wrong, in one sentence.
+      /// The method breaks the rule; the text says how, in one sentence.
       case failed(String)
-      /// Why the check could not be made, or makes no sense for the method.
+      /// The check could not be made, or does not apply to the method; the text says why.
       case notChecked(String)
     }
 
     /// The rule that was checked.
     public let check: Check
-    /// What the check found.
+    /// Whether the method keeps the rule.
     public let status: Status
   }
 }

@@ -7,21 +7,23 @@ import Statistics
 ///     let failures = try await OptimizerConformance(HillClimbing.self).failures()
 ///     #expect(failures.isEmpty)
 ///
-/// There is one ``Check`` per rule, and ``results()`` has an outcome for each. They run the method on a made-up table
-/// of the mini space, and blackbox methods on made-up hyperparameters too. To check that another process gives the
-/// same runs, compare ``fingerprint()`` there.
+/// There is one ``Check`` per rule, and ``results()`` returns an outcome for each. The checks run the method on a
+/// made-up table of the mini space, and blackbox methods also on made-up hyperparameters. To check that another process
+/// makes the same runs, compare its ``fingerprint()``.
 public struct OptimizerConformance: Sendable {
   private let type: any Optimizer.Type
   private let make: @Sendable () throws -> any Optimizer
-  /// How long one run may take before it counts as one that does not end.
+  /// The time that one run, or a few that are compared with each other, may take before it counts as endless.
   ///
-  /// A method that calls its session for ever is stopped at once. Only one that computes for ever is waited for, and
-  /// goes on computing in the background.
+  /// A method that keeps calling its session without spending anything is stopped earlier. One that computes for ever
+  /// is waited for this long, and goes on computing in the background.
   public var patience: Duration = .seconds(600)
 
+  /// Checks a method with its defaults, or with some settings changed.
+  ///
   /// - Parameters:
-  ///   - settings: Values that differ from the method's defaults, for instance to make it quicker.
-  ///   - registry: Knows the methods that are values of settings.
+  ///   - settings: Values that differ from the method's defaults, for instance to make it quicker, as users write them.
+  ///   - registry: The registry that knows the methods that are values of settings.
   public init(_ type: any Optimizer.Type, settings: [String: String] = [:], in registry: Registry = Registry([])) {
     self.type = type
     make = { try type.init(settings: Settings(type.method, settings, in: registry), in: registry) }
@@ -33,17 +35,17 @@ public struct OptimizerConformance: Sendable {
     make = { optimizer }
   }
 
-  /// What the method does wrong, a sentence each; empty if it conforms.
+  /// Makes all checks and returns one sentence for each rule that the method breaks; empty if it conforms.
   ///
-  /// - Throws: If the settings are none of the method's, or the made-up table cannot be written.
+  /// - Throws: An error if the settings are not the method's, or the made-up table cannot be written.
   public func failures() async throws -> [String] {
     try await results().compactMap { if case .failed(let failure) = $0.status { failure } else { nil } }
   }
 
-  /// The outcome of every check, in the order of ``Check``. Checks that compare runs are made of methods that run as
-  /// they should.
+  /// Makes all checks and returns their outcomes, in the order of ``Check``. Checks that compare runs are made only if
+  /// single runs pass theirs.
   ///
-  /// - Throws: If the settings are none of the method's, or the made-up table cannot be written.
+  /// - Throws: An error if the settings are not the method's, or the made-up table cannot be written.
   public func results() async throws -> [Outcome] {
     var statuses: [Check: Outcome.Status] = [:]
     func outcomes(_ rest: String) -> [Outcome] {
@@ -83,7 +85,10 @@ public struct OptimizerConformance: Sendable {
     return outcomes("it does not end")
   }
 
-  /// A digest of a few runs, in 16 hexadecimal digits: equal in every process, on every machine.
+  /// Computes a digest of three runs, as 16 hexadecimal digits, which has to be equal in every process and on every
+  /// machine.
+  ///
+  /// - Throws: An error if the settings are not the method's, the made-up table cannot be written, or a run throws.
   public func fingerprint() throws -> String {
     let benchmark = try Self.benchmark()
     let optimizer = try make()

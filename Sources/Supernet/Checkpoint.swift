@@ -4,8 +4,8 @@ import Statistics
 import TabularBenchmark
 import Tensor
 
-/// The file from which an interrupted run goes on: the session with its ledger and generator, the supernet's own
-/// generator, and all tensors that training changes. It is replaced after every epoch.
+/// The file from which an interrupted run resumes. It holds the session with its ledger and generator, the supernet's
+/// own generator, and all tensors that training changes. It is replaced after every epoch.
 ///
 /// Its contents, with numbers in little-endian order: eight letters; the version, four bytes; the CRC-32C of all that
 /// follows, four bytes; the header's length, eight bytes; the header as JSON; the tensors' elements as floats.

@@ -6,32 +6,34 @@ import Statistics
 import TabularBenchmark
 import Tensor
 
-/// The parts of passes through a network, each in units of one pass over the same work.
+/// The amount of computation in passes through a network, in three parts, each in units of one such pass over the same
+/// work.
 public struct Passes: Hashable, Sendable {
-  /// Forward, back to the inputs of every operation, and back to its weights.
+  /// The number of forward passes, of backward passes to the inputs of all operations, and of backward passes to their
+  /// weights.
   public var forward, toInputs, toWeights: Double
 
-  /// Parts of passes in units of one pass over the same work, none of them negative.
+  /// Creates an amount from the numbers of passes of each part, none of them negative.
   public init(forward: Double, toInputs: Double = 0, toWeights: Double = 0) {
     self.forward = forward
     self.toInputs = toInputs
     self.toWeights = toWeights
   }
 
-  /// An evaluation.
+  /// One evaluation: a forward pass.
   public static let evaluation = Passes(forward: 1)
-  /// The gradient with respect to the architecture weights.
+  /// One gradient with respect to the architecture weights: a forward pass and a backward pass to inputs.
   public static let architecture = Passes(forward: 1, toInputs: 1)
-  /// A training step of the network's weights.
+  /// One training step of the network's weights: a forward pass, and backward passes to inputs and to weights.
   public static let training = Passes(forward: 1, toInputs: 1, toWeights: 1)
 
-  /// Both, one after the other.
+  /// Adds two amounts of computation.
   public static func + (a: Passes, b: Passes) -> Passes {
     Passes(
       forward: a.forward + b.forward, toInputs: a.toInputs + b.toInputs, toWeights: a.toWeights + b.toWeights)
   }
 
-  /// The same passes a number of times, or over a part of the work.
+  /// Multiplies passes by a factor: how often they are made, or the fraction of the work that they cover.
   public static func * (passes: Passes, factor: Double) -> Passes {
     Passes(
       forward: passes.forward * factor, toInputs: passes.toInputs * factor, toWeights: passes.toWeights * factor)
@@ -43,17 +45,17 @@ public struct Passes: Hashable, Sendable {
 
 /// The cost of a network's passes in a table's benchmark seconds, the same on every machine.
 ///
-/// The cost of every part of a pass (forward, back to inputs, back to weights) is linear: so much per image, per
-/// multiply-accumulate and per written number (`Work`) of what is executed. Written numbers count because small
-/// networks spend their time on them.
+/// The cost of every part of a pass (forward, backward to inputs, backward to weights) is the sum of a cost per image,
+/// one per multiply-accumulate and one per written number (`Work`) of what is executed. Written numbers count because
+/// small networks spend their time on them.
 ///
-/// Coefficients are fitted by least squares to measured passes of supernets that the table has brought along
-/// (``PassTimings``). A table without these has them fitted to its own trainings at the highest epoch count, a third of
-/// a training for each part.
+/// Coefficients are fitted by least squares to measured passes of supernets in the table's provenance
+/// (``PassTimings``). For a table without these, they are fitted to its own trainings at the highest epoch count, and
+/// each part gets a third of a training's cost.
 public struct CostModel: Hashable, Sendable {
-  /// Benchmark seconds of one part of a pass.
+  /// The benchmark seconds of one part of a pass, per unit of work.
   public struct Coefficients: Hashable, Sendable {
-    /// Per image, per multiply-accumulate of an image, and per number that an image's pass writes.
+    /// Benchmark seconds per image, per multiply-accumulate, and per written number.
     public var perImage, perMultiplyAccumulate, perElement: Double
 
     func seconds(_ work: Work, images: Double) -> Double {
@@ -61,30 +63,30 @@ public struct CostModel: Hashable, Sendable {
     }
   }
 
-  /// The coefficients of going forward, back to inputs, and back to weights.
+  /// The coefficients of forward passes, of backward passes to inputs, and of backward passes to weights.
   public let forward, toInputs, toWeights: Coefficients
-  /// The fraction of the variance of the table's training seconds between architectures that work explains, and the
-  /// standard deviation of its residuals, in seconds per image.
+  /// The fit to the table's own trainings: the fraction of the variance of training seconds between architectures that
+  /// their work explains, and the standard deviation of the residuals, in benchmark seconds per image.
   public let rSquared, residualDeviation: Double
-  /// The number of architectures with training seconds.
+  /// The number of the table's architectures that have training seconds.
   public let cells: Int
-  /// The measured passes of supernets that coefficients were fitted to, with what the model says, over what was
-  /// measured; empty for a table without them.
+  /// The deviations of the model from the measured passes of supernets that it was fitted to; empty for a table without
+  /// measured passes.
   public let residuals: [Residual]
   /// The mean benchmark seconds of an epoch and of a whole training at the highest epoch count.
   public let secondsPerEpoch, secondsPerTraining: Double
 
-  /// A measured pass of a supernet, and the model's seconds over those measured.
+  /// The deviation of the model from one measured pass of a supernet.
   public struct Residual: Hashable, Sendable {
-    /// The supernet and the kind of pass.
+    /// The name of the supernet and the kind of pass.
     public let name: String
     /// The model's seconds divided by the measured ones: 1 for a perfect fit.
     public let ratio: Double
   }
 
-  /// Fits the model to a benchmark's trainings and to the passes that its table has brought along.
+  /// Fits the model to a benchmark's trainings and to the measured passes in its table's provenance.
   ///
-  /// - Throws: ``PassTimings/Problem`` if these cannot be read.
+  /// - Throws: ``PassTimings/Problem`` if the measured passes cannot be read.
   /// - Returns: `nil` if no architecture has training seconds.
   public init?(_ benchmark: Benchmark, task: SearchTask) throws {
     let table = benchmark.table
@@ -151,11 +153,12 @@ public struct CostModel: Hashable, Sendable {
     }
   }
 
-  /// The benchmark seconds of passes over images.
+  /// Computes the benchmark seconds of passes over images.
   ///
   /// - Parameters:
   ///   - work: The work of the forward passes, summed over all images.
   ///   - images: The number of images.
+  ///   - passes: The passes, in units of one pass over `work`.
   public func seconds(_ work: Work, images: Int, _ passes: Passes) -> Double {
     zip(passes.parts, [forward, toInputs, toWeights]).reduce(0) { sum, part in
       sum + part.0 * part.1.seconds(work, images: Double(images))

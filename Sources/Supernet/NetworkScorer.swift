@@ -5,8 +5,7 @@ import Statistics
 import TabularBenchmark
 import Tensor
 
-/// A score of architectures that needs no training, in the literature a zero-cost proxy. The greater, the better an
-/// architecture is supposed to be.
+/// A score of architectures that needs no training (a zero-cost proxy). A greater score predicts a better architecture.
 public enum NetworkScore: String, CaseIterable, Sendable {
   /// The number of trainable parameters.
   case parameters
@@ -17,7 +16,7 @@ public enum NetworkScore: String, CaseIterable, Sendable {
   /// `CellNetwork.synflow(channels:height:width:)`: the flow through a fresh network.
   case synflow
 
-  /// Whether networks are made and run for it; otherwise it only counts.
+  /// Whether the score runs networks; the other scores are counts, for which no network is made.
   public var runsNetworks: Bool {
     switch self {
     case .parameters, .multiplyAccumulates: false
@@ -26,12 +25,12 @@ public enum NetworkScore: String, CaseIterable, Sendable {
   }
 }
 
-/// Scores architectures by their stand-alone networks before any training. It is opened with a session, which is
-/// charged for every pass by the work of the architecture's network: one forward over a minibatch for NWOT, one forward
-/// and back over one image for SynFlow. What is only counted is free.
+/// Scores architectures by their untrained stand-alone networks. The session that it is opened with is charged for
+/// every pass, by the work of the architecture's network: for NWOT a forward pass over a minibatch, for SynFlow a
+/// forward and a backward pass over one image. Counts are free.
 ///
-/// Networks are those of the table's trainings, and images those that train a supernet's weights. A count needs
-/// neither; where a table does not state its networks, NAS-Bench-101's own are counted.
+/// Networks are built as for the table's trainings, and images are those that train a supernet's weights. Counts need
+/// no images; if a table does not state its networks, NAS-Bench-101's are counted.
 public final class NetworkScorer {
   private let session: Session
   private let score: NetworkScore
@@ -45,9 +44,12 @@ public final class NetworkScorer {
 
   private static let classes = 10
 
+  /// Opens a scorer with a session.
+  ///
   /// - Parameter batchSize: The number of images of NWOT's minibatch.
-  /// - Throws: ``SupernetError`` if the space has no architectures or there are fewer images than a batch needs; if
-  ///   networks are run, `TaskError` if the table states none, `DataError` if images are missing, `TorchError`.
+  /// - Throws: ``SupernetError`` if the space has no architectures. If the score runs networks, also ``SupernetError``
+  ///   if there are fewer images than a batch has or the table has no training seconds, ``PassTimings/Problem``,
+  ///   `TaskError` if the table does not state its task, `DataError` if images are missing, `TorchError`.
   public init(_ session: Session, _ score: NetworkScore, batchSize: Int) throws {
     guard session.space.hasArchitectures else { throw SupernetError.noArchitectures(session.space.name) }
     let benchmark = session.benchmark
@@ -80,10 +82,10 @@ public final class NetworkScorer {
     self.random = random
   }
 
-  /// The scores of architectures, in their order. All see the same minibatch, which is drawn anew by every call; every
-  /// network has fresh weights.
+  /// Scores architectures. All see the same minibatch, which every call draws anew; every network has fresh weights.
   ///
   /// - Throws: `BudgetExhausted` if a pass would end past the horizon, `TorchError`.
+  /// - Returns: The scores, in the order of the architectures.
   public func scores(of architectures: [Architecture]) throws -> [Double] {
     guard let running else { return architectures.map { count($0.cell) } }
     running.data.shuffle(using: &random)

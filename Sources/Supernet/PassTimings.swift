@@ -6,26 +6,26 @@ import Statistics
 import TabularBenchmark
 import Tensor
 
-/// Measured seconds of passes through supernets, from which a ``CostModel`` is fitted. A table brings them along in its
+/// Measured seconds of passes through supernets, from which a ``CostModel`` is fitted. A table holds them in its
 /// provenance, so that charges are the same on every machine.
 public struct PassTimings: Hashable, Sendable, Codable {
-  /// A pass through a supernet, per image.
+  /// A measured pass through a supernet, with all numbers per image.
   public struct Pass: Hashable, Sendable, Codable {
-    /// The gates and channels of the supernet.
+    /// The name of the supernet: its gates and channels.
     public var name: String
-    /// What the pass was made for.
+    /// The purpose of the pass.
     public var kind: Kind
-    /// The multiply-accumulates and written numbers of the forward pass.
+    /// The multiply-accumulates and written numbers of the forward pass, per image.
     public var multiplyAccumulates, elements: Double
-    /// Benchmark seconds.
+    /// The benchmark seconds of the pass, per image.
     public var seconds: Double
 
     var work: Work { Work(multiplyAccumulates: multiplyAccumulates, elements: elements) }
   }
 
-  /// What a pass is made for.
+  /// The purpose of a pass.
   public enum Kind: String, CaseIterable, Sendable, Codable {
-    /// Evaluating, learning the architecture, or learning the network's weights.
+    /// An evaluation, a gradient of the architecture weights, or a training step of the network's weights.
     case evaluation, architecture, training
 
     var passes: Passes {
@@ -39,11 +39,11 @@ public struct PassTimings: Hashable, Sendable, Codable {
 
   /// The measured passes.
   public var passes: [Pass]
-  /// The benchmark seconds per CPU second of the machine on which passes were measured, by training steps of the
-  /// table's own networks in the same sitting.
+  /// The benchmark seconds per CPU second of the machine on which passes were measured, determined from training steps
+  /// of the table's own networks that were timed together with the passes.
   public var secondsPerCPUSecond: Double
 
-  /// The key of a table's provenance that holds passes.
+  /// The key under which a table's provenance holds measured passes.
   public static let provenanceKey = "supernet passes"
 
   /// The passes that a table has brought along.
@@ -69,19 +69,20 @@ public struct PassTimings: Hashable, Sendable, Codable {
     }
   }
 
-  /// The passes as JSON, for a table's provenance.
+  /// Encodes the timings as JSON, for a table's provenance.
   public func json() throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     return String(decoding: try encoder.encode(self), as: UTF8.self)
   }
 
-  /// Measures passes of supernets of a benchmark's space on this machine, each the least of several rounds, in turns
-  /// with training steps of the table's own networks, whose seconds are known.
+  /// Measures passes of supernets of a benchmark's space on this machine. The result for each pass is its least time
+  /// over several rounds. Every round also times training steps of the table's own networks, whose benchmark seconds
+  /// are known.
   ///
   /// - Parameters:
   ///   - rounds: The number of rounds.
-  ///   - progress: Called with the number of finished measurements and that of all.
+  ///   - progress: Called with the number of finished measurements and the number of all.
   /// - Throws: ``SupernetError`` if the space or the table allows no supernet, `DataError`, `TorchError`.
   public init(
     measuring benchmark: Benchmark, task: SearchTask, rounds: Int, progress: (Int, Int) -> Void = { _, _ in }

@@ -146,10 +146,10 @@ package final class SearchData {
 }
 
 extension SearchTask {
-  /// The data and numerics that the results of supernets depend on: the checksum of the image files, and the library
-  /// with its version and instruction level on this machine.
+  /// Identifies the data and numerics that the results of supernets depend on: the checksum of the image files, and the
+  /// library with its version and instruction level on this machine.
   ///
-  /// - Throws: `DataError`, `TorchError`.
+  /// - Throws: `DataError` if the images cannot be read, `TorchError` if libtorch cannot be loaded.
   public func numerics() throws -> (images: String, library: String) {
     try Torch.load()
     let checksum = try SearchData.development(dataset).checksum

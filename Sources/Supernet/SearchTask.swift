@@ -2,11 +2,11 @@
 import CellNetworks
 import TabularBenchmark
 
-/// The task that a table's cells were trained for, and that a supernet is trained for too.
+/// The images and the networks of a table's trainings, which supernets are trained with too.
 public struct SearchTask: Hashable, Sendable {
-  /// The images. A supernet uses the training and validation images; test images are not read.
+  /// The data set. A supernet uses its training and validation images; test images are not read.
   public var dataset: DatasetSettings
-  /// The networks around the cells.
+  /// The networks that the cells are part of.
   public var network: NetworkSettings
 
   /// Reads the task from a table's provenance.
@@ -37,7 +37,7 @@ public struct SearchTask: Hashable, Sendable {
     guard half >= size else { throw .fewImages(half, batch: size) }
   }
 
-  /// The channels, height and width of an image.
+  /// The number of channels, and the height and width in pixels, of an image.
   public var imageShape: (channels: Int, height: Int, width: Int) {
     let (channels, side) = dataset.original
     return (channels, side / dataset.downscale, side / dataset.downscale)

@@ -5,25 +5,25 @@ import Anytime
 ///
 /// The largest eigenvalue, with its sign, of the Hessian of the search loss with respect to the architecture weights is
 /// probed every few epochs and smoothed by a local average. When the average has grown by a factor, the search ends,
-/// and the architecture of before the growth is returned. Counting is that of the authors' code (`EVLocalAvg` in
-/// `src/utils.py` of github.com/automl/RobustDARTS): see `returnedEpoch(eigenvalues:)`.
+/// and the architecture from before the growth is returned. Epochs and averages are counted as in the authors' code
+/// (`EVLocalAvg` in `src/utils.py` of github.com/automl/RobustDARTS): see `returnedEpoch(eigenvalues:)`.
 ///
-/// Differences: the Hessian is that of differences of gradients, where the code differentiates them; a probe takes the
-/// same images of the search half every time, as many as a batch has, where the code
-/// takes the epoch's last batch; the term of the architecture's weight decay, which shifts all eigenvalues equally, is
-/// left out of the Hessian; there is no probe after the last epoch, where the code does not stop either. Probes are
-/// charged: two gradients for every architecture weight.
+/// Differences: the Hessian is computed by finite differences of gradients, where the code differentiates them; every
+/// probe takes the same batch of images of the search half, where the code takes the epoch's last batch; the term of
+/// the architecture's weight decay, which shifts all eigenvalues equally, is left out of the Hessian; there is no probe
+/// after the last epoch, where the code does not stop either. Probes are charged: two gradients for every architecture
+/// weight.
 public struct StopSettings: Configurable {
-  /// When the search ends before its last epoch.
+  /// The rule by which the search ends before its last epoch.
   public var rule = Rule.none
   /// The number of epochs between probes.
   public var every = 2
-  /// The growth of the local average at which the search ends.
+  /// The growth factor of the local average, since four probes before, above which the search ends.
   public var factor = 1.3
   /// The first epoch, counted from 0, whose architecture may be returned.
   public var start = 10
 
-  /// When a search ends before its last epoch.
+  /// The rule by which a search ends before its last epoch: never, or when the Hessian's largest eigenvalue has grown.
   public enum Rule: String, CaseIterable, Sendable { case none, eigenvalue }
 
   public static let settings = [
@@ -34,7 +34,8 @@ public struct StopSettings: Configurable {
     Setting(
       "stop-factor", \StopSettings.factor, 1e-9...1e9, log: true,
       "growth of the eigenvalue's local average at which the search stops"),
-    Setting("stop-start", \StopSettings.start, 0...100_000, "epochs whose cells are never returned by stopping"),
+    Setting(
+      "stop-start", \StopSettings.start, 0...100_000, "first epoch, from 0, whose cell may be returned by stopping"),
   ]
 
   /// The number of probes of a whole local average, and the distance, in probes, of the two averages that are compared.
@@ -62,9 +63,9 @@ public struct StopSettings: Configurable {
     return average(newest) / average(earlier) > factor ? earlier * every : nil
   }
 
-  /// Checks that a search of some epochs can stop.
+  /// Checks that a search is long enough to be stopped.
   ///
-  /// - Throws: `SettingError` if it cannot.
+  /// - Throws: `SettingError` if it is not.
   public func validate(epochs: Int) throws {
     guard rule == .eigenvalue else { return }
     let returned = (start + every - 1) / every

@@ -11,11 +11,16 @@ extension Supernet {
   ///
   /// With weights w, momentum buffer v and learning rate η, the weights after the step are
   /// w' = w - η (μ v + ∇L_train(w) + λ w), and the gradient is ∇α L_search(w', α) minus η times the mixed second
-  /// derivative of L_train by α and w, applied to ∇w' L_search(w', α). It is stored as `backward()` does.
+  /// derivative of L_train by α and w, applied to ∇w' L_search(w', α). It is stored in the architecture weights, as
+  /// `backward()` does.
   ///
   /// - Parameters:
-  ///   - exact: Whether the second derivative is exact; otherwise it is the finite difference of two gradients at
-  ///     w ± ε ∇w' L_search, ε = 0.01 / norm, as in the original code.
+  ///   - architecture: The architecture weights of every row, before their softmax.
+  ///   - batch: The images of both halves, and the learning rate η.
+  ///   - exact: Whether the second derivative is exact; otherwise it is the finite difference of two gradients at w ± ε
+  ///     ∇w' L_search, ε = 0.01 / norm, as in the original code.
+  ///   - gates: The gates of a cell, computed from the architecture weights.
+  /// - Throws: `BudgetExhausted` if the passes would end past the horizon, `TorchError`.
   public func unrolledArchitectureGradient(
     _ architecture: [Tensor], _ batch: Batch, exact: Bool, gates: (_ cell: Int) throws -> CellGates
   ) throws {

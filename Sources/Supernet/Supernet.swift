@@ -6,10 +6,10 @@ import Statistics
 import TabularBenchmark
 import Tensor
 
-/// A weight-sharing network. It is opened with a session, which is charged for every pass.
+/// A weight-sharing network. The session that it is opened with is charged for every pass.
 ///
-/// A one-shot method opens a supernet, then calls `run` to train
-/// it, and says what happens at a step and which architecture it would choose now.
+/// A one-shot method opens a supernet and calls `run` to train it, with one function that makes a training step and one
+/// that chooses an architecture:
 ///
 ///     let supernet = try Supernet(session, SupernetSettings { $0.epochs = 20 })
 ///     try supernet.run(
@@ -21,11 +21,11 @@ import Tensor
 public final class Supernet {
   /// The session that is charged.
   public let session: Session
-  /// The settings of its training.
+  /// The settings of the supernet's training.
   public let settings: SupernetSettings
   /// The choices of the session's space.
   public let shape: SupernetShape
-  /// The model of what a pass is charged.
+  /// The model by which passes are charged.
   public let cost: CostModel
   /// The task that the table's architectures were trained for.
   public let task: SearchTask
@@ -52,9 +52,10 @@ public final class Supernet {
 
   /// Opens a supernet of the session's space, with fresh weights.
   ///
-  /// - Parameter partial: The number of parts of the channels, of which operations see one (PC-DARTS).
-  /// - Throws: ``SupernetError`` if the space or the table allows no supernet, `DataError` if images are missing,
-  ///   `TorchError`.
+  /// - Parameter partial: The number of equal parts into which channels are divided; operations see one of them
+  ///   (PC-DARTS). Default: 1, all channels.
+  /// - Throws: ``SupernetError`` if the space, the table or the settings allow no supernet, `TaskError` if the table
+  ///   does not state its task, ``PassTimings/Problem``, `DataError` if images are missing, `TorchError`.
   public init(_ session: Session, _ settings: SupernetSettings, partial: Int = 1) throws {
     guard let shape = SupernetShape(session.space) else { throw SupernetError.noSupernet(session.space.name) }
     try Torch.start()
@@ -101,7 +102,7 @@ public final class Supernet {
     public let searchImages, searchLabels: Tensor
     /// The learning rate of the weights.
     public let learningRate: Double
-    /// The number of epochs before this one.
+    /// The number of finished epochs, from 0.
     public let epoch: Int
   }
 
@@ -124,9 +125,11 @@ public final class Supernet {
 
   /// Makes one step of gradient descent on the weights.
   ///
-  /// - Parameter gates: The gates of a cell, by its number through all stacks. Architecture weights in them do not
-  ///   change.
+  /// - Parameter gates: The gates of a cell, given its index among the cells of all stacks, from 0. Architecture
+  ///   weights in them do not change.
   /// - Returns: The loss before the step.
+  /// - Throws: `BudgetExhausted` if the step would end past the horizon, `RunFailure` if the loss is infinite or not a
+  ///   number, `TorchError`.
   @discardableResult
   public func train(_ batch: Batch, gates: (_ cell: Int) throws -> CellGates) throws -> Double {
     try charged(.supernet, images: batch.images.shape[0], .training) {
@@ -156,12 +159,12 @@ public final class Supernet {
     }
   }
 
-  /// The accuracy on images of the search half.
+  /// Measures the accuracy (0...1) on images of the search half.
   ///
   /// - Parameters:
-  ///   - images: The number of images, from the start of the epoch's order; all if `nil`.
-  ///   - usesBatchStatistics: Whether batch norm takes the statistics of every batch of 250 images, for gates that the
-  ///     supernet was not trained with; otherwise it takes the running ones.
+  ///   - images: The number of images, taken from the start of the epoch's random order; all if `nil`.
+  ///   - usesBatchStatistics: Whether batch norm uses the statistics of every batch of 250 images, for gates that the
+  ///     supernet was not trained with; otherwise it uses the running ones.
   public func accuracy(
     images: Int? = nil, usesBatchStatistics: Bool = false, gates: (_ cell: Int) throws -> CellGates
   ) throws -> Double {
@@ -171,10 +174,10 @@ public final class Supernet {
     }
   }
 
-  /// The accuracy of one architecture on images of the search half, after batch norm's statistics have been averaged
-  /// anew if the settings say so.
+  /// Measures the accuracy (0...1) of one architecture on images of the search half. Batch norm's statistics are
+  /// averaged anew before if ``SupernetSettings/recalibration`` says so.
   ///
-  /// - Parameter images: A range of the epoch's order; all if `nil`.
+  /// - Parameter images: The images, as a range of the epoch's random order; all if `nil`.
   public func accuracy(of configuration: Configuration, images: Range<Int>? = nil) throws -> Double {
     let range = (images ?? 0..<data.searchIndices.count).clamped(to: 0..<data.searchIndices.count)
     let clean = settings.recalibration * settings.batchSize
@@ -236,7 +239,7 @@ public final class Supernet {
 
   // MARK: The loop
 
-  /// Adds a number to the trace of this epoch.
+  /// Adds a named value to the trace of this epoch.
   public func note(_ name: String, _ value: Double) { notes[name] = value }
 
   /// Trains until the epochs are done or the budget is spent, and recommends an architecture after every epoch. If the
@@ -245,15 +248,18 @@ public final class Supernet {
   /// - Parameters:
   ///   - architecture: The architecture weights of every row, before their softmax, for traces and probes.
   ///   - state: All tensors that the method changes, architecture weights included, for the checkpoint.
-  ///   - step: Makes one step.
-  ///   - afterEpoch: Does further work before an architecture is chosen; its passes are charged too.
+  ///   - step: Makes one training step.
+  ///   - afterEpoch: Does further work after an epoch (counted from 0), before an architecture is chosen; its passes
+  ///     are charged too.
   ///   - gates: The gates of the whole supernet, to validate it; `nil` for methods that only train single
   ///     architectures.
   ///   - relaxation: The gates as a smooth function of the architecture weights, without noise, for the Hessian's
   ///     eigenvalues; those of the whole supernet if `nil`.
-  ///   - stop: When to end early. The search then returns, with budget left.
+  ///   - stop: The rule for ending early. The search then returns, with budget left.
   ///   - furtherEpochs: The number of epochs of fine-tuning that will follow, for the progress that is shown.
   ///   - choose: Returns the architecture that the method would return now.
+  /// - Throws: `BudgetExhausted` at the horizon, `RunFailure` if the supernet diverges, ``CheckpointError`` if the
+  ///   checkpoint cannot be written, `TorchError`, and whatever the given functions throw.
   public func run(
     architecture: [Tensor] = [], state: [Tensor] = [], step: (Batch) throws -> Void,
     afterEpoch: (_ epoch: Int) throws -> Void = { _ in }, gates: ((_ cell: Int) throws -> CellGates)? = nil,
@@ -366,25 +372,27 @@ public final class Supernet {
 
   // MARK: Fine-tuning
 
-  /// Begins to fine-tune weights after `run`: their momentum is zero, and nothing depends on the order of images
-  /// in the last epoch. A run that is killed later on begins here again, from the checkpoint of the last epoch.
+  /// Begins the fine-tuning of weights after `run`: sets their momentum to zero, and the images to an order that does
+  /// not depend on the last epoch. A run that is killed during fine-tuning begins here again, from the checkpoint of
+  /// the last epoch.
   public func beginTuning() throws {
     for velocity in velocities { try velocity.assign(try velocity.zeros()) }
     data.sort()
     forgetEpoch()
   }
 
-  /// Trains for one epoch beyond those of the settings. Dropped paths and cutout are those of the last epoch.
+  /// Trains for one epoch beyond those of the settings. The probabilities of dropped paths and of cutout are those of
+  /// the last epoch.
   ///
   /// - Parameters:
   ///   - learningRate: The learning rate of the weights in all steps.
-  ///   - step: Makes one step.
+  ///   - step: Makes one training step.
   public func tune(learningRate: Double, step: (Batch) throws -> Void) throws {
     try makeSteps(learningRate: learningRate, step)
     epoch += 1
   }
 
-  /// Recommends the architecture that fine-tuning has ended with, and traces it.
+  /// Recommends the architecture that was chosen during fine-tuning, and adds it to the trace.
   ///
   /// - Parameter weights: The architecture weights of every row, each row summing to 1.
   public func finishTuning(_ configuration: Configuration, weights: [[Double]]) throws {
@@ -427,19 +435,19 @@ public final class Supernet {
 
 /// An error in opening a supernet, or in scoring networks.
 public enum SupernetError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The choices of a search space are none of a supernet.
+  /// No supernet covers the search space of this name.
   case noSupernet(String)
-  /// A table has no training seconds, from which costs could be computed.
+  /// The table has no training seconds, from which costs could be computed.
   case noCosts
   /// The channels cannot be cut into equal parts.
   case channels(Int, parts: Int)
   /// There are fewer training images than a batch has.
   case fewImages(Int, batch: Int)
-  /// CPU seconds are to be charged, but another device computes.
+  /// The policy's measured clock charges CPU seconds, but the supernet is to be trained on another device.
   case clock(device: String)
   /// The network is too large; the text says in what.
   case network(String)
-  /// Networks are to be scored in a search space without architectures.
+  /// The search space of this name has no architectures to score.
   case noArchitectures(String)
 
   public var description: String {

@@ -70,7 +70,8 @@ package final class SupernetNetwork {
   ///
   /// - Parameters:
   ///   - padsBeforePooling: Whether pooling between stacks pads images by one pixel, as in the original code.
-  ///   - partial: The number of parts of the channels, of which operations see one; the others pass by (PC-DARTS).
+  ///   - partial: The number of equal parts into which channels are divided; operations see one of them, and the others
+  ///     pass by (PC-DARTS).
   ///   - isDouble: Whether numbers have double precision, for checks.
   package init(
     _ shape: SupernetShape, channels: Int, stacks stackCount: Int, cellsPerStack: Int,

@@ -12,11 +12,11 @@ public struct SupernetSettings: Configurable {
   public var epochs = 50
   /// The number of images per step.
   public var batchSize = 96
-  /// The first and the last learning rate; it falls along half a cosine, epoch by epoch.
+  /// The learning rate at the first epoch, and the one at the end of its fall along half a cosine, epoch by epoch.
   public var learningRate = 0.025, leastLearningRate = 0.001
   /// The momentum and the weight decay of the weights' gradient descent.
   public var momentum = 0.9, weightDecay = 3e-4
-  /// The greatest joint norm of the weights' gradients.
+  /// The greatest joint norm of the weights' gradients; greater gradients are scaled down to it.
   public var gradientClip = 5.0
   /// The channels of the stem, and the cells per stack; 0 for those of the table's networks.
   public var channels = 16, cellsPerStack = 3
@@ -24,16 +24,16 @@ public struct SupernetSettings: Configurable {
   public var dropPath = 0.0
   /// The random changes of training images.
   public var augment = Augment.auto
-  /// The side of the square that is cut out of training images; 0 for none.
+  /// The side, in pixels, of the square that is cut out of training images; 0 for none.
   public var cutout = 0
-  /// The probability that it is cut out of an image, and how it grows over the epochs.
+  /// The probability that a square is cut out of a training image, and its growth over the epochs.
   public var cutoutProbability = 1.0, cutoutRamp = CutoutRamp.linear
   /// Whether the supernet is validated after every epoch, which is charged.
   public var validates = true
   /// The number of batches over which batch norm's statistics are averaged anew before an architecture is evaluated; 0
   /// for the running statistics.
   public var recalibration = 0
-  /// The number of cells probed for rank correlation, and the number of epochs between probes.
+  /// The number of cells probed for rank correlation (0 for no probes), and the number of epochs between probes.
   public var correlationCells = 0, correlationEvery = 5
   /// The number of epochs between probes of the architecture's Hessian; 0 for no probes.
   public var hessianEvery = 0
@@ -42,9 +42,9 @@ public struct SupernetSettings: Configurable {
 
   /// The random changes of training images.
   public enum Augment: String, CaseIterable, Sendable {
-    /// A random crop and flip for CIFAR-10, none for other data sets.
+    /// Random crops and flips for CIFAR-10, no changes for other data sets.
     case auto
-    /// None.
+    /// No changes.
     case none
     /// A random crop of the image with a border of four pixels, and a flip with probability 1/2.
     case cropAndFlip = "crop-flip"
@@ -52,10 +52,10 @@ public struct SupernetSettings: Configurable {
 
   /// The growth of cutout's probability over the epochs.
   public enum CutoutRamp: String, CaseIterable, Sendable {
-    /// From zero at the first epoch to the whole probability at the last, as in NAS-Bench-1Shot1's scripts for tuning,
-    /// and in that of DARTS.
+    /// Grows linearly from zero at the first epoch to the whole probability at the last, as in NAS-Bench-1Shot1's
+    /// scripts for tuning, and in its script for DARTS.
     case linear
-    /// The whole probability in every epoch, as in its other scripts.
+    /// The whole probability in every epoch, as in NAS-Bench-1Shot1's other scripts.
     case constant
   }
 
@@ -136,7 +136,7 @@ public struct SupernetSettings: Configurable {
 
   /// Checks that a supernet with these settings can be opened.
   ///
-  /// - Parameter partial: The number of parts of the channels, of which operations see one.
+  /// - Parameter partial: The number of equal parts into which channels are divided; operations see one of them.
   /// - Throws: ``SupernetError``.
   package func check(under conditions: Conditions, partial: Int = 1) throws(SupernetError) {
     let space = conditions.benchmark.space
@@ -156,15 +156,16 @@ public struct SupernetSettings: Configurable {
     return network
   }
 
-  /// The settings of a method that trains single architectures. It has no gates for validating the whole supernet, and
-  /// no architecture weights whose Hessian could be probed.
+  /// Returns the settings of a method that trains single architectures: all but ``validates`` and ``hessianEvery``,
+  /// since it has no gates of the whole supernet that could be validated, and no architecture weights whose Hessian
+  /// could be probed.
   public static func settingsOfSinglePaths<Searcher: Optimizer>(
     at supernet: WritableKeyPath<Searcher, SupernetSettings> & Sendable
   ) -> [Setting] {
     settings(at: supernet, without: [\.validates, \.hessianEvery])
   }
 
-  /// The preset for the embedded benchmark, with the channels and cells of the table's own networks.
+  /// Returns the preset for the embedded benchmark, with the channels and cells of the table's own networks.
   ///
   /// - Parameter change: Changes further settings of the preset.
   public static func quick<Searcher: Optimizer>(

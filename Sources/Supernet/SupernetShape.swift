@@ -1,7 +1,7 @@
 import SearchSpaces
 import Tensor
 
-/// The use of one choice's alternatives in a pass. They are the operations of a choice block, or the possible parents
+/// How a pass uses the alternatives of one choice, which are the operations of a choice block or the possible parents
 /// of a vertex.
 public enum Gate {
   /// All alternatives, each times its weight; the weights are `[alternatives]`.
@@ -31,7 +31,7 @@ public struct CellGates {
   /// choice block `k - 1`.
   public var parents: [Gate]
 
-  /// The gates of an architecture or of a mixture of architectures.
+  /// Creates the gates of an architecture, or of a mixture of architectures.
   public init(operations: [Gate], parents: [Gate]) {
     self.operations = operations
     self.parents = parents
@@ -60,14 +60,14 @@ public struct SupernetShape: Sendable {
     }
   }
 
-  /// The gates of a cell, from one gate per row of the architecture.
+  /// Returns the gates of a cell, from one gate per row of ``architecture``.
   public func gates(_ rows: [Gate]) -> CellGates {
     CellGates(
       operations: Array(rows[..<blocks]),
       parents: parentRows.enumerated().map { index, row in row.map { rows[$0] } ?? .selected(Array(0...index)) })
   }
 
-  /// The gates that execute one architecture and nothing else.
+  /// Returns the gates that execute one architecture and nothing else.
   public func gates(of configuration: Configuration) -> CellGates {
     gates(architecture.selections(of: configuration).map { .selected($0) })
   }
