@@ -14,7 +14,8 @@ public struct TrajectoryPoint: Hashable, Sendable, Codable {
   public var epochs: Int
   /// Best validation accuracy in the space minus the incumbent's, as a fraction (0.01 is one percentage point).
   public var validationRegret: Double
-  /// Best test accuracy in the space minus the incumbent's, as a fraction; `nil` if the table has no test accuracy.
+  /// Best test accuracy in the space minus the incumbent's, as a fraction; the least so far with
+  /// ``BudgetPolicy/TestCurve/runningMinimum``. `nil` if the table has no test accuracy.
   public var testRegret: Double?
   /// Benchmark seconds of the incumbent's final training; 0 if the run has trained it at the highest epoch count.
   public var finalTrainingSeconds: Double
