@@ -9,9 +9,9 @@ package enum JSONValue: Hashable, Sendable {
   case list([JSONValue])
   case object([String: JSONValue])
 
-  /// A number of five significant digits, which is more than a plot shows; `null` for none.
+  /// A number of four significant digits, which is more than a plot shows; `null` for none.
   static func rounded(_ value: Double?) -> JSONValue {
-    guard let value, value.isFinite, let short = Double(Numbers.digits(value, 5)) else { return .null }
+    guard let value, value.isFinite, let short = Double(Numbers.digits(value, 4)) else { return .null }
     return .number(short)
   }
 

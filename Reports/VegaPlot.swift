@@ -51,7 +51,7 @@ public struct VegaPlot: Sendable {
     json = try Self.template().filled(with: [
       "title": .text(first.title), "caption": .text(first.caption), "description": .text(first.description),
       "methods": .texts(labels), "colours": .texts(labels.map { "#" + (styles[$0]?.colour ?? "000000") }),
-      "ends": .list(charts.flatMap { Self.ends($0.options.joined(), $0.chart) }),
+      "ends": .list(Self.ends(charts)),
       // A letter has about 6.5 pixels.
       "room": .number(Double(28 + 13 * (charts.flatMap(\.chart.ends).map(\.text.count).max() ?? 0) / 2)),
       "height": .number(Double(max(380, 14 * (charts.map(\.chart.ends.count).max() ?? 0)))),
@@ -121,14 +121,21 @@ public struct VegaPlot: Sendable {
     }
   }
 
-  /// A row per name at the end of a line.
-  private static func ends(_ key: String, _ chart: Chart) -> [JSONValue] {
-    chart.ends.enumerated().map { index, end in
-      [
-        "chart": .text(key), "index": .number(Double(index)), "method": end.label.map { .text($0) } ?? .null,
-        "text": .text(end.text), "x": .rounded(end.x), "y": .rounded(end.y),
-      ]
+  /// A row per name at the end of a line, with the charts that have it there.
+  private static func ends(_ charts: [(options: [String], chart: Chart)]) -> [JSONValue] {
+    var rows: [[String: JSONValue]] = []
+    var keys: [[String: JSONValue]: [JSONValue]] = [:]
+    for (options, chart) in charts {
+      for (index, end) in chart.ends.enumerated() {
+        let row: [String: JSONValue] = [
+          "index": .number(Double(index)), "method": end.label.map { .text($0) } ?? .null, "text": .text(end.text),
+          "x": .rounded(end.x), "y": .rounded(end.y),
+        ]
+        if keys[row] == nil { rows.append(row) }
+        keys[row, default: []].append(.text(options.joined()))
+      }
     }
+    return rows.map { row in .object(row.merging(["charts": .list(keys[row] ?? [])]) { $1 }) }
   }
 
   private static func template() throws(ReportError) -> JSONValue {
@@ -159,13 +166,12 @@ extension VegaPlot {
     guard let main = variants.first else { throw ReportError("there are no curves to draw") }
     let metrics = [main.defaultMetric] + RegretMetric.allCases.filter { $0 != main.defaultMetric }
     var charts: [(options: [String], chart: Chart)] = []
+    let runs = Chart.singleRuns(ofMethods: main.runs.methods.count)
     for curves in variants {
       for metric in metrics where curves.curves.contains(where: { $0.metric == metric }) {
         for (name, center) in [("median", CurveCenter.median), ("mean", .mean), ("single runs", .runs)] {
           // A metric or accounting without any incumbent has no chart.
-          guard let chart = try? Chart.regret(curves, metric: metric, center: center, seeds: Chart.singleRuns) else {
-            continue
-          }
+          guard let chart = try? Chart.regret(curves, metric: metric, center: center, seeds: runs) else { continue }
           charts.append(([metric.rawValue, name, curves.runs.accounting.text], chart))
         }
       }

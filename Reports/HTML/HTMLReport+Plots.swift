@@ -15,7 +15,8 @@ extension HTMLReport {
   func regretPlot() throws(ReportError) -> HTML? {
     guard hasResults else { return "<p>No run has a result yet.</p>\n" }
     let metrics = RegretMetric.allCases.filter { metric in curves.curves.contains { $0.metric == metric } }
-    let isMany = curves.runs.methods.contains { $0.runs.count > Chart.singleRuns }
+    let shown = Chart.singleRuns(ofMethods: curves.runs.methods.count)
+    let isMany = curves.runs.methods.contains { $0.runs.count > shown }
     let envelopes = curves.runs.envelopes
     let envelope: HTML =
       envelopes.isEmpty
@@ -34,7 +35,7 @@ extension HTMLReport {
         Regret of the incumbent, chosen by validation accuracy, as right-continuous steps. The median comes with a \
         band between the quartiles (of \(Chart.rangedRuns) runs or fewer, from the least to the greatest), the mean \
         with one of a standard error\
-        \(isMany ? "; single runs are those of the first \(Chart.singleRuns) seeds" : ""). A line begins where \
+        \(isMany ? "; single runs are those of the first \(shown) seeds" : ""). A line begins where \
         every run of the method has a result; there is none if a run never has one. On a logarithmic axis, the lower \
         edge stands for zero.\(charged)\(envelope)
         """,

@@ -75,20 +75,19 @@ extension HTMLReport {
   }
 
   private func pairTable(_ row: SignificanceTable.Row) -> HTMLTable {
-    HTMLTable(
+    let isPaired = significance.test.isPaired
+    return HTMLTable(
       caption: "Pairs at \(budgetName(row.fraction, row.amount).text) of the budget"
         + (row.friedman.map { "; Friedman's test: p = " + Numbers.probability($0.pValue) } ?? ""),
       columns: [
         "Pair", "Median difference, percent points", "A12", "Cliff's delta",
-        significance.test.isPaired ? "p, Wilcoxon" : "p, Mann-Whitney", "p, Holm", "p, Nemenyi", "Better",
-        "Runs needed",
-      ],
+        isPaired ? "p, Wilcoxon" : "p, Mann-Whitney", "p, Holm",
+      ] + (isPaired ? ["p, Nemenyi"] : []) + ["Better", "Runs needed"],
       rows: row.pairs.map { pair in
         let numbers = [
           pair.medianDifference.map { Numbers.percent($0) } ?? "–", Numbers.decimals(pair.a12, 3),
           Numbers.decimals(pair.cliffsDelta, 3), Numbers.probability(pair.alone), Numbers.probability(pair.holm),
-          pair.nemenyi.map(Numbers.probability) ?? "–",
-        ]
+        ] + (isPaired ? [pair.nemenyi.map(Numbers.probability) ?? "–"] : [])
         let better = pair.better.map { significance.labels[$0] } ?? "–"
         return (
           "\(significance.labels[pair.first]) – \(significance.labels[pair.second])",
