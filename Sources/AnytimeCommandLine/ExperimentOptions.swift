@@ -218,10 +218,16 @@ struct StoredExperiment: ParsableArguments {
     return isText && !source.hasSuffix(".sqlite") ? beside : source
   }
 
-  /// The results of a store's experiment of the given name, or of its only one.
+  /// The results of a store's experiment of the given name, or of its only one; of several, the experiment file's own.
   static func results(_ source: String, named name: String?) throws -> ExperimentResults {
     let path = storePath(source)
     let store = try RunStore(reading: path, registry: AnytimeCommand.registry)
+    var name = name
+    if name == nil, path != source, try store.experiments().count > 1,
+      FileManager.default.fileExists(atPath: source)
+    {
+      name = try Experiment(contentsOf: URL(filePath: source), registry: AnytimeCommand.registry).name
+    }
     let chosen = try choose(name, in: store)
     let results = try store.results(of: chosen, registry: AnytimeCommand.registry)
     for sentence in results.notes { Console.say("note: \(sentence)") }

@@ -27,6 +27,16 @@ import Testing
     #expect(page.contains(checksum) && page.contains("<svg class=\"cell\""))
   }
 
+  @Test("of a store's several experiments, a file names its own") func several() throws {
+    defer { program.remove() }
+    try Data("{name: one, space: mini, horizon: 30, seeds: 2, methods: [random-search]}\n".utf8)
+      .write(to: program.folder.appending(path: "e.yaml"))
+    try program.run("run e.yaml -q")
+    try program.run("run \(Self.experiment) --store e.sqlite --quiet")
+    #expect(try program.run("report e.yaml").output == "one-report.html\n")
+    #expect(try program.run("report e.sqlite").errors.contains("choose one with --experiment: e, one"))
+  }
+
   @Test("settings that vary are a file of runs; without any, a sentence says how to get them") func factors() throws {
     defer { program.remove() }
     try Data(
