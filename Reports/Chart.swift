@@ -65,7 +65,8 @@ public struct Chart: Sendable {
   /// Of so few runs a band of medians reaches from the least value to the greatest: three runs are expected to have
   /// half of all runs between them, as quartiles have. Quartiles interpolated between three runs would have a quarter.
   static let rangedRuns = 3
-  /// The number of each method's runs that the page draws one by one: at most 20, and 100 lines in all.
+  /// The number of each method's runs that the page draws one by one: 20, or as many as make a hundred lines in all,
+  /// but at least three.
   static func singleRuns(ofMethods count: Int) -> Int { max(3, min(20, 100 / max(1, count))) }
 
   /// A point within the ranges of logarithmic axes: zero lies at the lower edge.

@@ -1,8 +1,8 @@
 import CZlib
 import CellNetworks
 import Foundation
-import TestSupport
 import SearchSpaces
+import TestSupport
 import Testing
 
 @Suite("Damaged image files") struct DamagedImageTests {

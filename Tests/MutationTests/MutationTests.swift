@@ -2,11 +2,11 @@ import Anytime
 import Blackbox
 import Experiments
 import Foundation
-import TestSupport
 import OptimizerConformance
 import Reports
 import SearchSpaces
 import TabularBenchmark
+import TestSupport
 import Testing
 
 /// Files that are damaged or made up to do damage: each is read, or refused with a sentence. A trap ends the tests.

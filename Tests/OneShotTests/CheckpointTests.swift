@@ -1,7 +1,6 @@
 @_spi(Instruments) import Anytime
 import CellNetworks
 import Foundation
-import TestSupport
 import OneShot
 import OptimizerConformance
 import SearchSpaces
@@ -9,6 +8,7 @@ import Statistics
 import Supernet
 import TabularBenchmark
 import Tensor
+import TestSupport
 import Testing
 
 @Suite("Checkpoints") struct CheckpointTests {

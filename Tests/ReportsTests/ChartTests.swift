@@ -48,11 +48,13 @@ private struct Drawn {
 }
 
 extension [Double] {
-  /// Whether the numbers are the same, but for those beyond the significant digits of a format.
+  /// Whether the numbers are others, rounded to significant digits: at most half a unit of the last digit apart.
   fileprivate func isLike(_ other: [Double], digits: Int) -> Bool {
-    let tolerance = 5.001 * pow(10, -Double(digits))
-    return count == other.count
-      && zip(self, other).allSatisfy { abs($0 - $1) <= tolerance * Swift.max(abs($0), abs($1)) }
+    count == other.count
+      && zip(self, other).allSatisfy { rounded, exact in
+        let unit = exact == 0 ? 0 : pow(10, log10(abs(exact)).rounded(.down) + 1 - Double(digits))
+        return abs(rounded - exact) <= 0.5001 * unit
+      }
   }
 }
 
@@ -122,7 +124,7 @@ private func charts(_ results: ExperimentResults, _ random: inout RandomGenerato
     #expect(isLike(drawn.xTicks, chart.xTicks) && isLike(drawn.yTicks, chart.yTicks), "ticks, \(what)")
     #expect(drawn.names == chart.names && drawn.bands == chart.bands, "\(what)")
     for (end, expected) in zip(drawn.ends, chart.ends) {
-      #expect(zip(end, expected).allSatisfy { abs($0 - $1) < 2 * pow(10, 1 - Double(digits)) }, "ends, \(what)")
+      #expect(zip(end, expected).allSatisfy { abs($0 - $1) < pow(10, 1 - Double(digits)) }, "ends, \(what)")
     }
     let rows = drawn.rows.sorted()
     #expect(zip(rows, rows.dropFirst()).allSatisfy { $1 - $0 > 0.03 }, "rows, \(what)")
